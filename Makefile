@@ -1,0 +1,63 @@
+# Two commands are all a fresh Debian or Ubuntu machine with a Rust toolchain needs: `make demo`
+# and `make test`. They install what is missing (scripts/bootstrap.sh), build and run.
+#
+# Everything is built in the release profile, tests included, because RocksDB takes far longer to
+# compile than all the rest: one profile compiles it once. The build cache lies outside the clone,
+# so that a fresh clone finds it; `target` is a link to it, for plain `cargo build --release`.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+CACHE := $(abspath $(or $(USAGE_RATER_CACHE),$(HOME)/.cache/usage-rater))
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+BIN := $(CARGO_TARGET_DIR)/release/usage-rater
+
+# CI builds exactly what Cargo.lock says; a developer may have just changed a Cargo.toml.
+LOCKED := $(if $(CI),--locked)
+
+DENY_VERSION := 0.20.2
+DENY := $(CACHE)/tools/bin/cargo-deny
+
+.PHONY: help demo build test bench fmt fmt-check clippy deny doc check bootstrap
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
+
+demo: build ## Build, then rate and bill an example month
+	@"$(BIN)" demo
+
+build: bootstrap ## Build the binary, target/release/usage-rater
+	cargo build --release $(LOCKED)
+
+test: bootstrap ## Run every test, doctests and the recomputation's self-test included
+	cargo test --release --workspace $(LOCKED)
+	python3 tests/recompute/selftest.py
+
+bench: bootstrap ## Measure; the numbers are printed, none is asserted
+	cargo bench --workspace $(LOCKED)
+
+fmt: ## Format the code
+	cargo fmt --all
+
+fmt-check: ## Fail if the code is not formatted
+	cargo fmt --all --check
+
+clippy: bootstrap ## Lint, warnings being errors
+	cargo clippy --release --workspace --all-targets $(LOCKED) -- -D warnings
+
+deny: bootstrap ## Check licences, sources and bans of the dependencies
+	@[ "$$("$(DENY)" --version 2>&1)" = "cargo-deny $(DENY_VERSION)" ] || env -u CARGO_TARGET_DIR cargo install --locked cargo-deny@$(DENY_VERSION) --root "$(CACHE)/tools"
+	"$(DENY)" $(LOCKED) check bans licenses sources
+
+doc: bootstrap ## Build the API documentation, warnings being errors
+	RUSTDOCFLAGS=-Dwarnings cargo doc --release --no-deps --workspace $(LOCKED)
+
+check: ## Do what CI does
+	@.ci/run
+
+bootstrap: ## Install the tools that are missing; silent when none is
+	@scripts/bootstrap.sh
+	@if [ -L target ] || [ ! -e target ]; then ln -sfn "$(CARGO_TARGET_DIR)" target; fi
+	@mkdir -p "$(CARGO_TARGET_DIR)"
+	@ls "$(CARGO_TARGET_DIR)"/release/build/librocksdb-sys-*/output >/dev/null 2>&1 || echo "The first build compiles RocksDB: about 10 minutes on 2 cores, once."

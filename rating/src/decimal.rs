@@ -1,0 +1,222 @@
+//! Decimal text in and out: the only place where digits become integers and back.
+//!
+//! A decimal is read exactly or not at all. Its grammar is that of a JSON number, also where it
+//! stands in a string, so `+1`, `1_000`, `1,5`, `.5` and `NaN` are refused. Whether it fits is
+//! decided by its value: trailing zeros and exponents cost nothing (`1.50e1` is 15).
+
+use ethnum::{I256, U256};
+use rust_decimal::Decimal;
+
+/// Why a text is no decimal of the wanted domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecimalError {
+    /// Not written as a JSON number.
+    #[error("is not a decimal number")]
+    Malformed,
+    /// More digits before or after the point than the domain has.
+    #[error("has more digits than are allowed")]
+    OutOfDomain,
+}
+
+/// Digits before and after the point that a kind of number may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Domain {
+    /// Digits before the point.
+    pub integer_digits: u32,
+    /// Digits after the point.
+    pub fraction_digits: u32,
+}
+
+/// Longest decimal text that is looked at; longer ones cannot be meant.
+const TEXT_BYTES_MAX: usize = 512;
+
+/// Reads `text` as an integer scaled by 10^`scale`.
+///
+/// # Errors
+/// [`DecimalError`] if it is not a JSON number or leaves the domain.
+pub fn parse_scaled(text: &str, domain: Domain, scale: u32) -> Result<i128, DecimalError> {
+    debug_assert!(domain.fraction_digits <= scale, "a domain fits its scale");
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(DecimalError::Malformed);
+    }
+    let (mantissa, exponent) = split_exponent(text)?;
+    let plain = trimmed(mantissa)?;
+    let decimal = Decimal::from_str_exact(plain).map_err(|_| DecimalError::OutOfDomain)?;
+    if decimal.is_zero() {
+        return Ok(0);
+    }
+    let mut digits = decimal.mantissa();
+    let mut shift = i64::from(exponent).saturating_sub(i64::from(decimal.scale()));
+    // Zeros at the end of the digits carry no value: `100e-2` has no digit behind the point.
+    while shift < 0 && digits % 10 == 0 {
+        digits /= 10;
+        shift = shift.saturating_add(1);
+    }
+    if shift < i64::from(domain.fraction_digits).saturating_neg() {
+        return Err(DecimalError::OutOfDomain);
+    }
+    let power = shift.saturating_add(i64::from(scale));
+    let power = u32::try_from(power).map_err(|_| DecimalError::OutOfDomain)?;
+    let scaled = 10i128
+        .checked_pow(power)
+        .and_then(|factor| digits.checked_mul(factor))
+        .ok_or(DecimalError::OutOfDomain)?;
+    let bound = 10i128
+        .checked_pow(domain.integer_digits.saturating_add(scale))
+        .ok_or(DecimalError::OutOfDomain)?;
+    if scaled.unsigned_abs() >= bound.unsigned_abs() {
+        return Err(DecimalError::OutOfDomain);
+    }
+    Ok(scaled)
+}
+
+/// Checks the grammar of a JSON number and splits its exponent off.
+fn split_exponent(text: &str) -> Result<(&str, i32), DecimalError> {
+    let bytes = text.as_bytes();
+    let end = bytes.iter().position(|b| matches!(b, b'e' | b'E')).unwrap_or(bytes.len());
+    let (mantissa, rest) = text.split_at_checked(end).ok_or(DecimalError::Malformed)?;
+    check_mantissa(mantissa.as_bytes())?;
+    let Some(exponent) = rest.get(1..) else { return Ok((mantissa, 0)) };
+    let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(DecimalError::Malformed);
+    }
+    // An exponent beyond i32 is beyond every domain; zero stays zero whatever its exponent.
+    let bound = if exponent.starts_with('-') { i32::MIN } else { i32::MAX };
+    Ok((mantissa, exponent.parse().unwrap_or(bound)))
+}
+
+fn check_mantissa(bytes: &[u8]) -> Result<(), DecimalError> {
+    let unsigned = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    let point = unsigned.iter().position(|b| *b == b'.');
+    let (integer, fraction) = match point.and_then(|at| unsigned.split_at_checked(at)) {
+        Some((integer, fraction)) => (integer, fraction.get(1..)),
+        None => (unsigned, None),
+    };
+    let digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    let leading_zero = integer.len() > 1 && integer.first() == Some(&b'0');
+    if digits(integer) && !leading_zero && fraction.is_none_or(digits) {
+        Ok(())
+    } else {
+        Err(DecimalError::Malformed)
+    }
+}
+
+/// Drops zeros at the end of the fraction, which `rust_decimal` would count as digits.
+fn trimmed(mantissa: &str) -> Result<&str, DecimalError> {
+    if !mantissa.contains('.') {
+        return Ok(mantissa);
+    }
+    let trimmed = mantissa.trim_end_matches('0').trim_end_matches('.');
+    if trimmed.is_empty() { Err(DecimalError::Malformed) } else { Ok(trimmed) }
+}
+
+/// Appends `value` ÷ 10^`scale` to `out`: no exponent, no trailing zeros, `0` for zero.
+pub fn write_scaled(out: &mut impl std::fmt::Write, value: I256, scale: usize) -> std::fmt::Result {
+    let mut digits = [b'0'; 80];
+    let used = write_digits(&mut digits, value.unsigned_abs()).max(scale.saturating_add(1));
+    let digits = digits.get(digits.len().saturating_sub(used)..).unwrap_or_default();
+    let (integer, fraction) = digits.split_at_checked(used.saturating_sub(scale)).unwrap_or_default();
+    let significant = fraction.iter().rposition(|b| *b != b'0').map_or(0, |at| at.saturating_add(1));
+    if value < I256::ZERO {
+        out.write_char('-')?;
+    }
+    out.write_str(ascii(integer))?;
+    if significant > 0 {
+        out.write_char('.')?;
+        out.write_str(ascii(fraction.get(..significant).unwrap_or_default()))?;
+    }
+    Ok(())
+}
+
+/// Writes decimal digits to the end of `buffer`; returns how many.
+fn write_digits(buffer: &mut [u8; 80], value: U256) -> usize {
+    const CHUNK: u64 = 10_000_000_000_000_000_000;
+    let mut rest = value;
+    let mut at = buffer.len();
+    let mut put = |mut chunk: u64, wanted: usize| {
+        let mut written = 0usize;
+        while chunk > 0 || written < wanted {
+            at = at.saturating_sub(1);
+            if let (Some(slot), Ok(digit)) = (buffer.get_mut(at), u8::try_from(chunk % 10)) {
+                *slot = b'0'.saturating_add(digit);
+            }
+            chunk /= 10;
+            written = written.saturating_add(1);
+        }
+        written
+    };
+    let mut written = 0usize;
+    // Long division by 10^19 only while it is needed: most amounts fit a machine word.
+    while rest > U256::from(u64::MAX) {
+        let chunk = U256::from(CHUNK);
+        written = written.saturating_add(put((rest % chunk).as_u64(), 19));
+        rest /= chunk;
+    }
+    written.saturating_add(put(rest.as_u64(), 0))
+}
+
+fn ascii(digits: &[u8]) -> &str {
+    std::str::from_utf8(digits).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DOMAIN: Domain = Domain { integer_digits: 15, fraction_digits: 9 };
+
+    #[track_caller]
+    fn check(text: &str, wanted: Result<i128, DecimalError>) {
+        assert_eq!(parse_scaled(text, DOMAIN, 9), wanted, "{text}");
+    }
+
+    #[test]
+    fn numbers_are_exact_or_refused() {
+        check("0.1", Ok(100_000_000));
+        check("-0", Ok(0));
+        check("0e999999999999", Ok(0));
+        check("12.5", Ok(12_500_000_000));
+        check("1.50e1", Ok(15_000_000_000));
+        check("100e-2", Ok(1_000_000_000));
+        check("1.000000000000000000000000000000000000", Ok(1_000_000_000));
+        check("999999999999999.999999999", Ok(999_999_999_999_999_999_999_999));
+        check("-999999999999999.999999999", Ok(-999_999_999_999_999_999_999_999));
+        for beyond in ["1000000000000000", "0.0000000001", "1e15", "1e400", "1e-400", "1.1e-9"] {
+            check(beyond, Err(DecimalError::OutOfDomain));
+        }
+        check("1234567890123456789012345678901234567890", Err(DecimalError::OutOfDomain));
+        for wrong in [
+            "", "-", "+1", "01", ".5", "5.", "1,5", "1_000", "NaN", "inf", "0x1", "1e", "1e+", " 1",
+            "1 ", "1.2.3", "--1", "1e5.0", "１", "1\0",
+        ] {
+            check(wrong, Err(DecimalError::Malformed));
+        }
+    }
+
+    #[test]
+    fn wide_values_are_printed_whole() {
+        let print = |value: I256, scale| {
+            let mut out = String::new();
+            write_scaled(&mut out, value, scale).unwrap();
+            out
+        };
+        assert_eq!(print(I256::ZERO, 24), "0");
+        assert_eq!(print(I256::new(-5), 1), "-0.5");
+        assert_eq!(print(I256::new(12_500), 3), "12.5");
+        assert_eq!(print(I256::new(10), 0), "10");
+        assert_eq!(print(I256::MAX, 0), I256::MAX.to_string());
+        assert_eq!(print(I256::MIN, 0), I256::MIN.to_string());
+        assert_eq!(print(I256::new(10).pow(40), 20), "100000000000000000000");
+    }
+
+    proptest! {
+        #[test]
+        fn printing_and_reading_agree(value in -(10i128.pow(24) - 1)..10i128.pow(24)) {
+            let mut text = String::new();
+            write_scaled(&mut text, I256::new(value), 9).unwrap();
+            prop_assert_eq!(parse_scaled(&text, DOMAIN, 9), Ok(value));
+        }
+    }
+}

@@ -1,0 +1,658 @@
+//! JSON with the place of everything: one reader for usage records, catalogs and orders.
+//!
+//! Numbers stay the text they were written as, because `0.1` must be 0.1 and a general-purpose
+//! parser has turned it into a float before anyone can ask. Every value remembers its span, so that
+//! a fault can be shown with line and column. Duplicate keys, invalid UTF-8 and deep nesting are
+//! refused here, once, for all inputs. The tape is reused from record to record: after the first
+//! few records nothing is allocated.
+#![expect(clippy::arithmetic_side_effects, reason = "offsets and counts are bounded by the input")]
+
+use std::borrow::Cow;
+
+/// Deepest nesting of arrays and objects that is read.
+pub const DEPTH_MAX: usize = 64;
+/// Longest document that is read, in bytes; spans are 32-bit.
+pub const DOCUMENT_BYTES_MAX: usize = u32::MAX as usize - 1;
+/// Objects with more keys than this are checked for duplicates by sorting.
+const SMALL_OBJECT_KEYS: usize = 24;
+
+/// Why a text is not JSON as accepted here, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} at byte {offset}")]
+pub struct Malformed {
+    /// Offset of the first offending byte.
+    pub offset: usize,
+    /// What is wrong, for a person.
+    pub reason: &'static str,
+}
+
+/// What a JSON value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `{…}`
+    Object,
+    /// `[…]`
+    Array,
+    /// `"…"`
+    String,
+    /// A number, kept as text.
+    Number,
+    /// `true`
+    True,
+    /// `false`
+    False,
+    /// `null`
+    Null,
+}
+
+impl Kind {
+    /// How a person calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Object => "an object",
+            Self::Array => "an array",
+            Self::String => "a string",
+            Self::Number => "a number",
+            Self::True | Self::False => "a boolean",
+            Self::Null => "null",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    kind: Kind,
+    escaped: bool,
+    /// Span of the content: without quotes for a string, with brackets for a container.
+    start: u32,
+    end: u32,
+    /// Index of the node after this one and all that is inside it.
+    next: u32,
+}
+
+/// The nodes of one document, in reading order. Reuse it: [`Tape::parse`] keeps the memory.
+#[derive(Debug, Default)]
+pub struct Tape {
+    nodes: Vec<Node>,
+    keys: Vec<u32>,
+}
+
+impl Tape {
+    /// Reads `bytes` as one JSON document.
+    ///
+    /// # Errors
+    /// [`Malformed`] with the offset of the first fault.
+    pub fn parse<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Value<'a>, Malformed> {
+        if bytes.len() > DOCUMENT_BYTES_MAX {
+            return Err(Malformed { offset: 0, reason: "longer than 4 GiB" });
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| Malformed {
+            offset: error.valid_up_to(),
+            reason: "not valid UTF-8",
+        })?;
+        self.nodes.clear();
+        Scanner { bytes, at: 0, tape: self }.document()?;
+        Ok(Value { nodes: &self.nodes, text, index: 0 })
+    }
+}
+
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    tape: &'a mut Tape,
+}
+
+/// What must come next inside a container.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    FirstKeyOrEnd,
+    Key,
+    FirstValueOrEnd,
+    Value,
+    CommaOrEnd,
+}
+
+impl Scanner<'_> {
+    fn document(mut self) -> Result<(), Malformed> {
+        let mut open = [0u32; DEPTH_MAX];
+        let mut depth = 0usize;
+        let mut expect = Expect::Value;
+        loop {
+            let byte = self.skip_space();
+            let opened = match (expect, byte) {
+                (_, None) => return Err(self.fault("ends too early")),
+                (Expect::FirstKeyOrEnd | Expect::Key, Some(b'"')) => {
+                    self.string()?;
+                    if self.skip_space() != Some(b':') {
+                        return Err(self.fault("a ':' is missing after a key"));
+                    }
+                    self.at += 1;
+                    expect = Expect::Value;
+                    continue;
+                }
+                (Expect::Key | Expect::FirstKeyOrEnd, Some(byte))
+                    if expect == Expect::Key || byte != b'}' =>
+                {
+                    return Err(self.fault("a key must be a string"));
+                }
+                (Expect::CommaOrEnd, Some(b',')) => {
+                    self.at += 1;
+                    expect = match self.kind_at(&open, depth) {
+                        Some(Kind::Object) => Expect::Key,
+                        _ => Expect::Value,
+                    };
+                    continue;
+                }
+                (Expect::CommaOrEnd | Expect::FirstKeyOrEnd | Expect::FirstValueOrEnd, Some(b))
+                    if b == b'}' || b == b']' =>
+                {
+                    self.close(&open, depth, b)?;
+                    depth -= 1;
+                    None
+                }
+                (Expect::CommaOrEnd, Some(_)) => {
+                    return Err(self.fault("a ',' or a closing bracket is missing"));
+                }
+                (_, Some(byte)) => self.value(byte)?,
+            };
+            if let Some(kind) = opened {
+                let Some(slot) = open.get_mut(depth) else {
+                    return Err(self.fault("nested deeper than 64"));
+                };
+                *slot = offset(self.tape.nodes.len() - 1);
+                depth += 1;
+                expect = match kind {
+                    Kind::Object => Expect::FirstKeyOrEnd,
+                    _ => Expect::FirstValueOrEnd,
+                };
+            } else if depth == 0 {
+                break;
+            } else {
+                expect = Expect::CommaOrEnd;
+            }
+        }
+        match self.skip_space() {
+            None => Ok(()),
+            Some(_) => Err(self.fault("more follows after the document's end")),
+        }
+    }
+
+    fn kind_at(&self, open: &[u32; DEPTH_MAX], depth: usize) -> Option<Kind> {
+        let index = *open.get(depth.checked_sub(1)?)?;
+        self.tape.nodes.get(index as usize).map(|node| node.kind)
+    }
+
+    /// Reads one value; a container is only opened, and its kind returned.
+    fn value(&mut self, byte: u8) -> Result<Option<Kind>, Malformed> {
+        match byte {
+            b'{' => Ok(Some(self.open(Kind::Object))),
+            b'[' => Ok(Some(self.open(Kind::Array))),
+            b'"' => self.string().map(|()| None),
+            b'-' | b'0'..=b'9' => self.number().map(|()| None),
+            b't' => self.word(b"true", Kind::True).map(|()| None),
+            b'f' => self.word(b"false", Kind::False).map(|()| None),
+            b'n' => self.word(b"null", Kind::Null).map(|()| None),
+            _ => Err(self.fault("a value was expected")),
+        }
+    }
+
+    fn open(&mut self, kind: Kind) -> Kind {
+        self.push(kind, false, self.at, self.at);
+        self.at += 1;
+        kind
+    }
+
+    fn close(
+        &mut self,
+        open: &[u32; DEPTH_MAX],
+        depth: usize,
+        bracket: u8,
+    ) -> Result<(), Malformed> {
+        let wanted = if bracket == b'}' { Kind::Object } else { Kind::Array };
+        let matching = depth.checked_sub(1).and_then(|top| open.get(top).copied());
+        let Some(index) = matching.filter(|_| self.kind_at(open, depth) == Some(wanted)) else {
+            return Err(self.fault("a closing bracket does not match"));
+        };
+        if wanted == Kind::Object {
+            self.refuse_duplicate_keys(index)?;
+        }
+        self.at += 1;
+        let (end, next) = (offset(self.at), offset(self.tape.nodes.len()));
+        if let Some(node) = self.tape.nodes.get_mut(index as usize) {
+            node.end = end;
+            node.next = next;
+        }
+        Ok(())
+    }
+
+    fn refuse_duplicate_keys(&mut self, object: u32) -> Result<(), Malformed> {
+        let nodes = &self.tape.nodes;
+        let keys = &mut self.tape.keys;
+        keys.clear();
+        // A bit per (length, first byte): two keys that could be equal share one, so most objects
+        // are proven free of duplicates without comparing any two keys.
+        let mut seen = 0u64;
+        let mut suspect = false;
+        let mut at = object as usize + 1;
+        while let (Some(key), Some(value)) = (nodes.get(at), nodes.get(at + 1)) {
+            let first = self.bytes.get(key.start as usize).copied().unwrap_or_default();
+            let mark = 1u64 << ((key.end - key.start + u32::from(first) * 7) % 64);
+            suspect |= seen & mark != 0 || key.escaped;
+            seen |= mark;
+            keys.push(offset(at));
+            at = value.next as usize;
+        }
+        if !suspect {
+            return Ok(());
+        }
+        let text = |index: u32| -> Cow<'_, [u8]> {
+            let Some(node) = nodes.get(index as usize) else { return Cow::Borrowed(b"") };
+            let raw = self.bytes.get(node.start as usize..node.end as usize).unwrap_or_default();
+            if node.escaped { Cow::Owned(unescape(raw).into_bytes()) } else { Cow::Borrowed(raw) }
+        };
+        let duplicate = if keys.len() <= SMALL_OBJECT_KEYS {
+            keys.iter().enumerate().find_map(|(position, &key)| {
+                keys.iter().take(position).any(|&other| text(other) == text(key)).then_some(key)
+            })
+        } else {
+            keys.sort_by(|&a, &b| text(a).cmp(&text(b)));
+            keys.windows(2).find_map(|pair| match *pair {
+                [a, b] if text(a) == text(b) => Some(a.max(b)),
+                _ => None,
+            })
+        };
+        duplicate.map_or(Ok(()), |key| {
+            let at = nodes.get(key as usize).map_or(0, |node| node.start as usize);
+            Err(Malformed { offset: at.saturating_sub(1), reason: "a key stands twice" })
+        })
+    }
+
+    fn string(&mut self) -> Result<(), Malformed> {
+        let start = self.at + 1;
+        let mut at = start;
+        let mut escaped = false;
+        loop {
+            let Some(&byte) = self.bytes.get(at) else {
+                self.at = at;
+                return Err(self.fault("a string does not end"));
+            };
+            if byte == b'"' {
+                break;
+            }
+            if byte == b'\\' {
+                escaped = true;
+                at = self.escape(at)?;
+            } else if byte < 0x20 {
+                self.at = at;
+                return Err(self.fault("a control character stands in a string"));
+            } else {
+                at += 1;
+            }
+        }
+        self.push(Kind::String, escaped, start, at);
+        self.at = at + 1;
+        Ok(())
+    }
+
+    /// Checks the escape whose backslash is at `at`; returns the offset behind it.
+    fn escape(&mut self, at: usize) -> Result<usize, Malformed> {
+        self.at = at;
+        match self.bytes.get(at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+            Some(b'u') => match hex4(self.bytes, at + 2) {
+                Some(0xD800..=0xDBFF) => {
+                    let low = (self.bytes.get(at + 6..at + 8) == Some(b"\\u"))
+                        .then(|| hex4(self.bytes, at + 8))
+                        .flatten();
+                    match low {
+                        Some(0xDC00..=0xDFFF) => Ok(at + 12),
+                        _ => Err(self.fault("half of a surrogate pair stands alone")),
+                    }
+                }
+                Some(0xDC00..=0xDFFF) => Err(self.fault("half of a surrogate pair stands alone")),
+                Some(_) => Ok(at + 6),
+                None => Err(self.fault("'\\u' wants four hexadecimal digits")),
+            },
+            _ => Err(self.fault("an unknown escape")),
+        }
+    }
+
+    fn number(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits(),
+            _ => return Err(self.fault("a number wants a digit here")),
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        self.push(Kind::Number, false, start, self.at);
+        Ok(())
+    }
+
+    fn some_digits(&mut self) -> Result<(), Malformed> {
+        if !matches!(self.peek(), Some(b'0'..=b'9')) {
+            return Err(self.fault("a number wants a digit here"));
+        }
+        self.digits();
+        Ok(())
+    }
+
+    fn digits(&mut self) {
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+    }
+
+    fn word(&mut self, word: &[u8], kind: Kind) -> Result<(), Malformed> {
+        let end = self.at + word.len();
+        if self.bytes.get(self.at..end) != Some(word) {
+            return Err(self.fault("a value was expected"));
+        }
+        self.push(kind, false, self.at, end);
+        self.at = end;
+        Ok(())
+    }
+
+    fn push(&mut self, kind: Kind, escaped: bool, start: usize, end: usize) {
+        let next = offset(self.tape.nodes.len() + 1);
+        let (start, end) = (offset(start), offset(end));
+        self.tape.nodes.push(Node { kind, escaped, start, end, next });
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) -> Option<u8> {
+        loop {
+            let byte = self.peek();
+            match byte {
+                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                _ => return byte,
+            }
+        }
+    }
+
+    fn fault(&self, reason: &'static str) -> Malformed {
+        Malformed { offset: self.at.min(self.bytes.len()), reason }
+    }
+}
+
+/// Offsets and node counts fit: a document is shorter than 4 GiB and a node takes a byte or more.
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
+    let digits = bytes.get(at..at + 4)?;
+    digits.iter().try_fold(0, |value, &digit| {
+        char::from(digit).to_digit(16).map(|digit| value * 16 + digit)
+    })
+}
+
+/// Resolves the escapes of a string that the scanner has found well-formed.
+fn unescape(raw: &[u8]) -> String {
+    let mut out = Vec::with_capacity(raw.len());
+    let mut at = 0;
+    while let Some(&byte) = raw.get(at) {
+        if byte != b'\\' {
+            out.push(byte);
+            at += 1;
+            continue;
+        }
+        let plain = match raw.get(at + 1).copied() {
+            Some(b'u') => {
+                let high = hex4(raw, at + 2).unwrap_or(0xFFFD);
+                at += 6;
+                let code = if (0xD800..0xDC00).contains(&high) {
+                    let low = hex4(raw, at + 2).unwrap_or(0xDC00);
+                    at += 6;
+                    0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF)
+                } else {
+                    high
+                };
+                let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                continue;
+            }
+            Some(b'b') => 8,
+            Some(b'f') => 12,
+            Some(b'n') => b'\n',
+            Some(b'r') => b'\r',
+            Some(b't') => b'\t',
+            Some(other) => other,
+            None => b'\\',
+        };
+        out.push(plain);
+        at += 2;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// One value of a parsed document.
+#[derive(Clone, Copy)]
+pub struct Value<'a> {
+    nodes: &'a [Node],
+    text: &'a str,
+    index: u32,
+}
+
+impl std::fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.raw())
+    }
+}
+
+impl<'a> Value<'a> {
+    fn node(&self) -> Node {
+        const NULL: Node = Node { kind: Kind::Null, escaped: false, start: 0, end: 0, next: 0 };
+        self.nodes.get(self.index as usize).copied().unwrap_or(NULL)
+    }
+
+    /// What the value is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.node().kind
+    }
+
+    /// Whether it is `null`.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.kind() == Kind::Null
+    }
+
+    /// Offset of its first byte in the document (of a string: of its opening quote).
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        let node = self.node();
+        (node.start as usize).saturating_sub(usize::from(node.kind == Kind::String))
+    }
+
+    /// The text it was written as; a string without its quotes, escapes unresolved.
+    #[must_use]
+    pub fn raw(&self) -> &'a str {
+        let node = self.node();
+        self.text.get(node.start as usize..node.end as usize).unwrap_or_default()
+    }
+
+    /// The string, escapes resolved; `None` if it is no string.
+    #[must_use]
+    pub fn as_text(&self) -> Option<Cow<'a, str>> {
+        let node = self.node();
+        let raw = self.raw();
+        (node.kind == Kind::String).then(|| {
+            if node.escaped { Cow::Owned(unescape(raw.as_bytes())) } else { Cow::Borrowed(raw) }
+        })
+    }
+
+    /// The characters of a decimal, whether written as a number or as a string.
+    #[must_use]
+    pub fn as_decimal_text(&self) -> Option<&'a str> {
+        matches!(self.kind(), Kind::Number | Kind::String).then(|| self.raw())
+    }
+
+    /// The members of an object in their order; nothing for any other kind.
+    #[must_use]
+    pub fn members(&self) -> Members<'a> {
+        let node = self.node();
+        let end = if node.kind == Kind::Object { node.next } else { self.index + 1 };
+        Members { nodes: self.nodes, text: self.text, at: self.index + 1, end }
+    }
+
+    /// The elements of an array in their order; nothing for any other kind.
+    #[must_use]
+    pub fn elements(&self) -> Elements<'a> {
+        let node = self.node();
+        let end = if node.kind == Kind::Array { node.next } else { self.index + 1 };
+        Elements { nodes: self.nodes, text: self.text, at: self.index + 1, end }
+    }
+
+    /// The member called `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Self> {
+        self.members().find(|(key, _)| key.is(name)).map(|(_, value)| value)
+    }
+
+    /// Whether it is the string `text`.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        let node = self.node();
+        node.kind == Kind::String
+            && if node.escaped {
+                unescape(self.raw().as_bytes()) == text
+            } else {
+                self.raw() == text
+            }
+    }
+}
+
+/// Iterates over the members of an object as (key, value).
+#[derive(Debug, Clone)]
+pub struct Members<'a> {
+    nodes: &'a [Node],
+    text: &'a str,
+    at: u32,
+    end: u32,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Value<'a>, Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.end {
+            return None;
+        }
+        let key = Value { nodes: self.nodes, text: self.text, index: self.at };
+        let value = Value { nodes: self.nodes, text: self.text, index: self.at + 1 };
+        self.at = value.node().next.max(self.at + 2);
+        Some((key, value))
+    }
+}
+
+/// Iterates over the elements of an array.
+#[derive(Debug, Clone)]
+pub struct Elements<'a> {
+    nodes: &'a [Node],
+    text: &'a str,
+    at: u32,
+    end: u32,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.end {
+            return None;
+        }
+        let value = Value { nodes: self.nodes, text: self.text, index: self.at };
+        self.at = value.node().next.max(self.at + 1);
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(input: &str, wanted: Result<(), &str>) {
+        let mut tape = Tape::default();
+        let found = tape.parse(input.as_bytes()).map(|_| ()).map_err(|fault| fault.reason);
+        assert_eq!(found, wanted, "{input}");
+    }
+
+    #[test]
+    fn accepts_json_and_nothing_else() {
+        for good in ["{}", "[]", " [1, -0.5e+3, \"a\\u00e9\\ud83d\\ude00\"] ", "null", "{\"a\":{}}"] {
+            check(good, Ok(()));
+        }
+        check("", Err("ends too early"));
+        check("{", Err("ends too early"));
+        check("[1,]", Err("a value was expected"));
+        check("{\"a\":1,}", Err("a key must be a string"));
+        check("{a:1}", Err("a key must be a string"));
+        check("[1 2]", Err("a ',' or a closing bracket is missing"));
+        check("{\"a\" 1}", Err("a ':' is missing after a key"));
+        check("[1}", Err("a closing bracket does not match"));
+        check("{\"a\":1]", Err("a closing bracket does not match"));
+        check("{]", Err("a key must be a string"));
+        check("[}", Err("a closing bracket does not match"));
+        check("01", Err("more follows after the document's end"));
+        check("-", Err("a number wants a digit here"));
+        check("1.", Err("a number wants a digit here"));
+        check("1e", Err("a number wants a digit here"));
+        check("NaN", Err("a value was expected"));
+        check("\"\\ud800\"", Err("half of a surrogate pair stands alone"));
+        check("\"\\udc00\"", Err("half of a surrogate pair stands alone"));
+        check("\"\\x\"", Err("an unknown escape"));
+        check("\"\u{1}\"", Err("a control character stands in a string"));
+        check("\"a", Err("a string does not end"));
+        check("}", Err("a value was expected"));
+    }
+
+    #[test]
+    fn duplicate_keys_are_found_whatever_their_spelling() {
+        check("{\"a\":1,\"b\":2,\"a\":3}", Err("a key stands twice"));
+        check("{\"a\":1,\"\\u0061\":3}", Err("a key stands twice"));
+        check("{\"a\":{\"b\":1},\"b\":1}", Ok(()));
+        let many: Vec<String> = (0..100).map(|key| format!("\"k{key}\":0")).collect();
+        check(&format!("{{{}}}", many.join(",")), Ok(()));
+        check(&format!("{{{},\"k7\":1}}", many.join(",")), Err("a key stands twice"));
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        check(&nested(64), Ok(()));
+        check(&nested(65), Err("nested deeper than 64"));
+        check(&"[".repeat(10_000), Err("nested deeper than 64"));
+    }
+
+    #[test]
+    fn values_are_found_again() {
+        let mut tape = Tape::default();
+        let text = r#"{"a":[1,{"b":"x\n"},null],"n":0.10,"é":true}"#;
+        let value = tape.parse(text.as_bytes()).unwrap();
+        let elements: Vec<_> = value.get("a").unwrap().elements().collect();
+        assert_eq!(elements.len(), 3);
+        assert_eq!(elements[1].get("b").unwrap().as_text().unwrap(), "x\n");
+        assert_eq!(value.get("n").unwrap().raw(), "0.10");
+        assert_eq!(value.get("é").unwrap().kind(), Kind::True);
+        assert!(value.get("b").is_none());
+    }
+}

@@ -1,0 +1,101 @@
+#!/bin/sh
+# Sees to the tools the build needs beside the Rust toolchain. Silent and quick when nothing is
+# missing, for every `make demo` and `make test` begins here; on Debian and Ubuntu it installs what
+# is, given root or password-less sudo, and otherwise says what to type.
+set -eu
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# True if one of the paths exists; a pattern that matches nothing stays as it is and does not.
+exists() {
+    for path in "$@"; do
+        [ -e "$path" ] && return 0
+    done
+    return 1
+}
+
+# The places where bindgen looks, which opens the library while RocksDB's build script runs.
+# `libclang-cpp` lies beside it and is another library, hence the digit in the pattern.
+have_libclang() {
+    [ -n "${LIBCLANG_PATH:-}" ] ||
+        exists /usr/lib/libclang.* /usr/lib64/libclang.* /usr/local/lib/libclang.* \
+            /usr/lib/*/libclang.so* /usr/lib/*/libclang-[0-9]*.so* \
+            /usr/lib/*/lib/libclang.so* /usr/lib64/*/lib*/libclang.so* \
+            /opt/homebrew/opt/llvm/lib/libclang.* /usr/local/opt/llvm/lib/libclang.* \
+            /Library/Developer/CommandLineTools/usr/lib/libclang.* \
+            /Applications/Xcode.app/Contents/Developer/Toolchains/*/usr/lib/libclang.*
+}
+
+have_certificates() {
+    [ -n "${SSL_CERT_FILE:-}" ] ||
+        exists /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs
+}
+
+# The independent recomputation in tests/recompute is written in Python and reads time zones.
+have_zones() {
+    [ -n "${PYTHONTZPATH:-}" ] ||
+        exists /usr/share/zoneinfo/Europe/Berlin /usr/lib/zoneinfo/Europe/Berlin \
+            /etc/zoneinfo/Europe/Berlin
+}
+
+# Debian's python3-minimal is a Python without zoneinfo. Asking Python itself would take too long.
+have_python() {
+    have python3 || return 1
+    [ "$(command -v python3)" != /usr/bin/python3 ] || ! exists /etc/debian_version ||
+        exists /usr/lib/python3*/zoneinfo
+}
+
+# Prints the Debian packages that are missing, each with a space before it.
+missing() {
+    { have cc && have c++; } || printf ' g++'
+    have make || printf ' make'
+    { have clang && have_libclang; } || printf ' clang'
+    have pkg-config || printf ' pkg-config'
+    have_python || printf ' python3'
+    have_zones || printf ' tzdata'
+    have_certificates || printf ' ca-certificates'
+}
+
+install() {
+    if [ "$(id -u)" -eq 0 ]; then
+        as_root=
+    elif have sudo && sudo -n true 2>/dev/null; then
+        as_root='sudo -n'
+    else
+        echo "usage-rater needs these packages; install them, then run make again:" >&2
+        echo "    sudo apt-get update && sudo apt-get install -y --no-install-recommends$1" >&2
+        exit 1
+    fi
+    echo "Installing what the build needs:$1"
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update
+    # shellcheck disable=SC2086  # one word per package is meant
+    $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends $1
+}
+
+if ! have cargo; then
+    if [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
+        echo "cargo is installed but not on the PATH: . ${CARGO_HOME:-$HOME/.cargo}/env" >&2
+    else
+        echo "cargo is missing. Install Rust with rustup (https://rustup.rs), then run make again:" >&2
+        echo "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" >&2
+    fi
+    exit 1
+fi
+
+packages=$(missing)
+[ -n "$packages" ] || exit 0
+
+if ! have apt-get; then
+    cat >&2 <<HINT
+usage-rater needs a C and C++ compiler, make, clang with libclang, pkg-config, Python 3.9 or later,
+the time zone database and root certificates. By their Debian names these are missing:$packages
+    Fedora:  sudo dnf install gcc-c++ make clang clang-libs pkgconf-pkg-config python3 tzdata
+    macOS:   xcode-select --install; brew install llvm pkgconf python
+HINT
+    exit 1
+fi
+
+install "$packages"
+packages=$(missing)
+[ -z "$packages" ] || { echo "still missing after the installation:$packages" >&2; exit 1; }

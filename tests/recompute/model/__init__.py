@@ -1,0 +1,1 @@
+"""The billing contract in plain, slow, exact Python: no floats, no clock, no shortcuts."""
