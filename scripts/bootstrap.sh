@@ -27,8 +27,8 @@ have_libclang() {
 }
 
 have_certificates() {
-    [ -n "${SSL_CERT_FILE:-}" ] ||
-        exists /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs
+    exists "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem \
+        /etc/pki/tls/certs
 }
 
 # The independent recomputation in tests/recompute is written in Python and reads time zones.
@@ -66,11 +66,12 @@ install() {
         echo "    sudo apt-get update && sudo apt-get install -y --no-install-recommends$1" >&2
         exit 1
     fi
-    echo "Installing what the build needs:$1"
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update
-    # shellcheck disable=SC2086  # one word per package is meant
+    echo "Installing what the build needs, about a minute:$1"
+    $as_root apt-get -qq update
+    # The list of what is unpacked goes nowhere, errors to the terminal. One word per package.
+    # shellcheck disable=SC2086
     $as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends $1
+        apt-get -qq install -y --no-install-recommends $1 >/dev/null
 }
 
 if ! have cargo; then

@@ -116,8 +116,10 @@ pub fn write_scaled(out: &mut impl std::fmt::Write, value: I256, scale: usize) -
     let mut digits = [b'0'; 80];
     let used = write_digits(&mut digits, value.unsigned_abs()).max(scale.saturating_add(1));
     let digits = digits.get(digits.len().saturating_sub(used)..).unwrap_or_default();
-    let (integer, fraction) = digits.split_at_checked(used.saturating_sub(scale)).unwrap_or_default();
-    let significant = fraction.iter().rposition(|b| *b != b'0').map_or(0, |at| at.saturating_add(1));
+    let (integer, fraction) =
+        digits.split_at_checked(used.saturating_sub(scale)).unwrap_or_default();
+    let significant =
+        fraction.iter().rposition(|b| *b != b'0').map_or(0, |at| at.saturating_add(1));
     if value < I256::ZERO {
         out.write_char('-')?;
     }
@@ -150,8 +152,11 @@ fn write_digits(buffer: &mut [u8; 80], value: U256) -> usize {
     // Long division by 10^19 only while it is needed: most amounts fit a machine word.
     while rest > U256::from(u64::MAX) {
         let chunk = U256::from(CHUNK);
-        written = written.saturating_add(put((rest % chunk).as_u64(), 19));
-        rest /= chunk;
+        let (Some(quotient), Some(low)) = (rest.checked_div(chunk), rest.checked_rem(chunk)) else {
+            break;
+        };
+        written = written.saturating_add(put(low.as_u64(), 19));
+        rest = quotient;
     }
     written.saturating_add(put(rest.as_u64(), 0))
 }
@@ -188,8 +193,8 @@ mod tests {
         }
         check("1234567890123456789012345678901234567890", Err(DecimalError::OutOfDomain));
         for wrong in [
-            "", "-", "+1", "01", ".5", "5.", "1,5", "1_000", "NaN", "inf", "0x1", "1e", "1e+", " 1",
-            "1 ", "1.2.3", "--1", "1e5.0", "１", "1\0",
+            "", "-", "+1", "01", ".5", "5.", "1,5", "1_000", "NaN", "inf", "0x1", "1e", "1e+",
+            " 1", "1 ", "1.2.3", "--1", "1e5.0", "１", "1\0",
         ] {
             check(wrong, Err(DecimalError::Malformed));
         }

@@ -268,7 +268,9 @@ pub fn read_date(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Date> {
     let text = read_text(value, faults)?;
     // jiff also reads date-times and other spellings of dates; a date here has ten characters.
     let date = text.parse::<Date>().ok().filter(|date| {
-        text.len() == 10 && text.as_bytes().get(4) == Some(&b'-') && (1900..9999).contains(&date.year())
+        text.len() == 10
+            && text.as_bytes().get(4) == Some(&b'-')
+            && (1900..9999).contains(&date.year())
     });
     if date.is_none() {
         faults.add(value, format!("\"{text}\" is not a date such as 2026-01-31"));
@@ -282,7 +284,8 @@ pub fn read_currency(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Curren
     let currency = Currency::parse(&text);
     if currency.is_none() {
         let upper = text.to_uppercase();
-        let hint = Currency::parse(&upper).map_or_else(String::new, |_| did_you_mean(&text, [&*upper]));
+        let hint =
+            Currency::parse(&upper).map_or_else(String::new, |_| did_you_mean(&text, [&*upper]));
         faults.add(value, format!("\"{text}\" is not a currency of ISO 4217{hint}"));
     }
     currency

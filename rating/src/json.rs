@@ -162,9 +162,10 @@ impl Scanner<'_> {
                 };
                 *slot = offset(self.tape.nodes.len() - 1);
                 depth += 1;
-                expect = match kind {
-                    Kind::Object => Expect::FirstKeyOrEnd,
-                    _ => Expect::FirstValueOrEnd,
+                expect = if kind == Kind::Object {
+                    Expect::FirstKeyOrEnd
+                } else {
+                    Expect::FirstValueOrEnd
                 };
             } else if depth == 0 {
                 break;
@@ -399,9 +400,9 @@ fn offset(at: usize) -> u32 {
 
 fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
     let digits = bytes.get(at..at + 4)?;
-    digits.iter().try_fold(0, |value, &digit| {
-        char::from(digit).to_digit(16).map(|digit| value * 16 + digit)
-    })
+    digits
+        .iter()
+        .try_fold(0, |value, &digit| char::from(digit).to_digit(16).map(|digit| value * 16 + digit))
 }
 
 /// Resolves the escapes of a string that the scanner has found well-formed.
@@ -598,7 +599,8 @@ mod tests {
 
     #[test]
     fn accepts_json_and_nothing_else() {
-        for good in ["{}", "[]", " [1, -0.5e+3, \"a\\u00e9\\ud83d\\ude00\"] ", "null", "{\"a\":{}}"] {
+        for good in ["{}", "[]", " [1, -0.5e+3, \"a\\u00e9\\ud83d\\ude00\"] ", "null", "{\"a\":{}}"]
+        {
             check(good, Ok(()));
         }
         check("", Err("ends too early"));

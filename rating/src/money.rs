@@ -229,14 +229,16 @@ impl Money {
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let exponent = self.currency.exponent();
-        let unit = 10u128.pow(exponent);
         let size = self.minor.unsigned_abs();
         let sign = if self.minor < 0 { "-" } else { "" };
         if exponent == 0 {
             return write!(f, "{sign}{size}");
         }
-        let (whole, rest) = (size.wrapping_div(unit), size.wrapping_rem(unit));
-        write!(f, "{sign}{whole}.{rest:0width$}", width = exponent as usize)
+        // At least one digit stands before the point.
+        let digits = format!("{size:0width$}", width = exponent.saturating_add(1) as usize);
+        let point = digits.len().saturating_sub(exponent as usize);
+        let (whole, rest) = digits.split_at_checked(point).unwrap_or_default();
+        write!(f, "{sign}{whole}.{rest}")
     }
 }
 

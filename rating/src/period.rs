@@ -106,7 +106,10 @@ impl Cycle {
     }
 
     fn month_number(date: Date) -> i32 {
-        i32::from(date.year()).saturating_mul(12).saturating_add(i32::from(date.month())).saturating_sub(1)
+        i32::from(date.year())
+            .saturating_mul(12)
+            .saturating_add(i32::from(date.month()))
+            .saturating_sub(1)
     }
 
     /// The first day of the period that holds `date`, and that of the next.
@@ -204,7 +207,12 @@ mod tests {
     #[test]
     fn a_record_on_the_boundary_belongs_to_the_later_period() {
         let cycle = cycle(PeriodLength::Month, 1, 1, "Europe/Berlin");
-        check(&cycle, "2026-03-31T21:59:59.999999999Z", "2026-02-28T23:00:00Z", "2026-03-31T22:00:00Z");
+        check(
+            &cycle,
+            "2026-03-31T21:59:59.999999999Z",
+            "2026-02-28T23:00:00Z",
+            "2026-03-31T22:00:00Z",
+        );
         check(&cycle, "2026-03-31T22:00:00Z", "2026-03-31T22:00:00Z", "2026-04-30T22:00:00Z");
     }
 

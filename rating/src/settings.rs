@@ -3,9 +3,7 @@
 //! Every level states some of them; the nearest one that does wins. They live here because a
 //! catalog's customers carry them and rating itself needs the cycle and the rounding.
 
-use crate::fault::{
-    Faults, Fields, read_bool, read_currency, read_name, read_whole,
-};
+use crate::fault::{Faults, Fields, read_bool, read_currency, read_name, read_whole};
 use crate::json::{Kind, Value};
 use crate::money::Currency;
 use crate::period::PeriodLength;
@@ -96,8 +94,11 @@ impl Settings {
             proration: fields.optional("proration", faults, read_bool),
             proration_basis: fields
                 .optional("proration_basis", faults, |v, f| read_name(v, &BASES, f)),
-            first_invoice_on_activation: fields
-                .optional("first_invoice_on_activation", faults, read_bool),
+            first_invoice_on_activation: fields.optional(
+                "first_invoice_on_activation",
+                faults,
+                read_bool,
+            ),
             hide_zero_items: fields.optional("hide_zero_items", faults, read_bool),
             credit_memos: fields.optional("credit_memos", faults, read_bool),
             auto_activate: fields.optional("auto_activate", faults, read_bool),

@@ -175,7 +175,8 @@ class Catalog:
         changes.sort(key=lambda each: _effective_from(each[1]))
         versions = self.versions[plan]
         segments = []
-        for start in sorted({_effective_from(each) for each in [*versions, *(change for _, change in changes)]}):
+        dated = [*versions, *(change for _, change in changes)]
+        for start in sorted({_effective_from(each) for each in dated}):
             in_force = [version for version in versions if _effective_from(version) <= start]
             if in_force:
                 applied = [each for each in changes if _effective_from(each[1]) <= start]

@@ -61,9 +61,9 @@ def parse(text, domain):
 
 def plain(value):
     """Canonical decimal text: no exponent, no trailing zeros, `0` for zero."""
-    value = Fraction(value)
+    denominator = Fraction(value).denominator
     places = 0
-    while (value * 10**places).denominator != 1:
+    while 10**places % denominator:
         places += 1
         if places > 100:
             raise ValueError(f"{value} is not a decimal")

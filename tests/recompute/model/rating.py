@@ -68,9 +68,11 @@ class Total:
         """Counts one record."""
         segment = self.subscription.segment_index(record.time)
         self.parts[segment] = self.parts.get(segment, Fraction(0)) + quantity
+        if self.records == 0:
+            self.first_used_at = self.last_used_at = record.time
         self.records += 1
-        times = [at for at in (self.first_used_at, self.last_used_at, record.time) if at is not None]
-        self.first_used_at, self.last_used_at = min(times), max(times)
+        self.first_used_at = min(self.first_used_at, record.time)
+        self.last_used_at = max(self.last_used_at, record.time)
         self.lineage += lineage_hash(record.source, record.id, self.charge, quantity)
 
     @property
@@ -78,12 +80,13 @@ class Total:
         return self.subscription.terms_within(self.charge, self.start, self.end)
 
     def _over_parts(self, measure):
-        """Sum of the steps that a measure of the position takes over the parts, in order of time."""
+        """Sum of the steps that a measure of the position takes, part by part in order of time."""
         position, result = Fraction(0), Fraction(0)
         for segment, terms in self._terms:
-            after = position + self.parts.get(segment, Fraction(0))
-            result += measure(terms, after) - measure(terms, position)
-            position = after
+            if segment in self.parts:
+                after = position + self.parts[segment]
+                result += measure(terms, after) - measure(terms, position)
+                position = after
         return result
 
 
@@ -125,9 +128,15 @@ class Rater:
     def close(self, instant):
         """A total for every charge active in a period that ended by then, used or not."""
         for subscription in self._catalog.subscriptions.values():
-            for period in subscription.periods_ended_by(instant):
-                for charge in subscription.charges_within(*period):
-                    self.total(subscription, charge, period)
+            self.close_subscription(subscription, instant)
+
+    def close_subscription(self, subscription, instant):
+        """The closed totals of one subscription."""
+        return [
+            self.total(subscription, charge, period)
+            for period in subscription.periods_ended_by(instant)
+            for charge in subscription.charges_within(*period)
+        ]
 
     def _rate(self, record, use):
         subscription, charge = use.subscription, use.charge

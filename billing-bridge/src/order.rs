@@ -1,0 +1,213 @@
+//! Orders and their order products, as they were activated.
+
+use crate::product::{open_with_settings, read_settings, read_timing};
+use crate::terms::BillingTiming;
+use rating::fault::{read_date, read_name, read_price, read_quantity, read_text};
+use rating::json::Value;
+use rating::{Date, Faults, Fields, Price, Quantity, Settings};
+
+/// What an order does to the references it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Creates them.
+    New,
+    /// Changes them; quantities are deltas.
+    Change,
+    /// Lets them go on.
+    Renewal,
+    /// Takes from them; quantities are not above zero.
+    Cancel,
+}
+
+impl Kind {
+    const NAMES: [(&'static str, Self); 4] = [
+        ("new", Self::New),
+        ("change", Self::Change),
+        ("renewal", Self::Renewal),
+        ("cancel", Self::Cancel),
+    ];
+
+    /// Its name in orders.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Change => "change",
+            Self::Renewal => "renewal",
+            Self::Cancel => "cancel",
+        }
+    }
+}
+
+/// How long the time is that a unit price buys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PricePeriod {
+    /// So many months.
+    Months(i32),
+    /// The whole term, or the thing itself.
+    Once,
+}
+
+impl PricePeriod {
+    const NAMES: [(&'static str, Self); 5] = [
+        ("month", Self::Months(1)),
+        ("quarter", Self::Months(3)),
+        ("half_year", Self::Months(6)),
+        ("year", Self::Months(12)),
+        ("once", Self::Once),
+    ];
+}
+
+/// One line of an order. Once activated it never changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderProduct {
+    /// Unique among all orders.
+    pub id: String,
+    /// The product that was ordered.
+    pub sku: String,
+    /// The subscription, asset or entitlement that it creates or changes.
+    pub reference: String,
+    /// How many, or how many more; below zero: how many fewer.
+    pub quantity: Option<Quantity>,
+    /// How many of them are free of charge.
+    pub included: Quantity,
+    /// What one costs for the price period.
+    pub unit_price: Option<Price>,
+    /// What time the unit price buys.
+    pub price_period: Option<PricePeriod>,
+    /// First day.
+    pub start: Date,
+    /// Last day; `None` is evergreen.
+    pub end: Option<Date>,
+    /// The agreed contract value, where it is not the price times the term.
+    pub total: Option<Price>,
+    /// The plan that prices what is used.
+    pub plan: Option<String>,
+    /// When it is billed.
+    pub billing_timing: Option<BillingTiming>,
+    /// The settings that stand on the order product.
+    pub settings: Settings,
+}
+
+/// An order, with what could be read of its products.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// Unique among orders.
+    pub id: String,
+    /// Whom it bills.
+    pub customer: String,
+    /// What it does.
+    pub kind: Kind,
+    /// The day from which it counts; nothing of it is billed before.
+    pub activated_on: Date,
+    /// Its lines.
+    pub order_products: Vec<OrderProduct>,
+    /// The settings that stand on the order.
+    pub settings: Settings,
+}
+
+impl OrderProduct {
+    /// Reads an order product; whatever is wrong with it is noted.
+    pub(crate) fn read(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Self> {
+        const FIELDS: [&str; 12] = [
+            "id",
+            "sku",
+            "reference",
+            "quantity",
+            "included_quantity",
+            "unit_price",
+            "price_period",
+            "start",
+            "end",
+            "total",
+            "plan",
+            "billing_timing",
+        ];
+        let fields = open_with_settings(value, &FIELDS, faults)?;
+        let id = fields.required_text("id", faults);
+        let sku = fields.required_text("sku", faults);
+        let reference = fields.required_text("reference", faults);
+        let quantity = fields.optional("quantity", faults, read_quantity);
+        let included = fields.optional("included_quantity", faults, read_quantity);
+        let included = included.unwrap_or_default();
+        check_included(fields, quantity, included, faults);
+        let unit_price = fields.optional("unit_price", faults, read_price);
+        let price_period = fields
+            .optional("price_period", faults, |v, f| read_name(v, &PricePeriod::NAMES, f));
+        let start = fields.required("start", faults).and_then(|v| read_date(v, faults));
+        let end = fields.optional("end", faults, read_date);
+        check_dates(fields, start, end, faults);
+        let total = fields.optional("total", faults, read_price);
+        let plan = fields.optional("plan", faults, read_text);
+        let billing_timing = read_timing(fields, None, faults);
+        let settings = read_settings(fields, faults);
+        Some(Self {
+            id: id?.into_owned(),
+            sku: sku?.into_owned(),
+            reference: reference?.into_owned(),
+            quantity,
+            included,
+            unit_price,
+            price_period,
+            start: start?,
+            end,
+            total,
+            plan: plan.map(std::borrow::Cow::into_owned),
+            billing_timing,
+            settings,
+        })
+    }
+}
+
+impl Order {
+    /// Reads the head of an order; its products are read by whoever keeps their places.
+    pub(crate) fn read_head(fields: Fields<'_>, faults: &mut Faults<'_>) -> Option<Self> {
+        let id = fields.required_text("id", faults);
+        let customer = fields.required_text("customer", faults);
+        let kind = fields.required("kind", faults);
+        let kind = kind.and_then(|v| read_name(v, &Kind::NAMES, faults));
+        let activated_on = fields.required("activated_on", faults);
+        let activated_on = activated_on.and_then(|v| read_date(v, faults));
+        let settings = read_settings(fields, faults);
+        Some(Self {
+            id: id?.into_owned(),
+            customer: customer?.into_owned(),
+            kind: kind?,
+            activated_on: activated_on?,
+            order_products: Vec::new(),
+            settings,
+        })
+    }
+
+    /// The fields of an order beside its settings.
+    pub(crate) const FIELDS: [&'static str; 5] =
+        ["id", "customer", "kind", "activated_on", "order_products"];
+}
+
+/// Included units lie between none and all of those ordered, also where units are taken away.
+fn check_included(
+    fields: Fields<'_>,
+    quantity: Option<Quantity>,
+    included: Quantity,
+    faults: &mut Faults<'_>,
+) {
+    let (Some(quantity), Some(at)) = (quantity, fields.get("included_quantity")) else { return };
+    let (least, most) = (quantity.min(Quantity::ZERO), quantity.max(Quantity::ZERO));
+    if included < least || most < included {
+        let text = "must lie between 0 and \"quantity\"";
+        faults.add(at, format!("included_quantity {included} {text} {quantity}"));
+    }
+}
+
+fn check_dates(
+    fields: Fields<'_>,
+    start: Option<Date>,
+    end: Option<Date>,
+    faults: &mut Faults<'_>,
+) {
+    if let (Some(start), Some(end), Some(at)) = (start, end, fields.get("end"))
+        && end < start
+    {
+        faults.add(at, format!("the last day {end} lies before the first, {start}"));
+    }
+}

@@ -1,0 +1,99 @@
+//! What an order product must say about its price, which depends on what the product is.
+
+use super::read::{Line, place};
+use crate::customers::Customers;
+use crate::order::{Order, PricePeriod};
+use crate::product::{Product, RevenueModel};
+use rating::fault::did_you_mean;
+use rating::{Faults, Price, Quantity};
+
+/// Notes what is wrong with the price, quantity and plan of one line.
+pub(super) fn check(
+    line: &Line<'_>,
+    (order, product): (&Order, &Product),
+    customers: &dyn Customers,
+    faults: &mut Faults<'_>,
+) {
+    check_plan(line, (order, product), customers, faults);
+    if product.revenue_model == RevenueModel::OverageUsage {
+        check_usage(line, faults);
+        return;
+    }
+    let bought = &line.product;
+    if bought.quantity.is_none() {
+        faults.add(line.value, "the field \"quantity\" is missing");
+    }
+    if bought.unit_price.is_none() && bought.total.is_none() {
+        faults.add(line.value, "the field \"unit_price\" is missing");
+    }
+    if let (Some(total), Some(quantity)) = (bought.total, bought.quantity) {
+        let price = bought.unit_price.unwrap_or_default();
+        let opposite = (total.is_negative() && quantity > Quantity::ZERO)
+            || (total > Price::ZERO && quantity < Quantity::ZERO);
+        if opposite && !price.is_negative() {
+            let at = place(line.value, "total");
+            faults.add(at, format!("the sign of total {total} is not that of the quantity"));
+        }
+    }
+    if bills_over_time(product.revenue_model, bought.price_period) {
+        check_term(line, faults);
+    }
+}
+
+/// Whether the price is billed portion by portion rather than at once.
+pub(crate) fn bills_over_time(model: RevenueModel, period: Option<PricePeriod>) -> bool {
+    match (model, period) {
+        (RevenueModel::Recurring, _)
+        | (RevenueModel::CreditBurndown, Some(PricePeriod::Months(_))) => true,
+        (RevenueModel::OneTime | RevenueModel::OverageUsage, _)
+        | (RevenueModel::CreditBurndown, Some(PricePeriod::Once) | None) => false,
+    }
+}
+
+fn check_term(line: &Line<'_>, faults: &mut Faults<'_>) {
+    let bought = &line.product;
+    let evergreen = bought.end.is_none();
+    if bought.unit_price.is_some() && bought.price_period.is_none() {
+        faults.add(line.value, "the field \"price_period\" is missing");
+    }
+    if evergreen && bought.price_period == Some(PricePeriod::Once) {
+        let at = place(line.value, "price_period");
+        faults.add(at, "a price for the whole term wants an \"end\"");
+    }
+    if evergreen && bought.total.is_some() {
+        faults.add(place(line.value, "total"), "a total wants an \"end\"");
+    }
+}
+
+/// A usage product has no price of its own; one that were written would never be billed.
+fn check_usage(line: &Line<'_>, faults: &mut Faults<'_>) {
+    for (name, price) in [("unit_price", line.product.unit_price), ("total", line.product.total)] {
+        if price.is_some_and(|price| price != Price::ZERO) {
+            let at = place(line.value, name);
+            faults.add(at, format!("usage is priced by its plan, \"{name}\" must be 0 or absent"));
+        }
+    }
+}
+
+fn check_plan(
+    line: &Line<'_>,
+    (order, product): (&Order, &Product),
+    customers: &dyn Customers,
+    faults: &mut Faults<'_>,
+) {
+    let Some(plan) = &line.product.plan else { return };
+    let at = place(line.value, "plan");
+    if product.revenue_model == RevenueModel::OneTime {
+        faults.add(at, "a one_time product has no usage and so no plan");
+    }
+    let Some(currency) = customers.plan_currency(plan) else {
+        let hint = did_you_mean(plan, customers.plan_keys());
+        faults.add(at, format!("unknown plan \"{plan}\"{hint}"));
+        return;
+    };
+    // A currency that comes from further away says nothing about usage, which has its plan's.
+    let stated = line.product.settings.or(&product.settings).or(&order.settings).currency;
+    if let Some(stated) = stated.filter(|stated| *stated != currency) {
+        faults.add(at, format!("the plan \"{plan}\" is in {currency}, the order in {stated}"));
+    }
+}

@@ -1,0 +1,339 @@
+//! The catalog: meters, plans, customers and subscriptions, checked and ready to be asked.
+
+mod read;
+mod read_charge;
+mod read_plan;
+
+use crate::charge::Timeline;
+use crate::fault::Fault;
+use crate::instant::Instant;
+use crate::meter::Meter;
+use crate::period::{Cycle, Period, PeriodLength, start_of_day};
+use crate::plan::{Override, Plan};
+use crate::rounding::Rounding;
+use crate::settings::{CycleDay, Settings};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+/// A hash index whose order nobody may rely on. Its hash is fixed: its keys come from the catalog,
+/// which the operator writes, not from records.
+type Index<K> = hashbrown::HashMap<K, u32, foldhash::fast::FixedState>;
+
+/// Most meters that may take one type of record.
+pub(crate) const METERS_PER_TYPE_MAX: usize = 32;
+
+/// Position of a meter in its catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MeterId(pub u32);
+/// Position of a customer in its catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CustomerId(pub u32);
+/// Position of a subscription in its catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubscriptionId(pub u32);
+
+/// Whom a record's subject names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// A customer.
+    Customer(CustomerId),
+    /// A subscription.
+    Subscription(SubscriptionId),
+}
+
+/// When the billing periods of a customer or subscription begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CycleRule {
+    /// Length of a period.
+    pub length: PeriodLength,
+    /// Day of the month, 1 to 31.
+    pub day: i8,
+    /// A month in which longer periods begin, 1 to 12.
+    pub month: i8,
+}
+
+/// Who is billed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Customer {
+    /// Its id.
+    pub id: String,
+    /// The calendar of its days.
+    pub zone: TimeZone,
+    /// What it sets of the billing settings.
+    pub settings: Settings,
+    /// Its subscriptions.
+    pub subscriptions: Vec<SubscriptionId>,
+}
+
+/// What a subscription is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubscriptionEntry {
+    /// Its id.
+    pub id: String,
+    /// Other names by which records may call it.
+    pub aliases: Vec<String>,
+    /// Its customer's id.
+    pub customer: String,
+    /// The key of its plan.
+    pub plan: String,
+    /// Its first day.
+    pub start: Date,
+    /// Its last day; `None` is evergreen.
+    pub end: Option<Date>,
+    /// Its own billing periods, where they are not its customer's.
+    pub cycle: Option<CycleRule>,
+    /// Charges with fields of its own.
+    pub overrides: Vec<(String, Vec<Override>)>,
+}
+
+/// A customer's use of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subscription {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// Position of its plan.
+    plan: u32,
+    /// From the first instant of its first day to the first after its last.
+    pub active: Period,
+    cycle: Option<CycleRule>,
+    /// Position of its cycle, set by [`Catalog::finish`].
+    cycle_index: u32,
+    /// Its own timelines; `None` where it takes the plan as it is.
+    timelines: Option<Vec<Timeline>>,
+}
+
+/// Everything that rating needs to know beside the records. Immutable once it is finished.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    meters: Vec<Meter>,
+    meters_by_type: hashbrown::HashMap<String, Vec<MeterId>, foldhash::fast::FixedState>,
+    plans: Vec<Plan>,
+    plan_index: Index<String>,
+    customers: Vec<Customer>,
+    subscriptions: Vec<Subscription>,
+    subjects: hashbrown::HashMap<String, Subject, foldhash::fast::FixedState>,
+    cycles: Vec<Cycle>,
+    /// Whether a type that no meter takes is refused.
+    pub strict_types: bool,
+}
+
+impl Catalog {
+    /// Reads and checks a catalog.
+    ///
+    /// # Errors
+    /// Every fault of the text, in order of place.
+    pub fn parse(text: &[u8]) -> Result<Self, Vec<Fault>> {
+        read::read(text)
+    }
+
+    /// The meters that take records of a type.
+    #[must_use]
+    pub fn meters_of(&self, event_type: &str) -> &[MeterId] {
+        self.meters_by_type.get(event_type).map_or(&[], Vec::as_slice)
+    }
+
+    /// A meter by its position.
+    #[must_use]
+    pub fn meter(&self, id: MeterId) -> Option<&Meter> {
+        self.meters.get(id.0 as usize)
+    }
+
+    /// A plan by its key.
+    #[must_use]
+    pub fn plan(&self, key: &str) -> Option<&Plan> {
+        self.plan_index.get(key).and_then(|index| self.plans.get(*index as usize))
+    }
+
+    /// All plans.
+    #[must_use]
+    pub fn plans(&self) -> &[Plan] {
+        &self.plans
+    }
+
+    /// All customers, in the catalog's order.
+    #[must_use]
+    pub fn customers(&self) -> &[Customer] {
+        &self.customers
+    }
+
+    /// A customer by its id, not by an alias.
+    #[must_use]
+    pub fn customer(&self, id: &str) -> Option<&Customer> {
+        match self.subjects.get(id)? {
+            Subject::Customer(customer) => {
+                self.customer_at(*customer).filter(|customer| customer.id == id)
+            }
+            Subject::Subscription(_) => None,
+        }
+    }
+
+    /// A customer by its position.
+    #[must_use]
+    pub fn customer_at(&self, id: CustomerId) -> Option<&Customer> {
+        self.customers.get(id.0 as usize)
+    }
+
+    /// All subscriptions, in the catalog's order.
+    #[must_use]
+    pub fn subscriptions(&self) -> &[Subscription] {
+        &self.subscriptions
+    }
+
+    /// A subscription by its id, not by an alias.
+    #[must_use]
+    pub fn subscription(&self, id: &str) -> Option<&Subscription> {
+        match self.subjects.get(id)? {
+            Subject::Subscription(subscription) => {
+                self.subscription_at(*subscription).filter(|subscription| subscription.id == id)
+            }
+            Subject::Customer(_) => None,
+        }
+    }
+
+    /// A subscription by its position.
+    #[must_use]
+    pub fn subscription_at(&self, id: SubscriptionId) -> Option<&Subscription> {
+        self.subscriptions.get(id.0 as usize)
+    }
+
+    /// Whom a record's subject names.
+    #[must_use]
+    pub fn subject(&self, name: &str) -> Option<Subject> {
+        self.subjects.get(name).copied()
+    }
+
+    /// The plan of a subscription.
+    #[must_use]
+    pub fn plan_of(&self, subscription: &Subscription) -> Option<&Plan> {
+        self.plans.get(subscription.plan as usize)
+    }
+
+    /// The charges of a subscription through time.
+    #[must_use]
+    pub fn timelines_of<'a>(&'a self, subscription: &'a Subscription) -> &'a [Timeline] {
+        match &subscription.timelines {
+            Some(own) => own,
+            None => self.plan_of(subscription).map_or(&[], |plan| &plan.timelines),
+        }
+    }
+
+    /// How lines of a customer are rounded.
+    #[must_use]
+    pub fn rounding_of(&self, customer: CustomerId) -> Rounding {
+        self.customer_at(customer)
+            .and_then(|customer| customer.settings.rounding)
+            .unwrap_or_default()
+    }
+
+    /// All distinct cycles; [`Subscription::cycle_index`] points into them.
+    #[must_use]
+    pub fn cycles(&self) -> &[Cycle] {
+        &self.cycles
+    }
+
+    /// Adds a subscription that orders created. Call [`Catalog::finish`] after the last one.
+    ///
+    /// # Errors
+    /// What stands in the way: a name that is taken, an unknown customer or plan.
+    pub fn add_subscription(&mut self, entry: SubscriptionEntry) -> Result<(), String> {
+        let Some(Subject::Customer(customer)) = self.subject(&entry.customer) else {
+            return Err(format!("\"{}\" is not a customer of the catalog", entry.customer));
+        };
+        let Some(&plan) = self.plan_index.get(&entry.plan) else {
+            return Err(format!("\"{}\" is not a plan of the catalog", entry.plan));
+        };
+        let index =
+            u32::try_from(self.subscriptions.len()).map_err(|_| "too many subscriptions")?;
+        let id = SubscriptionId(index);
+        for name in std::iter::once(&entry.id).chain(&entry.aliases) {
+            if self.subjects.contains_key(name) {
+                return Err(format!("\"{name}\" already names a customer or a subscription"));
+            }
+            self.subjects.insert(name.clone(), Subject::Subscription(id));
+        }
+        let Some(owner) = self.customers.get_mut(customer.0 as usize) else {
+            return Err(format!("\"{}\" is not a customer of the catalog", entry.customer));
+        };
+        owner.subscriptions.push(id);
+        let start = start_of_day(entry.start, &owner.zone);
+        let end = entry.end.and_then(|end| end.tomorrow().ok());
+        let end = end.map_or(Instant::MAX, |end| start_of_day(end, &owner.zone));
+        let timelines = (!entry.overrides.is_empty())
+            .then(|| self.plans.get(plan as usize).map(|plan| plan.overridden(&entry.overrides)))
+            .flatten();
+        self.subscriptions.push(Subscription {
+            id: entry.id,
+            customer,
+            plan,
+            active: Period { start, end },
+            cycle: entry.cycle,
+            cycle_index: 0,
+            timelines,
+        });
+        Ok(())
+    }
+
+    /// Sets what a customer leaves open, as its organisation has it.
+    pub fn set_defaults(&mut self, organisation: &Settings) {
+        for customer in &mut self.customers {
+            customer.settings = customer.settings.or(organisation);
+        }
+    }
+
+    /// Works out every subscription's billing periods. To be called when all are known.
+    pub fn finish(&mut self) {
+        let mut known: Index<(PeriodLength, i8, i8, String)> = Index::default();
+        self.cycles.clear();
+        for index in 0..self.subscriptions.len() {
+            let Some((rule, zone)) = self.rule_of(index) else { continue };
+            let name = zone.iana_name().unwrap_or_default().to_owned();
+            let next = u32::try_from(self.cycles.len()).unwrap_or(u32::MAX);
+            let cycle = *known.entry((rule.length, rule.day, rule.month, name)).or_insert(next);
+            if cycle == next {
+                let CycleRule { length, day, month } = rule;
+                self.cycles.push(Cycle { length, day, month, zone });
+            }
+            if let Some(subscription) = self.subscriptions.get_mut(index) {
+                subscription.cycle_index = cycle;
+            }
+        }
+    }
+
+    fn rule_of(&self, subscription: usize) -> Option<(CycleRule, TimeZone)> {
+        let subscription = self.subscriptions.get(subscription)?;
+        let customer = self.customer_at(subscription.customer)?;
+        let rule = subscription.cycle.unwrap_or_else(|| self.cycle_rule_of(customer));
+        Some((rule, customer.zone.clone()))
+    }
+
+    /// The billing periods of a customer, by its own settings and the usual defaults.
+    #[must_use]
+    pub fn cycle_rule_of(&self, customer: &Customer) -> CycleRule {
+        let settings = &customer.settings;
+        let length = settings.billing_period.unwrap_or_default();
+        let (day, month) = match settings.bill_cycle_day {
+            Some(CycleDay::Fixed(day)) => (day, settings.bill_cycle_month.unwrap_or(1)),
+            None => (1, settings.bill_cycle_month.unwrap_or(1)),
+            Some(CycleDay::FirstSubscriptionStart) => {
+                let starts =
+                    customer.subscriptions.iter().filter_map(|id| self.subscription_at(*id));
+                let first = starts.map(|subscription| subscription.active.start).min();
+                first.map_or((1, 1), |start| {
+                    let date = customer.zone.to_datetime(start.to_timestamp()).date();
+                    (date.day(), date.month())
+                })
+            }
+        };
+        CycleRule { length, day, month }
+    }
+}
+
+impl Subscription {
+    /// Position of its cycle in [`Catalog::cycles`].
+    #[must_use]
+    pub const fn cycle_index(&self) -> u32 {
+        self.cycle_index
+    }
+}

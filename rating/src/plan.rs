@@ -1,0 +1,127 @@
+//! Plans: dated, immutable versions of a list of charges.
+
+use crate::charge::{Charge, Terms, Timeline};
+use crate::instant::Instant;
+use crate::money::{Currency, Price};
+use crate::price::PriceModel;
+use crate::quantity::Quantity;
+use std::sync::Arc;
+
+/// One version of a plan, as a catalog states it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanVersion {
+    /// Its number.
+    pub version: u32,
+    /// When it comes into force.
+    pub effective_from: Instant,
+    /// Its charges, each with another key.
+    pub charges: Vec<Arc<Charge>>,
+}
+
+/// A plan with all its versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Its name.
+    pub key: String,
+    /// The currency of all its versions.
+    pub currency: Currency,
+    /// In order of `effective_from`, no two at the same instant; never empty.
+    pub versions: Vec<PlanVersion>,
+    /// One for every charge key of any version.
+    pub timelines: Vec<Timeline>,
+}
+
+/// Fields of a charge that a subscription replaces from an instant on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    /// When the replacement comes into force.
+    pub effective_from: Instant,
+    /// Units free of charge.
+    pub included: Option<Quantity>,
+    /// The price as a whole.
+    pub model: Option<PriceModel>,
+    /// What a period costs at least; `Some(None)` takes the bound away.
+    pub minimum: Option<Option<Price>>,
+    /// What a period costs at most; `Some(None)` takes the bound away.
+    pub maximum: Option<Option<Price>>,
+}
+
+impl Override {
+    fn apply(&self, charge: &mut Charge) {
+        if let Some(included) = self.included {
+            charge.included = included;
+        }
+        if let Some(model) = &self.model {
+            charge.model = model.clone();
+        }
+        if let Some(minimum) = self.minimum {
+            charge.minimum = minimum;
+        }
+        if let Some(maximum) = self.maximum {
+            charge.maximum = maximum;
+        }
+    }
+}
+
+impl Plan {
+    /// Puts versions in order and lays out the timeline of every charge.
+    #[must_use]
+    pub fn new(key: String, currency: Currency, mut versions: Vec<PlanVersion>) -> Self {
+        versions.sort_by_key(|version| version.effective_from);
+        let mut keys: Vec<&str> = Vec::new();
+        for charge in versions.iter().flat_map(|version| &version.charges) {
+            if !keys.contains(&charge.key.as_str()) {
+                keys.push(&charge.key);
+            }
+        }
+        let timelines = keys.iter().map(|key| timeline(key, &versions, &[])).collect();
+        Self { key, currency, versions, timelines }
+    }
+
+    /// The version in force at an instant.
+    #[must_use]
+    pub fn version_at(&self, instant: Instant) -> Option<&PlanVersion> {
+        self.versions.iter().rev().find(|version| version.effective_from <= instant)
+    }
+
+    /// The timelines of a subscription that overrides some charges of this plan.
+    #[must_use]
+    pub fn overridden(&self, overrides: &[(String, Vec<Override>)]) -> Vec<Timeline> {
+        let of = |key: &str| overrides.iter().find(|(charge, _)| charge == key);
+        self.timelines
+            .iter()
+            .map(|plain| {
+                of(&plain.key).map_or_else(
+                    || plain.clone(),
+                    |(key, list)| timeline(key, &self.versions, list),
+                )
+            })
+            .collect()
+    }
+}
+
+/// Cuts time at every version and override and states the charge in force from each cut on.
+fn timeline(key: &str, versions: &[PlanVersion], overrides: &[Override]) -> Timeline {
+    let first = versions.first().map_or(Instant::MIN, |version| version.effective_from);
+    let mut cuts: Vec<Instant> = versions.iter().map(|version| version.effective_from).collect();
+    cuts.extend(overrides.iter().map(|change| change.effective_from).filter(|from| *from > first));
+    cuts.sort_unstable();
+    cuts.dedup();
+    let terms = cuts.into_iter().filter_map(|from| {
+        let version = versions.iter().rev().find(|version| version.effective_from <= from)?;
+        let charge = version.charges.iter().find(|charge| charge.key == key);
+        let in_force: Vec<&Override> =
+            overrides.iter().filter(|change| change.effective_from <= from).collect();
+        let charge = charge.map(|charge| {
+            if in_force.is_empty() {
+                return Arc::clone(charge);
+            }
+            let mut charge = Charge::clone(charge);
+            in_force.iter().for_each(|change| change.apply(&mut charge));
+            Arc::new(charge)
+        });
+        let override_from = in_force.last().map(|change| change.effective_from);
+        Some(Terms { from, plan_version: version.version, override_from, charge })
+    });
+    Timeline { key: key.to_owned(), terms: terms.collect() }
+}

@@ -1,0 +1,79 @@
+//! Rating: what one record adds to a total.
+
+use crate::charge::{Charge, Terms, Timeline};
+use crate::instant::Instant;
+use crate::money::Amount;
+use crate::quantity::Quantity;
+use crate::total::Total;
+
+/// What one record did to one total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rated {
+    /// `P(total with it) − P(total without it)`, exact.
+    pub amount: Amount,
+    /// Units used before it.
+    pub total_before: Quantity,
+}
+
+/// Adds a quantity used at `used_at`, under `terms` of `timeline`, to `total`.
+///
+/// Whatever the order of records, their amounts sum to the same: the total depends on their set.
+///
+/// `None`, with the total unchanged, where an amount or a sum leaves its domain.
+#[must_use]
+pub fn rate(
+    total: &mut Total,
+    (timeline, terms): (&Timeline, &Terms),
+    quantity: Quantity,
+    used_at: Instant,
+) -> Option<Rated> {
+    let charge = terms.charge.as_deref()?;
+    let rated = match total.parts.as_mut_slice() {
+        [] => rate_first(total, (charge, terms), quantity)?,
+        [part] if part.from == terms.from => {
+            let total_before = part.quantity;
+            let after = total_before.checked_add(quantity)?;
+            // Σ rated is P(before) − P(0), so the position before need not be priced again.
+            let at_zero = charge.amount_at(Quantity::ZERO)?;
+            let rated = charge.amount_at(after)?.checked_sub(at_zero)?;
+            let amount = rated.checked_sub(total.rated)?;
+            part.quantity = after;
+            total.rated = rated;
+            Rated { amount, total_before }
+        }
+        _ => rate_across_terms(total, (timeline, terms), quantity)?,
+    };
+    total.records = total.records.saturating_add(1);
+    total.first_used_at = Some(total.first_used_at.map_or(used_at, |first| first.min(used_at)));
+    total.last_used_at = Some(total.last_used_at.map_or(used_at, |last| last.max(used_at)));
+    Some(rated)
+}
+
+fn rate_first(
+    total: &mut Total,
+    (charge, terms): (&Charge, &Terms),
+    quantity: Quantity,
+) -> Option<Rated> {
+    let amount = charge.amount_at(quantity)?.checked_sub(charge.amount_at(Quantity::ZERO)?)?;
+    total.rated = total.rated.checked_add(amount)?;
+    total.add(terms, quantity)?;
+    Some(Rated { amount, total_before: Quantity::ZERO })
+}
+
+/// Where terms changed within the period, a record shifts the positions of all parts after its
+/// own, so the whole period is priced again.
+fn rate_across_terms(
+    total: &mut Total,
+    (timeline, terms): (&Timeline, &Terms),
+    quantity: Quantity,
+) -> Option<Rated> {
+    let total_before = total.quantity()?;
+    let mut after = total.clone();
+    after.add(terms, quantity)?;
+    total_before.checked_add(quantity)?;
+    let rated = after.amount_of_parts(timeline)?;
+    let amount = rated.checked_sub(total.rated)?;
+    after.rated = rated;
+    *total = after;
+    Some(Rated { amount, total_before })
+}

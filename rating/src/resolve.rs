@@ -1,0 +1,194 @@
+//! Resolving: which charges of which subscription take a record, or why none may.
+//!
+//! Faults are looked for in the frozen order of their codes, so that a record with several is
+//! always refused for the same one.
+
+use crate::catalog::{Catalog, CustomerId, METERS_PER_TYPE_MAX, MeterId, Subject, SubscriptionId};
+use crate::instant::Instant;
+use crate::meter::QuantityFault;
+use crate::quantity::Quantity;
+use crate::record::UsageRecord;
+use crate::rejection::{Code, Rejection};
+
+/// One charge that takes a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// The subscription that used.
+    pub subscription: SubscriptionId,
+    /// Position of the charge among [`Catalog::timelines_of`] the subscription.
+    pub timeline: usize,
+    /// Units used.
+    pub quantity: Quantity,
+}
+
+/// Who owns a record: the customer within which its identity is unique.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The customer.
+    pub customer: CustomerId,
+    /// The subscription, where the record names one.
+    pub subscription: Option<SubscriptionId>,
+}
+
+/// Checks what can be checked without knowing the owner.
+///
+/// `horizon` is the latest time that a record may state; `None` where there is no clock.
+///
+/// # Errors
+/// [`Rejection`] with the first code that applies, up to `unknown_type`.
+pub fn check_measure(
+    catalog: &Catalog,
+    record: &UsageRecord<'_>,
+    horizon: Option<Instant>,
+) -> Result<(), Rejection> {
+    let meters = catalog.meters_of(&record.event_type);
+    let mut missing: Option<(MeterId, QuantityFault)> = None;
+    let mut invalid = None;
+    let mut usable = 0usize;
+    for id in meters {
+        let Some(meter) = catalog.meter(*id) else { continue };
+        match meter.quantity(record.data) {
+            Ok(_) => usable = usable.saturating_add(1),
+            Err(fault @ QuantityFault::Missing) => missing = missing.or(Some((*id, fault))),
+            Err(fault) => invalid = invalid.or(Some((*id, fault))),
+        }
+    }
+    let reason = |(id, fault): (MeterId, QuantityFault)| {
+        catalog.meter(id).map_or_else(String::new, |meter| fault.reason(meter))
+    };
+    // A record may feed one meter of its type and not another, but not none of them.
+    if let (Some(missing), 0, None) = (missing, usable, invalid) {
+        return Err(Rejection::new(Code::MissingField, reason(missing)));
+    }
+    if let Some(invalid) = invalid {
+        return Err(Rejection::new(Code::InvalidQuantity, reason(invalid)));
+    }
+    if let Some(horizon) = horizon.filter(|horizon| record.used_at > *horizon) {
+        let message = format!("{} is later than {horizon}", record.used_at);
+        return Err(Rejection::new(Code::InTheFuture, message));
+    }
+    if meters.is_empty() && catalog.strict_types {
+        let message = format!("no meter takes records of type \"{}\"", record.event_type);
+        return Err(Rejection::new(Code::UnknownType, message));
+    }
+    Ok(())
+}
+
+/// Finds the owner of a record.
+///
+/// # Errors
+/// `unknown_subject`.
+pub fn owner(catalog: &Catalog, record: &UsageRecord<'_>) -> Result<Owner, Rejection> {
+    let unknown = |message: String| Rejection::new(Code::UnknownSubject, message);
+    let subject = catalog.subject(&record.subject).ok_or_else(|| {
+        unknown(format!("\"{}\" is no customer or subscription of the catalog", record.subject))
+    })?;
+    let mut owner = match subject {
+        Subject::Customer(customer) => Owner { customer, subscription: None },
+        Subject::Subscription(id) => {
+            let subscription = catalog.subscription_at(id).ok_or_else(|| {
+                unknown(format!("\"{}\" is no subscription of the catalog", record.subject))
+            })?;
+            Owner { customer: subscription.customer, subscription: Some(id) }
+        }
+    };
+    let Some(named) = &record.subscription else { return Ok(owner) };
+    let Some(Subject::Subscription(id)) = catalog.subject(named) else {
+        return Err(unknown(format!("\"{named}\" is no subscription of the catalog")));
+    };
+    let same_customer =
+        catalog.subscription_at(id).map(|found| found.customer) == Some(owner.customer);
+    if !same_customer || owner.subscription.is_some_and(|subject| subject != id) {
+        let message = format!("subscription \"{named}\" is not one of \"{}\"", record.subject);
+        return Err(unknown(message));
+    }
+    owner.subscription = Some(id);
+    Ok(owner)
+}
+
+/// Finds the charges that take a record of `owner`; none where it is unpriced.
+///
+/// # Errors
+/// `missing_field`, `ambiguous_subscription` or `no_active_plan`.
+pub fn lines(
+    catalog: &Catalog,
+    record: &UsageRecord<'_>,
+    owner: Owner,
+    lines: &mut Vec<Line>,
+) -> Result<(), Rejection> {
+    lines.clear();
+    let mut in_force = false;
+    let candidates: &[SubscriptionId] = match &owner.subscription {
+        Some(subscription) => std::slice::from_ref(subscription),
+        None => catalog.customer_at(owner.customer).map_or(&[], |found| &found.subscriptions),
+    };
+    let (mut missing, mut ambiguous) = (None, None);
+    // Every meter that some candidate's plan takes this type by, with the one that does.
+    let mut takers: [Option<(MeterId, SubscriptionId)>; METERS_PER_TYPE_MAX] =
+        [None; METERS_PER_TYPE_MAX];
+    for id in candidates {
+        let Some(subscription) = catalog.subscription_at(*id) else { continue };
+        if !subscription.active.contains(record.used_at) {
+            continue;
+        }
+        for (index, timeline) in catalog.timelines_of(subscription).iter().enumerate() {
+            let Some(terms) = timeline.at(record.used_at) else { continue };
+            in_force = true;
+            let Some(charge) = terms.charge.as_deref() else { continue };
+            let Some(meter_id) = charge.meter else { continue };
+            let Some(meter) = catalog.meter(meter_id) else { continue };
+            if meter.event_type != *record.event_type {
+                continue;
+            }
+            if !claim(&mut takers, meter_id, *id) {
+                ambiguous = Some(several_take(&record.subject, &meter.key));
+            }
+            if !charge.takes(meter, record.data) {
+                continue;
+            }
+            match meter.quantity(record.data) {
+                Ok(quantity) => lines.push(Line { subscription: *id, timeline: index, quantity }),
+                Err(fault) => missing = missing.or_else(|| Some(fault.reason(meter))),
+            }
+        }
+    }
+    if let Some(reason) = missing {
+        return Err(Rejection::new(Code::MissingField, reason));
+    }
+    if let Some(ambiguous) = ambiguous {
+        return Err(ambiguous);
+    }
+    if in_force {
+        return Ok(());
+    }
+    let message = format!("\"{}\" has no plan in force on {}", record.subject, record.used_at);
+    Err(Rejection::new(Code::NoActivePlan, message))
+}
+
+/// Notes who takes a meter; false if another subscription already does.
+fn claim(
+    takers: &mut [Option<(MeterId, SubscriptionId)>],
+    meter: MeterId,
+    subscription: SubscriptionId,
+) -> bool {
+    for taker in takers {
+        match taker {
+            Some((taken, by)) if *taken == meter => return *by == subscription,
+            Some(_) => {}
+            None => {
+                *taker = Some((meter, subscription));
+                return true;
+            }
+        }
+    }
+    // A catalog has no more meters of one type than there are places here.
+    true
+}
+
+fn several_take(subject: &str, meter: &str) -> Rejection {
+    let message = format!(
+        "\"{subject}\" has several subscriptions that take meter {meter}; \
+         name one in \"subscription\""
+    );
+    Rejection::new(Code::AmbiguousSubscription, message)
+}

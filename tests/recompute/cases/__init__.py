@@ -1,0 +1,1 @@
+"""Random but repeatable inputs, drawn to sit where rating goes wrong."""
