@@ -22,7 +22,8 @@ DENY := $(CACHE)/tools/bin/cargo-deny
 .PHONY: help demo build test bench fmt fmt-check clippy deny doc check bootstrap
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | \
+		while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 demo: build ## Build, then rate and bill an example month
 	@"$(BIN)" demo
@@ -47,7 +48,8 @@ clippy: bootstrap ## Lint, warnings being errors
 	cargo clippy --release --workspace --all-targets $(LOCKED) -- -D warnings
 
 deny: bootstrap ## Check licences, sources and bans of the dependencies
-	@[ "$$("$(DENY)" --version 2>&1)" = "cargo-deny $(DENY_VERSION)" ] || env -u CARGO_TARGET_DIR cargo install --locked cargo-deny@$(DENY_VERSION) --root "$(CACHE)/tools"
+	@[ "$$("$(DENY)" --version 2>&1)" = "cargo-deny $(DENY_VERSION)" ] || \
+		env -u CARGO_TARGET_DIR cargo install --locked cargo-deny@$(DENY_VERSION) --root "$(CACHE)/tools"
 	"$(DENY)" $(LOCKED) check bans licenses sources
 
 doc: bootstrap ## Build the API documentation, warnings being errors
@@ -60,4 +62,5 @@ bootstrap: ## Install the tools that are missing; silent when none is
 	@scripts/bootstrap.sh
 	@if [ -L target ] || [ ! -e target ]; then ln -sfn "$(CARGO_TARGET_DIR)" target; fi
 	@mkdir -p "$(CARGO_TARGET_DIR)"
-	@ls "$(CARGO_TARGET_DIR)"/release/build/librocksdb-sys-*/output >/dev/null 2>&1 || echo "The first build compiles RocksDB: about 10 minutes on 2 cores, once."
+	@ls "$(CARGO_TARGET_DIR)"/release/build/librocksdb-sys-*/output >/dev/null 2>&1 || \
+		echo "The first build compiles RocksDB: about 10 minutes on 2 cores, once."

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # Proves that a Rust toolchain and `make` are all a newcomer needs: builds a bare Debian root in a
-# directory, puts the clone (as committed) and this machine's toolchain into it, and runs make there.
+# directory, puts the clone (as committed) and this machine's toolchain into it, runs make there.
 #
 #     sudo scripts/bare-debian.sh DIRECTORY [TARGET...]      # targets of make; default: demo
 #
-# The directory must be new or empty and have 10 GB of room; it stays, for a look afterwards, until
+# The directory must be new or empty and have several GB of room; it stays, to be looked at, until
 # you remove it. Needs root, debootstrap and git. MIRROR and SUITE choose another Debian; the
-# machine's own mirror, proxies and certificates are taken over, for without them there may be no way
-# out of it.
+# machine's own mirror, proxies and certificates are taken over, for there may be no other way out.
 set -euo pipefail
 trap 'echo "failed in line $LINENO" >&2' ERR
 
@@ -29,7 +28,7 @@ shift
 clone=$(cd "$(dirname "$0")/.." && pwd)
 suite=${SUITE:-bookworm}
 
-# The first Debian archive in this machine's sources, of either format, that is not the security one.
+# The first Debian archive in this machine's sources, of either format; not the security one.
 host_mirror() {
     cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
         grep -v '^ *#' | grep -oE 'https?://[^ ]+/debian/?( |$)' | head -n 1
@@ -49,8 +48,9 @@ rm -f "$root.log"
 
 # The way out: mirror, proxy and validity settings of apt, names, certificates.
 echo "deb $mirror $suite main" >"$root/etc/apt/sources.list"
-{ grep -lsE '^ *Acquire::(http|https|Check|Retries)' /etc/apt/apt.conf /etc/apt/apt.conf.d/* || true; } |
-    xargs -r cp -t "$root/etc/apt/apt.conf.d/"
+for config in /etc/apt/apt.conf /etc/apt/apt.conf.d/*; do
+    ! grep -qsE '^ *Acquire::(http|Check|Retries)' "$config" || cp "$config" "$root/etc/apt/apt.conf.d/"
+done
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 mkdir -p "$root/usr/local/share/ca-certificates"
 cp -a /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/" 2>/dev/null || true
@@ -66,9 +66,11 @@ esac
 stage "copying the toolchain and the clone"
 toolchain=$(cd "$clone" && rustup show active-toolchain | cut -d' ' -f1)
 rustup_home=${RUSTUP_HOME:-$HOME/.rustup} cargo_home=${CARGO_HOME:-$HOME/.cargo}
-mkdir -p "$root/opt/rustup/toolchains" "$root/opt/cargo" "$root/opt/usage-rater"
+mkdir -p "$root/opt/rustup/toolchains/$toolchain" "$root/opt/cargo" "$root/opt/usage-rater"
 cp -a "$rustup_home/settings.toml" "$root/opt/rustup/"
-cp -a "$rustup_home/toolchains/$toolchain" "$root/opt/rustup/toolchains/"
+# Its content, for the name may be a link; without its documentation, more than half of it.
+tar -C "$rustup_home/toolchains/$toolchain" --exclude=./share/doc -c . |
+    tar -C "$root/opt/rustup/toolchains/$toolchain" -x
 cp -a "$cargo_home/bin" "$root/opt/cargo/"
 cp -a "$cargo_home"/config.toml "$cargo_home"/config "$root/opt/cargo/" 2>/dev/null || true
 git -C "$clone" archive HEAD | tar -x -C "$root/opt/usage-rater"
@@ -80,8 +82,8 @@ mount --rbind /dev "$root/dev"
 kept=()
 while IFS='=' read -r -d '' name value; do
     case $name in
-    *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | CURL_CA_BUNDLE | PIP_* | RUSTUP_AUTO_INSTALL | \
-        CARGO_HTTP_* | CARGO_NET_* | CARGO_REGISTRIES_* | CARGO_SOURCE_*) kept+=("$name=$value") ;;
+    *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | CURL_CA_BUNDLE | PIP_* | \
+        RUSTUP_AUTO_INSTALL | CARGO_HTTP_* | CARGO_NET_* | CARGO_REGISTRIES_* | CARGO_SOURCE_*) kept+=("$name=$value") ;;
     esac
 done < <(env -0)
 

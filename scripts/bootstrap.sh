@@ -78,7 +78,7 @@ if ! have cargo; then
     if [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
         echo "cargo is installed but not on the PATH: . ${CARGO_HOME:-$HOME/.cargo}/env" >&2
     else
-        echo "cargo is missing. Install Rust with rustup (https://rustup.rs), then run make again:" >&2
+        echo "cargo is missing. Install Rust with rustup (https://rustup.rs), then call make again:" >&2
         echo "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" >&2
     fi
     exit 1

@@ -1,1 +1,32 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+mod contract;
+mod customers;
+mod document;
+mod error;
+#[cfg(test)]
+mod examples;
+mod line;
+mod merge;
+mod months;
+mod order;
+mod order_book;
+mod product;
+mod schedule;
+mod terms;
+#[cfg(test)]
+mod test_support;
+mod usage;
+
+pub use customers::{CustomerFacts, Customers};
+pub use document::{
+    Active, Canceled, Content, Detail, Document, Draft, Filed, Item, Number, Numbers, Series, State,
+    UsageLine,
+};
+pub use error::BillingError;
+pub use merge::{Billing, Documents, documents};
+pub use order::{Kind, Order, OrderProduct, PricePeriod};
+pub use order_book::{OrderBook, Ordered};
+pub use product::{Product, Provision, RevenueModel};
+pub use terms::{BillingTiming, OnDocuments, Terms};
+pub use usage::UsageTotal;

@@ -11,6 +11,7 @@ use crate::customers::{CustomerFacts, Customers};
 use crate::order::{Kind, Order, OrderProduct};
 use crate::product::{Product, Provision, RevenueModel};
 use crate::terms::{BillingTiming, Terms, cycle};
+pub(crate) use price::bills_over_time;
 use rating::{Cycle, Date, Fault, Settings};
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use crate::limits::TOO_LARGE_BYTES_KEPT;
 use base64::Engine as _;
-use rating::Rejection;
+use rating::{Rejection, json};
 use std::fmt::Write as _;
 
 /// Where a record came from.
@@ -38,14 +38,14 @@ impl DeadLetter<'_> {
         out.push_str("{\"code\":\"");
         out.push_str(self.rejection.code.name());
         out.push_str("\",\"reason\":");
-        write_json_string(out, &self.rejection.reason);
+        json::write_string(out, &self.rejection.reason);
         let Place::File { file, line } = self.place;
         out.push_str(",\"source\":{\"file\":");
-        write_json_string(out, file);
+        json::write_string(out, file);
         // Writing to a string cannot fail.
         _ = write!(out, ",\"line\":{line}}},\"record\":");
         match text_of(record, self.is_cut()) {
-            Some(text) => write_json_string(out, text),
+            Some(text) => json::write_string(out, text),
             None => {
                 out.push('"');
                 base64::engine::general_purpose::STANDARD.encode_string(record, out);
@@ -72,25 +72,6 @@ fn text_of(record: &[u8], cut: bool) -> Option<&str> {
         }
         Err(_) => None,
     }
-}
-
-/// Appends `text` as a JSON string.
-fn write_json_string(out: &mut String, text: &str) {
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control if u32::from(control) < 0x20 => {
-                _ = write!(out, "\\u{:04x}", u32::from(control));
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
 }
 
 #[cfg(test)]

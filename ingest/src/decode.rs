@@ -1,9 +1,8 @@
 //! Decoding: bytes to a usage record, or the first fault in the order of the codes.
 
-use crate::content::ContentDigest;
 use crate::limits::RECORD_BYTES_MAX;
 use rating::json::{Kind, Tape, Value};
-use rating::{Code, Instant, Rejection, UsageRecord};
+use rating::{Code, ContentDigest, Instant, Rejection, UsageRecord};
 use std::borrow::Cow;
 
 /// Decodes records one by one, reusing its memory.
@@ -64,7 +63,7 @@ impl Decoder {
         let used_at = Instant::parse(&time)
             .map_err(|error| Rejection::new(Code::InvalidTime, format!("\"{time}\" {error}")))?;
         let subscription = attributes.subscription.and_then(|value| value.as_text());
-        let content_digest = self.digest.of(event, used_at);
+        let content_digest = self.digest.of_event(event, used_at);
         let data = attributes.data;
         Ok(UsageRecord {
             id,

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod content;
 mod dead_letter;
 mod decode;
 pub mod limits;

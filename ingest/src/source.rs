@@ -4,6 +4,7 @@
 //! can go on where an earlier one stopped, and notices if the file is another one by then.
 
 use crate::limits::{READ_AHEAD_BYTES, RECORD_BYTES_MAX, TOO_LARGE_BYTES_KEPT};
+use rating::{Code, Rejection};
 use std::fs::File;
 use std::hash::Hasher as _;
 use std::io::{self, Read, Seek as _};
@@ -46,6 +47,17 @@ pub struct ReadLine<'a> {
     pub length: u64,
 }
 
+impl ReadLine<'_> {
+    /// The refusal of a line that is longer than a record may be.
+    #[must_use]
+    pub fn too_large(&self) -> Option<Rejection> {
+        (self.length > RECORD_BYTES_MAX as u64).then(|| {
+            let reason = format!("{} bytes are more than {RECORD_BYTES_MAX}", self.length);
+            Rejection::new(Code::TooLarge, reason)
+        })
+    }
+}
+
 /// A line taken off the buffer.
 enum Taken {
     Whole(Range<usize>),
@@ -66,6 +78,7 @@ pub struct LineSource {
     start: usize,
     end: usize,
     at_end: bool,
+    unfinished: bool,
     line: u64,
     bytes: u64,
     digest: XxHash3_64,
@@ -117,6 +130,7 @@ impl LineSource {
             start: 0,
             end: 0,
             at_end: false,
+            unfinished: false,
             line: 0,
             bytes: 0,
             digest: XxHash3_64::with_seed(0),
@@ -129,10 +143,10 @@ impl LineSource {
         &self.name
     }
 
-    /// How far it has been read: behind the last line that was given out.
+    /// How far it has been read: behind the last whole line that was given out.
     #[must_use]
     pub fn position(&self) -> SourcePosition {
-        SourcePosition { line: self.line, bytes: self.bytes, digest: self.digest.finish() }
+        SourcePosition { line: self.line - u64::from(self.unfinished), bytes: self.bytes, digest: self.digest.finish() }
     }
 
     /// The next line that is not blank; `None` at the end.
@@ -170,7 +184,7 @@ impl LineSource {
                 return Ok(Some(self.give(searched + found + 1)));
             }
             if self.at_end {
-                return Ok((self.start < self.end).then(|| self.give(self.end)));
+                return Ok((self.start < self.end).then(|| self.give_unfinished()));
             }
             if self.end - self.start > RECORD_BYTES_MAX + LINE_END_BYTES_MAX {
                 return self.skip_large_line().map(Some);
@@ -184,6 +198,16 @@ impl LineSource {
         let line = self.start..end;
         self.count(end);
         self.line += 1;
+        Taken::Whole(line)
+    }
+
+    /// Gives the last line of a source that does not end it. It is not counted as read: whoever
+    /// was writing it may finish it, and a later run must see it whole.
+    const fn give_unfinished(&mut self) -> Taken {
+        let line = self.start..self.end;
+        self.start = self.end;
+        self.line += 1;
+        self.unfinished = true;
         Taken::Whole(line)
     }
 
@@ -278,7 +302,8 @@ mod tests {
         while let Some(line) = source.next_line().unwrap() {
             found.push((line.number, line.bytes.to_vec(), line.length));
         }
-        assert_eq!(source.position().bytes, text.len() as u64);
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        assert_eq!(source.position().bytes, whole as u64);
         found
     }
 

@@ -63,6 +63,8 @@ pub struct Customer {
     pub settings: Settings,
     /// Its subscriptions.
     pub subscriptions: Vec<SubscriptionId>,
+    /// Its billing periods where orders decide them rather than its own settings.
+    pub cycle: Option<CycleRule>,
 }
 
 /// What a subscription is made from.
@@ -275,10 +277,10 @@ impl Catalog {
         Ok(())
     }
 
-    /// Sets what a customer leaves open, as its organisation has it.
-    pub fn set_defaults(&mut self, organisation: &Settings) {
+    /// Sets the billing periods of every customer, as orders and their organisation decide them.
+    pub fn set_cycles(&mut self, mut rule: impl FnMut(&Customer) -> Option<CycleRule>) {
         for customer in &mut self.customers {
-            customer.settings = customer.settings.or(organisation);
+            customer.cycle = rule(customer);
         }
     }
 
@@ -311,6 +313,9 @@ impl Catalog {
     /// The billing periods of a customer, by its own settings and the usual defaults.
     #[must_use]
     pub fn cycle_rule_of(&self, customer: &Customer) -> CycleRule {
+        if let Some(rule) = customer.cycle {
+            return rule;
+        }
         let settings = &customer.settings;
         let length = settings.billing_period.unwrap_or_default();
         let (day, month) = match settings.bill_cycle_day {

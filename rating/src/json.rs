@@ -8,6 +8,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "offsets and counts are bounded by the input")]
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Deepest nesting of arrays and objects that is read.
 pub const DEPTH_MAX: usize = 64;
@@ -442,6 +443,31 @@ fn unescape(raw: &[u8]) -> String {
         at += 2;
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Appends `text` as a JSON string, quotes included.
+pub fn write_string(out: &mut String, text: &str) {
+    out.push('"');
+    let mut rest = text;
+    // Nearly all texts have nothing to escape and are copied as they are.
+    while let Some(at) = rest.bytes().position(|b| b < 0x20 || b == b'"' || b == b'\\') {
+        out.push_str(rest.get(..at).unwrap_or_default());
+        match rest.as_bytes().get(at) {
+            Some(b'"') => out.push_str("\\\""),
+            Some(b'\\') => out.push_str("\\\\"),
+            Some(b'\n') => out.push_str("\\n"),
+            Some(b'\r') => out.push_str("\\r"),
+            Some(b'\t') => out.push_str("\\t"),
+            Some(control) => {
+                // Writing to a string cannot fail.
+                _ = write!(out, "\\u{control:04x}");
+            }
+            None => {}
+        }
+        rest = rest.get(at + 1..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out.push('"');
 }
 
 /// One value of a parsed document.

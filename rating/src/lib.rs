@@ -3,6 +3,7 @@
 
 mod catalog;
 mod charge;
+mod content;
 mod decimal;
 pub mod fault;
 mod instant;
@@ -27,6 +28,7 @@ pub use catalog::{
 };
 pub use charge::{Charge, Filter, Terms, Timeline};
 
+pub use content::ContentDigest;
 pub use decimal::{DecimalError, Domain, parse_scaled, write_scaled};
 pub use fault::{Fault, Faults, Fields};
 pub use instant::{Instant, InstantError};

@@ -16,6 +16,8 @@ pub struct PlanVersion {
     pub effective_from: Instant,
     /// Its charges, each with another key.
     pub charges: Vec<Arc<Charge>>,
+    /// A digest of its text's meaning, by which a change of a version is noticed.
+    pub digest: u64,
 }
 
 /// A plan with all its versions.

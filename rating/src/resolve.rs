@@ -117,6 +117,10 @@ pub fn lines(
     lines: &mut Vec<Line>,
 ) -> Result<(), Rejection> {
     lines.clear();
+    // What nobody measures is unpriced, whether or not a plan is in force.
+    if catalog.meters_of(&record.event_type).is_empty() {
+        return Ok(());
+    }
     let mut in_force = false;
     let candidates: &[SubscriptionId] = match &owner.subscription {
         Some(subscription) => std::slice::from_ref(subscription),

@@ -62,7 +62,7 @@ def compare_seed(binary, commands, kept, seed):
         try:
             differences = COMMANDS[command](binary, case, directory)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            differences = [f"output cannot be read: {type(error).__name__}: {error}"]
+            differences = [f"cannot run it or read its output: {type(error).__name__}: {error}"]
         found += [f"{command}: {each}" for each in differences]
     if not found:
         shutil.rmtree(directory)
@@ -72,7 +72,7 @@ def compare_seed(binary, commands, kept, seed):
 def _run(binary, command, arguments, directory):
     """Runs the program inside a directory; returns what went wrong, if anything."""
     line = [str(binary), command, *arguments, "--out", command]
-    (directory / f"{command}.txt").write_text(" ".join(line) + "\n")
+    (directory / f"{command}-command.txt").write_text(" ".join(line) + "\n")
     try:
         done = subprocess.run(line, cwd=directory, capture_output=True, timeout=RUN_SECONDS_MAX)
     except subprocess.TimeoutExpired:

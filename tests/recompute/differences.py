@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from model import strictjson
 from model.exact import PLAIN
-from model.periods import parse_instant
+from model.periods import instant_text, parse_instant
 from model.strictjson import Number
 
 DECIMALS = {"quantity", "billable_quantity", "usage_amount", "amount", "rounded_amount",
@@ -65,7 +65,7 @@ def _rows(path):
 
 
 def _total_key(row):
-    return row.get("subscription"), row.get("charge"), _instant(row.get("period_start"))
+    return row.get("subscription"), row.get("charge"), _in_utc(row.get("period_start"))
 
 
 def _rated_key(row):
@@ -96,7 +96,7 @@ def _compare_rows(name, expected, actual, key, value=None):
         theirs[key(row)] = row
     found += [f"{name} {each}: missing" for each in ours if each not in theirs]
     found += [f"{name} {each}: not expected" for each in theirs if each not in ours]
-    for each in ours.keys() & theirs.keys():
+    for each in filter(theirs.__contains__, ours):
         found += _compare(f"{name} {each}", ours[each], theirs[each], value or _value)
     return found
 
@@ -145,8 +145,14 @@ def _instant(item):
     return parse_instant(item) if isinstance(item, str) else item
 
 
+def _in_utc(item):
+    """An instant in one spelling; whatever else there is, as it is."""
+    instant = _instant(item)
+    return instant_text(instant) if isinstance(instant, int) else item
+
+
 def _shown(item):
-    return item.text if isinstance(item, Number) else json.dumps(item, ensure_ascii=False)
+    return json.dumps(item, ensure_ascii=False, default=lambda number: number.text)
 
 
 def _compare_sums(expected_totals, expected_rated, totals, rated):
@@ -160,12 +166,18 @@ def _compare_sums(expected_totals, expected_rated, totals, rated):
 
 
 def _amounts_at_zero(totals, rated):
-    left = {_total_key(row): Fraction(row["usage_amount"]) for row in totals}
+    left = {_total_key(row): _decimal_or_zero(row.get("usage_amount")) for row in totals}
     for row in rated:
         data = row["data"]
-        key = row["subject"], data["charge"], _instant(data["period_start"])
-        left[key] = left.get(key, Fraction(0)) - Fraction(data["amount"])
+        key = row["subject"], data["charge"], _in_utc(data["period_start"])
+        left[key] = left.get(key, Fraction(0)) - _decimal_or_zero(data.get("amount"))
     return left
+
+
+def _decimal_or_zero(item):
+    """What is no decimal has been reported with its field."""
+    value = _decimal(item)
+    return value if isinstance(value, Fraction) else Fraction(0)
 
 
 def _compare_rejected(expected, rejected, usage):
@@ -189,8 +201,8 @@ def _holds(row, line):
 def _documents_in_keys(documents):
     """Documents with their lists as objects, so that the order of items does not matter."""
     return [
-        {**document, "items": {item["reference"]: _item_in_keys(item) for item in document["items"]}}
-        for document in documents
+        {**each, "items": {item["reference"]: _item_in_keys(item) for item in each["items"]}}
+        for each in documents
     ]
 
 

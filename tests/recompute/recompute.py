@@ -46,6 +46,32 @@ def recompute_bill(catalog, orders, usage, as_of):
     }
 
 
+def write_rate(files, usage, name, directory):
+    """Writes the outputs of `rate` as the program does; `name` is the usage file's."""
+    lines = usage.split(b"\n")
+    totals = [{**row, "revision": 0} for row in files["totals"]]
+    rejected = [
+        {
+            "code": each["code"],
+            "reason": each["code"],
+            "source": {"file": name, "line": each["line"]},
+            "record": lines[each["line"] - 1].decode("utf-8", "replace"),
+        }
+        for each in files["rejected"]
+    ]
+    directory.mkdir(parents=True, exist_ok=True)
+    for kind, rows in (("totals", totals), ("rated", files["rated"]), ("rejected", rejected)):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (directory / f"{kind}.ndjson").write_text(text)
+
+
+def write_bill(files, directory):
+    """Writes the outputs of `bill` as the program does."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for kind, rows in files.items():
+        (directory / f"{kind}.json").write_text(json.dumps(rows))
+
+
 def main():
     """Runs `rate` or `bill`."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -70,32 +96,10 @@ def main():
     if options.out is None:
         json.dump(files, sys.stdout, indent=1)
         print()
+    elif options.command == "rate":
+        write_rate(files, usage, str(options.usage), options.out)
     else:
-        _write(options, files, usage)
-
-
-def _write(options, files, usage):
-    """Writes the files of the command as the program does."""
-    options.out.mkdir(parents=True, exist_ok=True)
-    if options.command == "bill":
-        for name, rows in files.items():
-            (options.out / f"{name}.json").write_text(json.dumps(rows))
-        return
-    lines = usage.split(b"\n")
-    files["rejected"] = [
-        {
-            "code": each["code"],
-            "reason": each["code"],
-            "source": {"file": str(options.usage), "line": each["line"]},
-            "record": lines[each["line"] - 1].decode("utf-8", "replace"),
-        }
-        for each in files["rejected"]
-    ]
-    for row in files["totals"]:
-        row["revision"] = 0
-    for name in ("totals", "rated", "rejected"):
-        text = "".join(json.dumps(row) + "\n" for row in files[name])
-        (options.out / f"{name}.ndjson").write_text(text)
+        write_bill(files, options.out)
 
 
 if __name__ == "__main__":

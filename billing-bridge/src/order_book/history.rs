@@ -54,6 +54,7 @@ struct Reference<'a> {
     /// Changes of the quantity by day: of what is charged, and of what meters usage. The two are
     /// not units of one thing.
     changes: [BTreeMap<Date, i128>; 2],
+    is_short: bool,
 }
 
 impl<'a> History<'a> {
@@ -77,6 +78,7 @@ impl<'a> History<'a> {
             provision: product.provision,
             plan_currency: None,
             changes: Default::default(),
+            is_short: false,
         });
         reference.plan_currency = reference.plan_currency.or(currency);
         reference
@@ -87,32 +89,29 @@ impl<'a> History<'a> {
         if self.is_repeated(order, line, faults) {
             return;
         }
-        let Some(product) = self.book_product(placed, line) else { return };
-        if !self.broken.contains(&line.product.reference) {
+        let book = self.book;
+        let Some(product) = book.products.get(&line.product.sku) else { return };
+        let broken = self.broken.contains(&line.product.reference);
+        if !broken {
             self.check_exists(placed, line, faults);
         }
-        self.check_owner(order, (line, &product), faults);
-        let broken = self.broken.contains(&line.product.reference);
-        let reference = self.enter(order, &line.product, &product);
-        reference.add(&line.product, &product);
+        self.check_owner(order, (line, product), faults);
+        let reference = self.enter(order, &line.product, product);
+        reference.add(&line.product, product);
         let quantity = line.product.quantity.unwrap_or_default();
         let at = place(line.value, "quantity");
         if quantity > Quantity::ZERO && order.kind == Kind::Cancel {
             faults.add(at, "a cancellation takes away: its quantity must not be above 0");
         }
-        if quantity < Quantity::ZERO && !broken {
-            // Once is enough: whatever comes later on this reference follows from it.
-            if let Some((date, left)) = reference.shortage(&product) {
+        // Once is enough: what comes later on this reference is short because of it.
+        if quantity < Quantity::ZERO && !broken && !reference.is_short {
+            if let Some((date, left)) = reference.shortage(product) {
+                reference.is_short = true;
                 let name = &line.product.reference;
                 let text = format!("leaves \"{name}\" with a quantity of {left} on {date}");
                 faults.add(at, format!("{quantity} {text}, below 0"));
             }
         }
-    }
-
-    /// The product of a line; products that are new stand in the reader's copy of the book.
-    fn book_product(&self, _placed: &Placed<'_>, line: &Line<'_>) -> Option<Product> {
-        self.book.products.get(&line.product.sku).cloned()
     }
 
     /// Whether the order product is there already; with other content that is a fault.

@@ -140,7 +140,13 @@ impl Reader<'_, '_> {
             }
         }
         let zone = zone.unwrap_or(TimeZone::UTC);
-        self.catalog.customers.push(Customer { id, zone, settings, subscriptions: Vec::new() });
+        self.catalog.customers.push(Customer {
+            id,
+            zone,
+            settings,
+            subscriptions: Vec::new(),
+            cycle: None,
+        });
     }
 
     fn subscription(&mut self, value: Value<'_>, plans: &[PlanText<'_>]) {

@@ -3,6 +3,7 @@
 use super::read::Reader;
 use super::read_charge::{read_charge, read_model};
 use crate::charge::Charge;
+use crate::content::ContentDigest;
 use crate::fault::{
     Faults, Fields, did_you_mean, read_currency, read_instant, read_price, read_quantity,
     read_whole,
@@ -20,6 +21,9 @@ pub(super) struct PlanText<'a> {
     /// Where each version stands, for faults between versions.
     places: Vec<Value<'a>>,
 }
+
+/// Frozen: states remember the digests of plan versions.
+const PLAN_DIGEST_SEED: u64 = 0;
 
 /// Reads all plan versions and groups them by key.
 pub(super) fn read_plans<'a>(
@@ -82,7 +86,8 @@ fn read_version<'a>(reader: &mut Reader<'_, '_>, value: Value<'a>, plans: &mut V
         reader.faults.add(fields.get("currency").unwrap_or(value), message);
     }
     plan.currency = plan.currency.or(currency);
-    plan.versions.push(PlanVersion { version, effective_from: from, charges });
+    let digest = ContentDigest::new(PLAN_DIGEST_SEED).of(value);
+    plan.versions.push(PlanVersion { version, effective_from: from, charges, digest });
     plan.places.push(value);
 }
 

@@ -24,18 +24,18 @@ BAD_VERSIONS = ("0.3", "1", "", Number("1.0"), None)
 ATTRIBUTES = ("id", "source", "type", "subject", "time")
 
 
-def broken(rng, event, path, meter):
-    """A valid event that some charge takes by the value at `path`, with one fault or two."""
+def broken(rng, event, meter):
+    """A valid event that some charge takes by this meter, with one fault or two."""
     faults = [_not_a_cloud_event, _missing_attribute, _bad_time]
     if meter.aggregation == "sum":
         faults += [_missing_value, _bad_quantity, _bad_quantity]
     fault = rng.choice(faults)
-    event = fault(rng, event, path, meter)
+    event = fault(rng, event, meter)
     if isinstance(event, dict) and chance(rng, 20):
         # Without a valid time no charge is known to miss its value, so those two never meet.
         second = [_not_a_cloud_event, _missing_attribute]
         second += [_bad_time] if fault is not _missing_value else []
-        return rng.choice(second)(rng, event, path, meter)
+        return rng.choice(second)(rng, event, meter)
     return event
 
 
@@ -73,7 +73,7 @@ def nested_to_the_limit(_rng, text):
     return f'{text[:-1]},"x":{"[" * deep}{"]" * deep}}}'.encode()
 
 
-def _not_a_cloud_event(rng, event, path, meter):
+def _not_a_cloud_event(rng, event, _meter):
     if chance(rng, 20):
         return rng.choice(([], "text", Number("17"), None, [event]))
     if chance(rng, 40):
@@ -84,26 +84,26 @@ def _not_a_cloud_event(rng, event, path, meter):
     return {**event, rng.choice(ATTRIBUTES): rng.choice(WRONG_TYPES)}
 
 
-def _missing_attribute(rng, event, path, meter):
+def _missing_attribute(rng, event, _meter):
     name = rng.choice(ATTRIBUTES)
     if chance(rng, 30):
         return {**event, name: None}
     return {key: item for key, item in event.items() if key != name}
 
 
-def _bad_time(rng, event, path, meter):
+def _bad_time(rng, event, _meter):
     return {**event, "time": rng.choice(BAD_TIMES)}
 
 
-def _missing_value(rng, event, path, meter):
+def _missing_value(rng, event, meter):
     if chance(rng, 30):
         return {key: item for key, item in event.items() if key != "data"}
-    return {**event, "data": _with(event["data"], path, None)}
+    return {**event, "data": _with(event["data"], meter.value, None)}
 
 
-def _bad_quantity(rng, event, path, meter):
+def _bad_quantity(rng, event, meter):
     quantities = BAD_QUANTITIES + (BAD_NEGATIVES if meter.rejects_negative else ())
-    return {**event, "data": _with(event["data"], path, rng.choice(quantities))}
+    return {**event, "data": _with(event["data"], meter.value, rng.choice(quantities))}
 
 
 def _with(data, path, value):

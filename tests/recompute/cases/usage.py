@@ -44,9 +44,9 @@ class _Writer:
     def step(self):
         """Writes one or two lines of some kind."""
         roll = self._rng.randrange(100)
-        if roll < 70 or not self._sent:
+        if roll < 72 or not self._sent:
             self._write(self._event(self._taker()))
-        elif roll < 78:
+        elif roll < 79:
             self._write_again()
         elif roll < 83:
             self._write(self._conflicting())
@@ -119,10 +119,11 @@ class _Writer:
     def _write_broken(self):
         """A taken record with a fault, sometimes followed by the repaired one."""
         taker = self._taker()
-        event = self._event(taker)
-        path = self._catalog.meters[taker[2].meter].value
+        # Only a record that is clearly some charge's can lack or spoil what that charge needs.
+        event = {**self._event(taker), "subscription": taker[0].id}
         meter = self._catalog.meters[taker[2].meter]
-        self._emit(self._text(garbage.broken(self._rng, event, path, meter)).encode())
+        broken = garbage.broken(self._rng, event, meter)
+        self._emit(self._text(broken).encode())
         if chance(self._rng, 40):
             self._write(event)
 

@@ -114,7 +114,7 @@ class Subscription:
     def charges_within(self, start, end):
         """Keys of all charges in force at some moment of a stretch of time."""
         inside = range(max(0, self.segment_index(start)), self.segment_index(end - 1) + 1)
-        return {key for index in inside for key in self.segments[index].charges}
+        return sorted({key for index in inside for key in self.segments[index].charges})
 
 
 class Catalog:

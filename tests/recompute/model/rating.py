@@ -7,6 +7,7 @@ its records alone; a rated line is the step that its record made when it came.
 import hashlib
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 
 from .admission import Admission, Duplicate, Record, Rejected
 from .exact import plain, to_money
@@ -27,6 +28,10 @@ class Total:
     last_used_at: int | None = None
     lineage: int = 0
     parts: dict = field(default_factory=dict)
+    usage_amount: Fraction = field(init=False)
+
+    def __post_init__(self):
+        self.usage_amount = self.amount_at_zero
 
     @property
     def quantity(self):
@@ -38,12 +43,7 @@ class Total:
         """The overage: what each part moved the billable position by."""
         return self._over_parts(lambda terms, position: terms.billable(position))
 
-    @property
-    def usage_amount(self):
-        """P(0) and the sum over the parts, each under its own terms."""
-        return self.amount_at_zero + self._over_parts(lambda terms, at: terms.price(at))
-
-    @property
+    @cached_property
     def amount_at_zero(self):
         """P(0): due without any usage. What is flat comes from the terms at the end."""
         terms = self.terms_at_end if self.terms_at_end.is_flat else self._terms[0][1]
@@ -65,7 +65,7 @@ class Total:
         return self._terms[-1][1]
 
     def add(self, record, quantity):
-        """Counts one record."""
+        """Counts one record: P(0) and the sum over the parts, each under its own terms."""
         segment = self.subscription.segment_index(record.time)
         self.parts[segment] = self.parts.get(segment, Fraction(0)) + quantity
         if self.records == 0:
@@ -74,8 +74,10 @@ class Total:
         self.first_used_at = min(self.first_used_at, record.time)
         self.last_used_at = max(self.last_used_at, record.time)
         self.lineage += lineage_hash(record.source, record.id, self.charge, quantity)
+        steps = self._over_parts(lambda terms, position: terms.price(position))
+        self.usage_amount = self.amount_at_zero + steps
 
-    @property
+    @cached_property
     def _terms(self):
         return self.subscription.terms_within(self.charge, self.start, self.end)
 

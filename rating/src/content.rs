@@ -1,12 +1,14 @@
-//! The digest of a record's content: equal for equal meaning, whatever the spelling.
+//! The digest of content: equal for equal meaning, whatever the spelling.
 //!
 //! Key order, spacing, escapes and the spelling of numbers do not count; neither do the trace
 //! extensions of CloudEvents, which differ from one delivery of a record to the next. Members are
 //! hashed one by one, each with its key, and summed, so that no sorting is needed; the hash is
 //! keyed with a seed that only the state knows, so that nobody can aim at a sum.
 
-use rating::Instant;
-use rating::json::{Kind, Value};
+#![expect(clippy::arithmetic_side_effects, reason = "digit counts are bounded by the text")]
+
+use crate::instant::Instant;
+use crate::json::{Kind, Value};
 use twox_hash::XxHash3_64;
 
 /// Attributes that say how a record travelled, not what it means.
@@ -14,7 +16,7 @@ const TRACE_EXTENSIONS: [&str; 2] = ["traceparent", "tracestate"];
 
 /// Makes content digests with one seed.
 #[derive(Debug)]
-pub(crate) struct ContentDigest {
+pub struct ContentDigest {
     seed: u64,
     /// Significant digits of the number at hand.
     digits: Vec<u8>,
@@ -31,12 +33,14 @@ const NULL: u64 = 7;
 const INSTANT: u64 = 8;
 
 impl ContentDigest {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// Digests of different seeds differ.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
         Self { seed, digits: Vec::new() }
     }
 
-    /// The digest of an event whose `time` is `used_at`.
-    pub(crate) fn of(&mut self, event: Value<'_>, used_at: Instant) -> u64 {
+    /// The digest of a CloudEvent whose `time` is `used_at`.
+    pub fn of_event(&mut self, event: Value<'_>, used_at: Instant) -> u64 {
         let mut sum = 0u64;
         for (key, value) in event.members() {
             if value.is_null() || TRACE_EXTENSIONS.iter().any(|name| key.is(name)) {
@@ -50,6 +54,11 @@ impl ContentDigest {
             });
         }
         mix(self.seed, OBJECT, sum)
+    }
+
+    /// The digest of any value.
+    pub fn of(&mut self, value: Value<'_>) -> u64 {
+        self.value(self.seed, value)
     }
 
     fn value(&mut self, path: u64, value: Value<'_>) -> u64 {

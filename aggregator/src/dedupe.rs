@@ -1,0 +1,245 @@
+//! Admission: was this identity seen, with the same content, and what became of it?
+//!
+//! In memory there is one fingerprint of 8 bytes for every identity: 40 bits of its hash, and the
+//! number of the run that admitted it. Only where a fingerprint matches is the run read, so a new
+//! record costs no look-up on disk. Every match is confirmed by the whole 128-bit identity.
+//!
+//! On disk a run is the identities of one commit, sorted and packed into blocks, each entry with
+//! what it takes to see conflicts, to take a record back, to explain a total and to rate a period
+//! anew: content digest, place, time, and for every line the charge and the quantity.
+
+use crate::codec::{Reader, put_signed, put_varint};
+use crate::commit::Delta;
+use crate::error::Error;
+use crate::keys::{run_key, run_of};
+use crate::limits::{IDENTITIES_MAX, RUN_BLOCK_BYTES_MAX, RUNS_MAX};
+use crate::store::{Store, Table};
+use hashbrown::HashTable;
+use rating::{Instant, Quantity};
+
+/// Where an admitted record stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) content_digest: u64,
+    /// Position of the source among the state's sources.
+    pub(crate) source: u32,
+    /// Line or offset within the source.
+    pub(crate) position: u64,
+}
+
+/// One line of an admitted record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AdmittedLine {
+    /// A hash of subscription, charge and plan, by which the charge is found again.
+    pub(crate) charge: u64,
+    pub(crate) quantity: Quantity,
+}
+
+/// A record that was admitted since the last commit.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    identity: u128,
+    seen: Seen,
+    used_at: Instant,
+    /// Where its lines are, in [`Dedupe::lines`].
+    first_line: u32,
+    lines: u32,
+}
+
+/// Which identities were admitted.
+#[derive(Debug)]
+pub(crate) struct Dedupe {
+    /// `hash << 24 | run`, for every identity.
+    fingerprints: HashTable<u64>,
+    pending: Vec<Pending>,
+    pending_index: hashbrown::HashMap<u128, u32, foldhash::fast::FixedState>,
+    lines: Vec<AdmittedLine>,
+    run: u32,
+    block: Vec<u8>,
+}
+
+const RUN_BITS: u32 = 24;
+const HASH_MASK: u64 = (1 << 40) - 1;
+
+/// 40 bits of an identity, not those that are its shard.
+fn hash_of(identity: u128) -> u64 {
+    u64::try_from((identity >> 16) & u128::from(HASH_MASK)).unwrap_or_default()
+}
+
+/// Spreads the 40 bits over the table, so that a fingerprint alone tells where it belongs.
+const fn spread(hash: u64) -> u64 {
+    hash.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+impl Dedupe {
+    /// Reads the identities of a store.
+    pub(crate) fn load(store: &Store) -> Result<Self, Error> {
+        let mut dedupe = Self {
+            fingerprints: HashTable::new(),
+            pending: Vec::new(),
+            pending_index: hashbrown::HashMap::default(),
+            lines: Vec::new(),
+            run: 0,
+            block: Vec::new(),
+        };
+        store.scan(Table::Ids, |key, block| {
+            let damaged = || Error::Damaged { what: "run of identities" };
+            let run = run_of(key).ok_or_else(damaged)?;
+            let mut reader = Reader::new(block);
+            while !reader.is_empty() {
+                let entry = read_entry(&mut reader).ok_or_else(damaged)?;
+                dedupe.remember(entry.identity, run);
+            }
+            dedupe.run = run + 1;
+            Ok(())
+        })?;
+        Ok(dedupe)
+    }
+
+    fn remember(&mut self, identity: u128, run: u32) {
+        let hash = hash_of(identity);
+        let word = (hash << RUN_BITS) | u64::from(run);
+        self.fingerprints.insert_unique(spread(hash), word, |word| spread(word >> RUN_BITS));
+    }
+
+    /// What is known of an identity.
+    pub(crate) fn find(&self, store: &Store, identity: u128) -> Result<Option<Seen>, Error> {
+        let hash = hash_of(identity);
+        for word in self.fingerprints.iter_hash(spread(hash)) {
+            if word >> RUN_BITS != hash {
+                continue;
+            }
+            let run = u32::try_from(word & u64::from(RUNS_MAX - 1)).unwrap_or_default();
+            let found = if run == self.run {
+                let index = self.pending_index.get(&identity);
+                index.and_then(|index| self.pending.get(*index as usize)).map(|found| found.seen)
+            } else {
+                find_in_run(store, run, identity)?
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Admits an identity that [`Dedupe::find`] did not know.
+    pub(crate) fn admit(
+        &mut self,
+        identity: u128,
+        seen: Seen,
+        used_at: Instant,
+        lines: impl Iterator<Item = AdmittedLine>,
+    ) -> Result<(), Error> {
+        if self.fingerprints.len() >= IDENTITIES_MAX {
+            return Err(Error::Full { what: "identities" });
+        }
+        let index = u32::try_from(self.pending.len()).map_err(|_| Error::Full { what: "records" })?;
+        let first_line = self.lines.len();
+        self.lines.extend(lines);
+        let count = self.lines.len() - first_line;
+        let (Ok(first_line), Ok(lines)) = (u32::try_from(first_line), u32::try_from(count)) else {
+            return Err(Error::Full { what: "lines" });
+        };
+        self.remember(identity, self.run);
+        self.pending_index.insert(identity, index);
+        self.pending.push(Pending { identity, seen, used_at, first_line, lines });
+        Ok(())
+    }
+
+    /// Packs what was admitted since the last commit into a run.
+    pub(crate) fn stage(&mut self, delta: &mut Delta) -> Result<(), Error> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        if self.run + 1 >= RUNS_MAX {
+            return Err(Error::Full { what: "runs of identities" });
+        }
+        self.pending.sort_unstable_by_key(|pending| pending.identity);
+        let mut first = None;
+        for pending in &self.pending {
+            let from = first.get_or_insert(pending.identity);
+            let start = pending.first_line as usize;
+            let lines = self.lines.get(start..start + pending.lines as usize).unwrap_or_default();
+            write_entry(&mut self.block, pending, lines);
+            if self.block.len() >= RUN_BLOCK_BYTES_MAX {
+                delta.put(Table::Ids, &run_key(self.run, *from), &self.block);
+                self.block.clear();
+                first = None;
+            }
+        }
+        if let Some(from) = first {
+            delta.put(Table::Ids, &run_key(self.run, from), &self.block);
+            self.block.clear();
+        }
+        Ok(())
+    }
+
+    /// Forgets what was pending: it is in the store now.
+    pub(crate) fn committed(&mut self) {
+        if !self.pending.is_empty() {
+            self.run += 1;
+        }
+        self.pending.clear();
+        self.pending_index.clear();
+        self.lines.clear();
+    }
+}
+
+// Frozen: the bytes of an entry.
+fn write_entry(out: &mut Vec<u8>, pending: &Pending, lines: &[AdmittedLine]) {
+    out.extend_from_slice(&pending.identity.to_be_bytes());
+    out.extend_from_slice(&pending.seen.content_digest.to_le_bytes());
+    put_varint(out, u128::from(pending.seen.source));
+    put_varint(out, u128::from(pending.seen.position));
+    put_signed(out, pending.used_at.nanos());
+    put_varint(out, lines.len() as u128);
+    for line in lines {
+        out.extend_from_slice(&line.charge.to_le_bytes());
+        // Most quantities have few digits: the power of ten is split off.
+        let (mut digits, mut power) = (line.quantity.scaled(), 0u8);
+        while digits != 0 && digits % 10 == 0 {
+            digits /= 10;
+            power += 1;
+        }
+        out.push(power);
+        put_signed(out, digits);
+    }
+}
+
+struct Entry {
+    identity: u128,
+    seen: Seen,
+}
+
+fn read_entry(reader: &mut Reader<'_>) -> Option<Entry> {
+    let identity = u128::from_be_bytes(reader.take(16)?.try_into().ok()?);
+    let content_digest = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
+    let source = u32::try_from(reader.varint()?).ok()?;
+    let position = reader.number()?;
+    let _used_at = reader.signed()?;
+    for _ in 0..reader.varint()? {
+        reader.take(8)?;
+        reader.byte()?;
+        reader.signed()?;
+    }
+    Some(Entry { identity, seen: Seen { content_digest, source, position } })
+}
+
+fn find_in_run(store: &Store, run: u32, identity: u128) -> Result<Option<Seen>, Error> {
+    let Some((key, block)) = store.last_not_above(Table::Ids, &run_key(run, identity))? else {
+        return Ok(None);
+    };
+    if run_of(&key) != Some(run) {
+        return Ok(None);
+    }
+    let mut reader = Reader::new(&block);
+    while !reader.is_empty() {
+        let entry =
+            read_entry(&mut reader).ok_or(Error::Damaged { what: "run of identities" })?;
+        if entry.identity == identity {
+            return Ok(Some(entry.seen));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,76 @@
+//! Errors of a partition, and who must act on them.
+
+/// What is to be done about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The machine failed: disk, permissions, memory. Trying again may help.
+    Dependency,
+    /// The state is not what this program and configuration expect. It must not be used.
+    State,
+}
+
+/// Why a partition cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// RocksDB failed.
+    #[error("the store in {directory} failed: {error}")]
+    Store {
+        /// Where the store lies.
+        directory: String,
+        /// What RocksDB said.
+        error: rocksdb::Error,
+    },
+    /// The directory holds something else than was expected.
+    #[error("{directory}: {reason}")]
+    Refused {
+        /// Where the store lies.
+        directory: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// Stored bytes that this program did not write.
+    #[error("the store holds a damaged {what}")]
+    Damaged {
+        /// Which kind of value.
+        what: &'static str,
+    },
+    /// A bound of this partition is reached.
+    #[error("the partition holds as many {what} as it can")]
+    Full {
+        /// What there is too much of.
+        what: &'static str,
+    },
+    /// A total whose subscription or charge the catalog no longer has.
+    #[error(
+        "the state holds usage of charge \"{charge}\" of subscription \"{subscription}\", \
+         which this catalog does not have"
+    )]
+    Orphaned {
+        /// The subscription.
+        subscription: String,
+        /// The charge.
+        charge: String,
+    },
+    /// A sum that left its domain where no record can be blamed.
+    #[error("the total of charge \"{charge}\" of subscription \"{subscription}\" overflows")]
+    Overflow {
+        /// The subscription.
+        subscription: String,
+        /// The charge.
+        charge: String,
+    },
+}
+
+impl Error {
+    /// Who must act.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store { .. } | Self::Full { .. } => ErrorKind::Dependency,
+            Self::Refused { .. }
+            | Self::Damaged { .. }
+            | Self::Orphaned { .. }
+            | Self::Overflow { .. } => ErrorKind::State,
+        }
+    }
+}

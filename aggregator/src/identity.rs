@@ -1,0 +1,61 @@
+//! Identities: what makes two records the same one.
+
+use crate::keys::shard;
+use siphasher::sip128::{Hasher128 as _, SipHasher24};
+use std::hash::Hasher as _;
+
+/// Secrets of one state, drawn once when it is made. With known ones, a tenant could make records
+/// whose identities collide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seeds {
+    /// Keys the hash of identities.
+    pub identity: [u8; 16],
+    /// Keys the digest of contents; see `ingest::Decoder`.
+    pub content: u64,
+}
+
+impl Seeds {
+    pub(crate) fn encode(&self) -> [u8; 24] {
+        let mut out = [0; 24];
+        let (identity, content) = out.split_at_mut(16);
+        identity.copy_from_slice(&self.identity);
+        content.copy_from_slice(&self.content.to_le_bytes());
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (identity, content) = bytes.split_first_chunk::<16>()?;
+        let content = u64::from_le_bytes(content.try_into().ok()?);
+        Some(Self { identity: *identity, content })
+    }
+
+    /// The 128-bit identity of a record of `customer`; its leading 12 bits are the shard.
+    pub(crate) fn identity(&self, customer: &str, source: &str, id: &str) -> u128 {
+        let mut hasher = SipHasher24::new_with_key(&self.identity);
+        for text in [customer, source] {
+            hasher.write(&(text.len() as u64).to_le_bytes());
+            hasher.write(text.as_bytes());
+        }
+        hasher.write(id.as_bytes());
+        let shard_bits = u128::from(shard(customer)) << 116;
+        shard_bits | (hasher.finish128().as_u128() >> 12)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_all_three_together_are_an_identity() {
+        let seeds = Seeds { identity: [7; 16], content: 1 };
+        let base = seeds.identity("c", "ab", "cd");
+        assert_eq!(base, seeds.identity("c", "ab", "cd"));
+        for (customer, source, id) in [("d", "ab", "cd"), ("c", "abc", "d"), ("ca", "b", "cd")] {
+            assert_ne!(base, seeds.identity(customer, source, id));
+        }
+        let other = Seeds { identity: [8; 16], content: 1 };
+        assert_ne!(base, other.identity("c", "ab", "cd"));
+        assert_eq!(base >> 116, u128::from(shard("c")));
+    }
+}

@@ -1,0 +1,122 @@
+//! Keys of the store, drawn. Frozen: bytes that were written once are read for ever.
+//!
+//! ```text
+//! totals    shard:2 │ subscription 00 │ charge 00 │ plan 00 │ period start, seconds + 2^63:8
+//! ids       run:4   │ first identity of the block:16
+//! rated     number:8
+//! rejected  number:8
+//! meta      name
+//! ```
+//! All numbers are big-endian, so that keys sort as they count. Names hold no zero byte: a catalog
+//! with control characters in a name is refused. The shard of an identity is its leading bits, so
+//! that a run can be split by shards too.
+
+use crate::limits::SHARDS;
+use rating::Instant;
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher as _;
+
+/// The stretch of owners that a customer belongs to. Frozen: its hash has no secret, because every
+/// instance must find the same.
+pub(crate) fn shard(customer: &str) -> u16 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(customer.as_bytes());
+    u16::try_from(hasher.finish() % u64::from(SHARDS)).unwrap_or_default()
+}
+
+/// What tells a total from all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TotalKey<'a> {
+    pub(crate) shard: u16,
+    pub(crate) subscription: &'a str,
+    pub(crate) charge: &'a str,
+    pub(crate) plan: &'a str,
+    pub(crate) period_start: Instant,
+}
+
+/// The sign bit, flipped so that times before 1970 sort before those after.
+const SIGN: u64 = 1 << 63;
+const NANOS_PER_SECOND: i128 = 1_000_000_000;
+
+impl<'a> TotalKey<'a> {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.shard.to_be_bytes());
+        for name in [self.subscription, self.charge, self.plan] {
+            out.extend_from_slice(name.as_bytes());
+            out.push(0);
+        }
+        // Periods begin with a day, so on a whole second.
+        let seconds = self.period_start.nanos().div_euclid(NANOS_PER_SECOND);
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MIN).cast_unsigned() ^ SIGN;
+        out.extend_from_slice(&seconds.to_be_bytes());
+    }
+
+    pub(crate) fn read(key: &'a [u8]) -> Option<Self> {
+        let (shard, rest) = key.split_first_chunk::<2>()?;
+        let (names, seconds) = rest.split_last_chunk::<8>()?;
+        let mut names = names.strip_suffix(&[0])?.split(|byte| *byte == 0);
+        let mut name = || names.next().and_then(|name| std::str::from_utf8(name).ok());
+        let (subscription, charge, plan) = (name()?, name()?, name()?);
+        let seconds = (u64::from_be_bytes(*seconds) ^ SIGN).cast_signed();
+        let period_start = Instant::from_nanos(i128::from(seconds) * NANOS_PER_SECOND);
+        let shard = u16::from_be_bytes(*shard);
+        Some(Self { shard, subscription, charge, plan, period_start })
+    }
+}
+
+/// The key of a block of identities.
+pub(crate) fn run_key(run: u32, first: u128) -> [u8; 20] {
+    let mut key = [0; 20];
+    let (number, identity) = key.split_at_mut(4);
+    number.copy_from_slice(&run.to_be_bytes());
+    identity.copy_from_slice(&first.to_be_bytes());
+    key
+}
+
+/// The run of a block of identities.
+pub(crate) fn run_of(key: &[u8]) -> Option<u32> {
+    key.first_chunk::<4>().map(|run| u32::from_be_bytes(*run))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key<'a>(subscription: &'a str, period_start: &str) -> TotalKey<'a> {
+        TotalKey {
+            shard: 0x0102,
+            subscription,
+            charge: "api",
+            plan: "pro",
+            period_start: Instant::parse(period_start).unwrap(),
+        }
+    }
+
+    fn bytes(key: &TotalKey<'_>) -> Vec<u8> {
+        let mut out = Vec::new();
+        key.write(&mut out);
+        out
+    }
+
+    #[test]
+    fn keys_are_frozen_and_come_back() {
+        let key = key("S", "1970-01-01T00:00:01Z");
+        let wanted = b"\x01\x02S\0api\0pro\0\x80\0\0\0\0\0\0\x01";
+        assert_eq!(bytes(&key), wanted);
+        assert_eq!(TotalKey::read(wanted), Some(key));
+        assert_eq!(run_key(1, 2)[..5], [0, 0, 0, 1, 0]);
+        assert_eq!(run_of(&run_key(7, 9)), Some(7));
+        assert_eq!((shard("CUS-7"), shard("")), (3_770, 812));
+    }
+
+    #[test]
+    fn keys_sort_by_name_then_time() {
+        let sorted = [
+            key("S", "1969-12-01T00:00:00Z"),
+            key("S", "2026-01-01T00:00:00Z"),
+            key("S", "2026-02-01T00:00:00Z"),
+            key("S1", "1969-12-01T00:00:00Z"),
+        ];
+        assert!(sorted.iter().map(bytes).collect::<Vec<_>>().is_sorted());
+    }
+}

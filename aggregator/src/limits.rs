@@ -1,0 +1,32 @@
+//! Every bound of this crate, and how they relate.
+
+/// Records after which a commit is due, whatever the clock says.
+pub const COMMIT_RECORDS_MAX: usize = 1 << 17;
+/// Bytes of output after which a commit is due.
+pub const COMMIT_OUTPUT_BYTES_MAX: usize = 64 << 20;
+/// Totals that are closed by one commit.
+pub const CLOSE_TOTALS_MAX: usize = 1 << 16;
+/// Totals kept in memory; beyond it, those not touched for longest are read again when needed.
+pub const SLOTS_MAX: usize = 1 << 20;
+/// Periods remembered per cycle before they are worked out anew.
+pub const PERIODS_MAX: usize = 512;
+/// Bytes of identities in one value of a run.
+pub const RUN_BLOCK_BYTES_MAX: usize = 16 << 10;
+/// Bytes of rated or rejected lines in one value, before compression.
+pub const OUTPUT_CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Runs that can be told apart: the fingerprint table keeps 24 bits of their number.
+pub const RUNS_MAX: u32 = 1 << 24;
+/// Identities that one partition remembers: about 4 GiB of fingerprints.
+pub const IDENTITIES_MAX: usize = 400_000_000;
+/// Stretches of owners by which keys begin. Frozen.
+pub const SHARDS: u16 = 4_096;
+/// Memory of RocksDB for writes that are not yet in a file, in bytes.
+pub const WRITE_BUFFER_BYTES: usize = 256 << 20;
+/// Memory of RocksDB for what was read, in bytes.
+pub const BLOCK_CACHE_BYTES: usize = 128 << 20;
+/// Size at which the write-ahead log makes RocksDB flush, in bytes.
+pub const LOG_BYTES_MAX: u64 = 1 << 30;
+
+const _: () = assert!(CLOSE_TOTALS_MAX <= SLOTS_MAX, "what one commit touches fits in memory");
+const _: () = assert!(COMMIT_RECORDS_MAX <= SLOTS_MAX, "what one commit touches fits in memory");
+const _: () = assert!(OUTPUT_CHUNK_BYTES_MAX <= COMMIT_OUTPUT_BYTES_MAX, "chunks make up a commit");

@@ -1,0 +1,72 @@
+//! Closing: every charge of a period that has ended gets a closed total, used or not.
+
+use super::{Partition, SlotKey};
+use crate::error::Error;
+use crate::limits::CLOSE_TOTALS_MAX;
+use rating::{Catalog, Customer, Instant, Period, SubscriptionId};
+use std::sync::Arc;
+
+impl Partition {
+    /// Closes every period that ended by the instant that `until` gives for its customer, and
+    /// commits. Closing again changes nothing.
+    ///
+    /// # Errors
+    /// As [`Partition::commit`].
+    pub fn close(&mut self, until: impl Fn(&Customer) -> Instant) -> Result<(), Error> {
+        let catalog = Arc::clone(&self.catalog);
+        for index in 0..catalog.subscriptions().len() {
+            let id = SubscriptionId(u32::try_from(index).unwrap_or(u32::MAX));
+            let customer =
+                catalog.subscription_at(id).and_then(|found| catalog.customer_at(found.customer));
+            let Some(customer) = customer else { continue };
+            self.close_subscription(&catalog, id, until(customer))?;
+            if self.slots.dirty_count() >= CLOSE_TOTALS_MAX {
+                self.commit()?;
+            }
+        }
+        self.commit()
+    }
+
+    fn close_subscription(
+        &mut self,
+        catalog: &Catalog,
+        id: SubscriptionId,
+        until: Instant,
+    ) -> Result<(), Error> {
+        let Some(subscription) = catalog.subscription_at(id) else { return Ok(()) };
+        let cycle = catalog.cycles().get(subscription.cycle_index() as usize);
+        let Some(cycle) = cycle else { return Ok(()) };
+        let mut at = subscription.active.start;
+        while at < until {
+            let Some(whole) = cycle.period_holding(at) else { break };
+            let Some(period) = whole.clipped_to(&subscription.active) else { break };
+            if until < period.end {
+                break;
+            }
+            for (timeline, terms) in catalog.timelines_of(subscription).iter().enumerate() {
+                if terms.at_end(period.start, period.end).is_some() {
+                    self.close_total(catalog, id, timeline, period)?;
+                }
+            }
+            at = whole.end;
+        }
+        Ok(())
+    }
+
+    fn close_total(
+        &mut self,
+        catalog: &Catalog,
+        subscription: SubscriptionId,
+        timeline: usize,
+        period: Period,
+    ) -> Result<(), Error> {
+        let timeline = u32::try_from(timeline).unwrap_or(u32::MAX);
+        let key = SlotKey { subscription, timeline, period_start: period.start };
+        let slot = self.load_slot(catalog, key, period)?;
+        if !slot.total.closed {
+            slot.total.closed = true;
+            self.slots.touch(key);
+        }
+        Ok(())
+    }
+}

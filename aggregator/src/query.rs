@@ -1,0 +1,208 @@
+//! The read side: committed totals and outputs.
+
+use crate::codec::decode_total;
+use crate::error::Error;
+use crate::keys::TotalKey;
+use crate::store::{Store, Table};
+use rating::{
+    Catalog, Currency, Period, Quantity, Settled, Subscription, Timeline, Total, json,
+};
+use std::fmt::Write as _;
+
+/// Reads what the last commit made true.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'a> {
+    catalog: &'a Catalog,
+    store: &'a Store,
+}
+
+/// One total, settled by the terms of its period.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeriodTotal<'a> {
+    /// Whose it is.
+    pub customer: &'a str,
+    /// Which subscription.
+    pub subscription: &'a str,
+    /// Which charge of its plan.
+    pub charge: &'a str,
+    /// Which meter; `None` for a flat price.
+    pub meter: Option<&'a str>,
+    /// The period, within the subscription's time.
+    pub period: Period,
+    /// In what it is owed.
+    pub currency: Currency,
+    /// What it comes to.
+    pub settled: Settled,
+    /// The running sum itself.
+    pub total: Total,
+}
+
+impl<'a> Query<'a> {
+    pub(crate) const fn new(catalog: &'a Catalog, store: &'a Store) -> Self {
+        Self { catalog, store }
+    }
+
+    /// Calls `each` with every total, in the order of customer, subscription, charge and period.
+    ///
+    /// # Errors
+    /// [`Error::Orphaned`] for a total whose subscription or charge the catalog lacks, and
+    /// whatever `each` returns.
+    pub fn totals<E: From<Error>>(
+        &self,
+        mut each: impl FnMut(&PeriodTotal<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // Keys begin with a hash; people want names in order. Keys are short enough to sort.
+        let mut keys: Vec<(&'a str, Box<[u8]>)> = Vec::new();
+        self.store.scan(Table::Totals, |key, _| {
+            let names = TotalKey::read(key).ok_or(Error::Damaged { what: "key of a total" })?;
+            let customer = self.subscription(&names)?.customer;
+            let customer = self.catalog.customer_at(customer).map_or("", |found| &found.id);
+            keys.push((customer, key.into()));
+            Ok(())
+        })?;
+        // Behind the two bytes of the shard, a key sorts by names and time.
+        keys.sort_unstable_by(|(a, left), (b, right)| (a, left.get(2..)).cmp(&(b, right.get(2..))));
+        for (customer, key) in keys {
+            let value = self.store.get(Table::Totals, &key)?.unwrap_or_default();
+            each(&self.total(customer, &key, &value)?)?;
+        }
+        Ok(())
+    }
+
+    fn subscription(&self, key: &TotalKey<'_>) -> Result<&'a Subscription, Error> {
+        self.catalog.subscription(key.subscription).ok_or_else(|| orphaned(key))
+    }
+
+    fn total(
+        &self,
+        customer: &'a str,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<PeriodTotal<'a>, Error> {
+        let key = TotalKey::read(key).ok_or(Error::Damaged { what: "key of a total" })?;
+        let stored = decode_total(value).ok_or(Error::Damaged { what: "total" })?;
+        let subscription = self.subscription(&key)?;
+        let timelines = self.catalog.timelines_of(subscription);
+        let timeline: &Timeline = timelines
+            .iter()
+            .find(|timeline| timeline.key == key.charge)
+            .ok_or_else(|| orphaned(&key))?;
+        let plan = self.catalog.plan_of(subscription).ok_or_else(|| orphaned(&key))?;
+        let period = Period { start: key.period_start, end: stored.period_end };
+        let rounding = self.catalog.rounding_of(subscription.customer);
+        let settled = stored
+            .total
+            .settle(timeline, period, (plan.currency, rounding))
+            .ok_or_else(|| overflow(&key))?;
+        let charge = timeline.at_end(period.start, period.end);
+        let meter = charge
+            .and_then(|terms| terms.charge.as_deref()?.meter)
+            .and_then(|meter| self.catalog.meter(meter))
+            .map(|meter| meter.key.as_str());
+        Ok(PeriodTotal {
+            customer,
+            subscription: &subscription.id,
+            charge: &timeline.key,
+            meter,
+            period,
+            currency: plan.currency,
+            settled,
+            total: stored.total,
+        })
+    }
+
+    /// Calls `each` with the rated lines, chunk by chunk, in order of admission.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if a chunk cannot be unpacked, and whatever `each` returns.
+    pub fn rated<E: From<Error>>(&self, each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        self.chunks(Table::Rated, each)
+    }
+
+    /// Calls `each` with the dead letters, chunk by chunk, in order of refusal.
+    ///
+    /// # Errors
+    /// As [`Query::rated`].
+    pub fn rejected<E: From<Error>>(
+        &self,
+        each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.chunks(Table::Rejected, each)
+    }
+
+    fn chunks<E: From<Error>>(
+        &self,
+        table: Table,
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut failed = None;
+        let scanned = self.store.scan(table, |_, packed| {
+            let lines = lz4_flex::decompress_size_prepended(packed)
+                .map_err(|_| Error::Damaged { what: "chunk of output" })?;
+            if failed.is_none() {
+                failed = each(&lines).err();
+            }
+            Ok(())
+        });
+        scanned?;
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+fn orphaned(key: &TotalKey<'_>) -> Error {
+    Error::Orphaned { subscription: key.subscription.to_owned(), charge: key.charge.to_owned() }
+}
+
+fn overflow(key: &TotalKey<'_>) -> Error {
+    Error::Overflow { subscription: key.subscription.to_owned(), charge: key.charge.to_owned() }
+}
+
+impl PeriodTotal<'_> {
+    /// Appends the total as one line of JSON, with its end.
+    pub fn write_line(&self, out: &mut String) {
+        let names = [
+            ("{\"customer\":", self.customer),
+            (",\"subscription\":", self.subscription),
+            (",\"charge\":", self.charge),
+        ];
+        for (label, name) in names {
+            out.push_str(label);
+            json::write_string(out, name);
+        }
+        out.push_str(",\"meter\":");
+        match self.meter {
+            Some(meter) => json::write_string(out, meter),
+            None => out.push_str("null"),
+        }
+        let Settled { quantity, billable_quantity, usage_amount, amount, rounded } = self.settled;
+        let quantity: Quantity = quantity;
+        // Writing to a string cannot fail.
+        _ = write!(
+            out,
+            ",\"period_start\":\"{}\",\"period_end\":\"{}\",\"quantity\":\"{quantity}\",\
+             \"billable_quantity\":\"{billable_quantity}\",\"usage_amount\":\"{usage_amount}\",\
+             \"amount\":\"{amount}\",\"rounded_amount\":\"{rounded}\",\"currency\":\"{}\",\
+             \"records\":{}",
+            self.period.start, self.period.end, self.currency, self.total.records
+        );
+        let times = [
+            (",\"first_used_at\":", self.total.first_used_at),
+            (",\"last_used_at\":", self.total.last_used_at),
+        ];
+        for (label, time) in times {
+            out.push_str(label);
+            match time {
+                Some(time) => _ = write!(out, "\"{time}\""),
+                None => out.push_str("null"),
+            }
+        }
+        let status = if self.total.closed { "closed" } else { "open" };
+        _ = write!(
+            out,
+            ",\"status\":\"{status}\",\"revision\":{},\
+             \"lineage\":{{\"records\":{},\"digest\":\"{:064x}\"}}}}",
+            self.total.revision, self.total.records, self.total.lineage
+        );
+        out.push('\n');
+    }
+}

@@ -1,0 +1,67 @@
+//! Rated usage: one short CloudEvent for every record and charge.
+
+use crate::slots::{Slot, SlotKey};
+use rating::{Catalog, Instant, Quantity, Rated, Terms, UsageRecord, json};
+use std::fmt::Write as _;
+
+/// What a rated line says beside its record.
+pub(crate) struct RatedLine<'a> {
+    pub(crate) charge: &'a str,
+    pub(crate) quantity: Quantity,
+    pub(crate) rated: Rated,
+}
+
+/// Appends a rated record as one line of JSON.
+///
+/// The part that all records of a slot share is written once and copied from then on.
+pub(crate) fn write_line(
+    out: &mut String,
+    record: &UsageRecord<'_>,
+    slot: &Slot,
+    line: &RatedLine<'_>,
+) {
+    out.push_str("{\"specversion\":\"1.0\",\"id\":");
+    json::write_string(out, &record.id);
+    out.push_str(",\"source\":");
+    json::write_string(out, &record.source);
+    // The charge goes inside the quotes of the source.
+    out.pop();
+    out.push('#');
+    let quoted = out.len();
+    json::write_string(out, line.charge);
+    out.remove(quoted);
+    out.push_str(",\"type\":\"usage.rated\",\"time\":\"");
+    // Writing to a string cannot fail.
+    _ = write!(out, "{}", record.used_at);
+    out.push_str(&slot.rated_head);
+    let Rated { amount, total_before } = line.rated;
+    _ = write!(
+        out,
+        "\"quantity\":\"{}\",\"total_before\":\"{total_before}\",\"amount\":\"{amount}\"}}}}",
+        line.quantity
+    );
+    out.push('\n');
+}
+
+/// The part of a rated line that its slot and terms decide.
+pub(crate) fn head(catalog: &Catalog, key: &SlotKey, terms: &Terms, charge: &str) -> String {
+    let mut out = String::from("\",\"subject\":");
+    let Some(subscription) = catalog.subscription_at(key.subscription) else { return out };
+    let customer = catalog.customer_at(subscription.customer);
+    let plan = catalog.plan_of(subscription);
+    json::write_string(&mut out, &subscription.id);
+    out.push_str(",\"data\":{\"customer\":");
+    json::write_string(&mut out, customer.map_or("", |customer| &customer.id));
+    out.push_str(",\"charge\":");
+    json::write_string(&mut out, charge);
+    out.push_str(",\"plan\":");
+    json::write_string(&mut out, plan.map_or("", |plan| &plan.key));
+    _ = write!(out, ",\"plan_version\":{}", terms.plan_version);
+    if let Some(from) = terms.override_from {
+        _ = write!(out, ",\"override\":\"{from}\"");
+    }
+    let period_start: Instant = key.period_start;
+    let currency = plan.map(|plan| plan.currency.to_string()).unwrap_or_default();
+    _ = write!(out, ",\"period_start\":\"{period_start}\",\"currency\":\"{currency}\",");
+    out
+}

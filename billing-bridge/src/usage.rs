@@ -1,0 +1,144 @@
+//! Usage on documents: closed totals become lines, each rounded once.
+
+use crate::customers::Customers;
+use crate::error::BillingError;
+use crate::line::{Line, Subject, What};
+use crate::order_book::{OrderBook, Ordered};
+use crate::product::RevenueModel;
+use crate::terms::Terms;
+use rating::{Amount, Currency, Date, PeriodDates, Quantity};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What one subscription owes for one charge in one closed period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageTotal {
+    /// Whom it bills.
+    pub customer: String,
+    /// Whose usage it is.
+    pub subscription: String,
+    /// The charge of the plan.
+    pub charge: String,
+    /// The days of the period, the end exclusive.
+    pub period: PeriodDates,
+    /// What was used.
+    pub quantity: Quantity,
+    /// What of it is priced.
+    pub billable_quantity: Quantity,
+    /// What it costs after all bounds, exactly.
+    pub amount: Amount,
+    /// What the amount is in.
+    pub currency: Currency,
+}
+
+/// What a line of usage stands for. Totals that share it, such as the cells of a matrix, become
+/// one line, so that their sum is rounded and not each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key<'a> {
+    customer: &'a str,
+    subscription: &'a str,
+    charge: &'a str,
+    period: PeriodDates,
+    currency: Currency,
+}
+
+#[derive(Debug, Default)]
+struct Sum {
+    quantity: Quantity,
+    billable_quantity: Quantity,
+    amount: Amount,
+}
+
+impl Sum {
+    fn add(&mut self, total: &UsageTotal) -> Option<()> {
+        self.quantity = self.quantity.checked_add(total.quantity)?;
+        self.billable_quantity = self.billable_quantity.checked_add(total.billable_quantity)?;
+        self.amount = self.amount.checked_add(total.amount)?;
+        Some(())
+    }
+}
+
+/// What usage needs to know of the orders: the lines of each reference.
+pub(crate) struct Lookup<'a> {
+    pub(crate) book: &'a OrderBook,
+    pub(crate) customers: &'a dyn Customers,
+    pub(crate) by_reference: &'a BTreeMap<&'a str, (Arc<Subject>, Vec<&'a Ordered>)>,
+}
+
+/// The lines of all totals whose periods had ended by the start of `as_of`.
+pub(crate) fn lines(
+    totals: &[UsageTotal],
+    lookup: &Lookup<'_>,
+    as_of: Date,
+) -> Result<Vec<Line>, BillingError> {
+    let mut sums: BTreeMap<Key<'_>, Sum> = BTreeMap::new();
+    for total in totals.iter().filter(|total| total.period.end <= as_of) {
+        let key = Key {
+            customer: &total.customer,
+            subscription: &total.subscription,
+            charge: &total.charge,
+            period: total.period,
+            currency: total.currency,
+        };
+        let sum = sums.entry(key).or_default();
+        sum.add(total).ok_or_else(|| BillingError::overflow(&total.subscription))?;
+    }
+    let mut lines = Vec::with_capacity(sums.len());
+    for (key, sum) in sums {
+        let line = line(key, &sum, lookup)?;
+        if line.bills_on <= as_of {
+            lines.push(line);
+        }
+    }
+    Ok(lines)
+}
+
+fn line(key: Key<'_>, sum: &Sum, lookup: &Lookup<'_>) -> Result<Line, BillingError> {
+    let known = lookup.by_reference.get(key.subscription);
+    let known = known.filter(|(_, ordered)| {
+        ordered.first().is_some_and(|first| first.customer == key.customer)
+    });
+    let metering = known.and_then(|(_, ordered)| metering(ordered, key.period));
+    let terms: Cow<'_, Terms> = match metering {
+        Some(ordered) => Cow::Borrowed(&ordered.terms),
+        None => {
+            let terms = lookup.book.terms_of(key.customer, lookup.customers);
+            Cow::Owned(terms.ok_or_else(|| BillingError::UnknownCustomer(key.customer.into()))?)
+        }
+    };
+    let amount = sum.amount.to_money(key.currency, terms.rounding);
+    let amount = amount.ok_or_else(|| BillingError::overflow(key.subscription))?;
+    let activated_on = metering.map_or(key.period.end, |ordered| ordered.activated_on);
+    Ok(Line {
+        customer: key.customer.to_owned(),
+        bills_on: key.period.end.max(activated_on),
+        subject: known.map_or_else(
+            || Arc::new(Subject::unordered(key.subscription)),
+            |(subject, _)| Arc::clone(subject),
+        ),
+        on_documents: terms.on_documents,
+        days: key.period,
+        quantity: sum.quantity,
+        amount,
+        what: What::Usage {
+            order_product: metering.map(|ordered| ordered.product.id.clone()),
+            charge: key.charge.to_owned(),
+            billable_quantity: sum.billable_quantity,
+        },
+    })
+}
+
+/// The order product that a period's usage belongs to: of those that meter, the last to start
+/// among those in force in the period, else the last to start before its end.
+fn metering<'a>(ordered: &[&'a Ordered], period: PeriodDates) -> Option<&'a Ordered> {
+    let candidates = ordered.iter().copied().filter(|ordered| {
+        let metered = ordered.revenue_model == RevenueModel::OverageUsage;
+        let adds = ordered.product.quantity >= Some(Quantity::ZERO);
+        adds && (metered || ordered.product.plan.is_some()) && ordered.product.start < period.end
+    });
+    candidates.max_by_key(|ordered| {
+        let in_force = ordered.product.end.is_none_or(|end| period.start <= end);
+        (in_force, ordered.product.start)
+    })
+}

@@ -1,0 +1,64 @@
+//! What billing needs of the catalog, and what the catalog takes from orders.
+
+use crate::failure::Failure;
+use billing_bridge::{CustomerFacts, Customers, OrderBook};
+use rating::{Catalog, Currency, CycleRule, Date, Subscription};
+
+/// Answers billing's questions from the catalog.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CatalogPort<'a>(pub(crate) &'a Catalog);
+
+impl Customers for CatalogPort<'_> {
+    fn customer(&self, id: &str) -> Option<CustomerFacts> {
+        let customer = self.0.customer(id)?;
+        let own = customer.subscriptions.iter().filter_map(|id| self.0.subscription_at(*id));
+        let start_of = |subscription: &Subscription| -> Date {
+            customer.zone.to_datetime(subscription.active.start.to_timestamp()).date()
+        };
+        Some(CustomerFacts {
+            zone: customer.zone.clone(),
+            settings: customer.settings,
+            first_subscription_start: own.map(start_of).min(),
+        })
+    }
+
+    fn plan_currency(&self, key: &str) -> Option<Currency> {
+        self.0.plan(key).map(|plan| plan.currency)
+    }
+
+    fn subscription_customer(&self, id: &str) -> Option<String> {
+        let subscription = self.0.subscription(id)?;
+        self.0.customer_at(subscription.customer).map(|customer| customer.id.clone())
+    }
+
+    fn customer_ids(&self) -> Vec<&str> {
+        self.0.customers().iter().map(|customer| customer.id.as_str()).collect()
+    }
+
+    fn plan_keys(&self) -> Vec<&str> {
+        self.0.plans().iter().map(|plan| plan.key.as_str()).collect()
+    }
+}
+
+/// Adds the subscriptions that orders create, and lets orders decide billing periods.
+pub(crate) fn take_orders(catalog: &mut Catalog, book: &OrderBook) -> Result<(), Failure> {
+    let port = CatalogPort(catalog);
+    let mut cycles: Vec<Option<CycleRule>> = Vec::new();
+    for customer in catalog.customers() {
+        let facts = port.customer(&customer.id);
+        cycles.push(facts.map(|facts| {
+            let cycle = book.cycle_of(&customer.id, &facts);
+            CycleRule { length: cycle.length, day: cycle.day, month: cycle.month }
+        }));
+    }
+    for entry in book.subscriptions() {
+        let name = entry.id.clone();
+        catalog
+            .add_subscription(entry)
+            .map_err(|reason| Failure::Input(vec![format!("subscription \"{name}\": {reason}")]))?;
+    }
+    let mut cycles = cycles.into_iter();
+    catalog.set_cycles(|_| cycles.next().flatten());
+    catalog.finish();
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! The command line: what each command takes, and how its end becomes an exit code.
+
+use crate::command::{bill, check, demo, rate};
+use crate::failure::Failure;
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Rates usage records exactly once, in exact decimals, and bills them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "usage-rater",
+    version = version(),
+    about,
+    arg_required_else_help = true,
+    after_help = "Begin with `usage-rater demo`: it needs no file, no server and no argument.\n\
+                  Exit codes: 0 done, 1 the input is wrong, 2 the arguments are, 3 a dependency failed."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows the whole way: makes usage, rates it, bills it, and prints an invoice
+    #[command(after_help = "Example:\n  usage-rater demo --records 1000000")]
+    Demo(demo::Arguments),
+    /// Rates a file of usage records against a catalog
+    #[command(after_help = "Writes rated.ndjson, totals.ndjson and rejected.ndjson into --out.\n\
+                            Rejected records do not fail the run; they are counted on stderr and \
+                            stand in rejected.ndjson with their line and code.\n\n\
+                            Example:\n  usage-rater rate --catalog catalog.json --usage usage.ndjson \
+                            --out out --close-at 2026-02-01T00:00:00Z")]
+    Rate(rate::Arguments),
+    /// Bills orders, and usage if there is any, up to a date
+    #[command(after_help = "Writes invoices.json, credit_memos.json and order_products.json into --out.\n\n\
+                            Example:\n  usage-rater bill --catalog catalog.json --orders orders.json \
+                            --usage usage.ndjson --as-of 2026-02-01 --out out")]
+    Bill(bill::Arguments),
+    /// Says everything that is wrong with catalogs and orders, with line and column
+    #[command(after_help = "Which of the two a file is, is seen from its fields. Orders are checked \
+                            against the customers and plans of the catalogs given before them.\n\n\
+                            Example:\n  usage-rater check catalog.json orders.json")]
+    Check(check::Arguments),
+}
+
+/// Where usage comes from and against what it is rated.
+#[derive(Debug, Args)]
+pub(crate) struct Rating {
+    /// The catalog: meters, plans, customers, subscriptions
+    #[arg(long, value_name = "FILE")]
+    pub(crate) catalog: PathBuf,
+    /// Keeps the state here, so that a later run goes on where this one stopped
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+const fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// Runs the program with these arguments, its name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; everything else is a mistake. If even saying so
+            // fails, the exit code is all that is left.
+            _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let done = match cli.command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Rate(arguments) => rate::run(&arguments),
+        Command::Bill(arguments) => bill::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&failure.to_string());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Writes a line to stderr. A closed stderr is no reason to stop.
+pub(crate) fn say(message: &str) {
+    _ = writeln!(std::io::stderr(), "{message}");
+}
+
+/// Writes text to stdout; a reader that has gone away ends the program quietly.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::Dependency(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

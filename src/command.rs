@@ -1,0 +1,6 @@
+//! The commands, one module each.
+
+pub(crate) mod bill;
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod rate;

@@ -1,0 +1,117 @@
+//! `usage-rater bill`: orders, and usage if there is any, become invoices and credit memos.
+
+use crate::catalog_port::{CatalogPort, take_orders};
+use crate::cli::{Rating, say};
+use crate::failure::Failure;
+use crate::input;
+use crate::rating_run::RatingRun;
+use crate::staging::Staging;
+use aggregator::PeriodTotal;
+use billing_bridge::{Documents, OrderBook, UsageTotal, documents};
+use clap::Args;
+use rating::{Catalog, Date, PeriodDates, start_of_day};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    rating: Rating,
+    /// The orders: settings, products, order products
+    #[arg(long, value_name = "FILE")]
+    orders: PathBuf,
+    /// The usage records, one CloudEvent in JSON a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    usage: Option<String>,
+    /// Bills what is due by this day
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
+    as_of: Date,
+    /// Where the documents are written
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+fn parse_date(text: &str) -> Result<Date, String> {
+    let date = text.parse::<Date>().ok().filter(|_| text.len() == "2026-01-31".len());
+    date.ok_or_else(|| "it is not a date such as 2026-01-31".to_owned())
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut catalog = input::catalog(&arguments.rating.catalog)?;
+    let book = orders(&arguments.orders, &catalog)?;
+    if let Some(usage) = &arguments.usage {
+        input::require(usage)?;
+    }
+    let due = book.activated_by(arguments.as_of);
+    take_orders(&mut catalog, &due)?;
+    let mut staging = Staging::new(&arguments.out)?;
+    let state = arguments.rating.state.clone().unwrap_or_else(|| staging.scratch());
+    let catalog = Arc::new(catalog);
+    let mut run = RatingRun::open(Arc::clone(&catalog), &state)?;
+    if let Some(usage) = &arguments.usage {
+        run.rate(usage)?;
+    }
+    let documents = bill(&mut run, &catalog, &due, arguments.as_of)?;
+    if arguments.rating.state.is_some() {
+        run.partition().store().sync()?;
+    }
+    write_documents(&documents, &mut staging)?;
+    staging.publish()?;
+    if arguments.usage.is_some() {
+        say(&run.summary().to_string());
+    }
+    let (invoices, memos) = (documents.invoices().count(), documents.credit_memos().count());
+    say(&format!("{invoices} invoices, {memos} credit memos as of {}", arguments.as_of));
+    Ok(())
+}
+
+/// Reads orders, or says everything that is wrong with them.
+pub(crate) fn orders(path: &Path, catalog: &Catalog) -> Result<OrderBook, Failure> {
+    let text = input::read(path)?;
+    OrderBook::parse(&text, &CatalogPort(catalog)).map_err(|faults| Failure::faults(path, &faults))
+}
+
+/// Closes the periods that ended by the start of `as_of` and merges them with what was ordered.
+pub(crate) fn bill(
+    run: &mut RatingRun,
+    catalog: &Catalog,
+    book: &OrderBook,
+    as_of: Date,
+) -> Result<Documents, Failure> {
+    run.partition_mut().close(|customer| start_of_day(as_of, &customer.zone))?;
+    let mut totals = Vec::new();
+    run.partition().query().totals(|total: &PeriodTotal<'_>| {
+        if total.total.closed {
+            totals.push(usage_total(catalog, total)?);
+        }
+        Ok::<(), Failure>(())
+    })?;
+    documents(book, &CatalogPort(catalog), &totals, as_of)
+        .map_err(|error| Failure::Input(vec![format!("error: {error}")]))
+}
+
+/// A closed total in the words of billing: its period as days.
+fn usage_total(catalog: &Catalog, total: &PeriodTotal<'_>) -> Result<UsageTotal, Failure> {
+    let customer = catalog.customer(total.customer).ok_or_else(|| {
+        Failure::Input(vec![format!("error: \"{}\" is not in the catalog", total.customer)])
+    })?;
+    let day = |instant: rating::Instant| customer.zone.to_datetime(instant.to_timestamp()).date();
+    Ok(UsageTotal {
+        customer: total.customer.to_owned(),
+        subscription: total.subscription.to_owned(),
+        charge: total.charge.to_owned(),
+        period: PeriodDates { start: day(total.period.start), end: day(total.period.end) },
+        quantity: total.settled.quantity,
+        billable_quantity: total.settled.billable_quantity,
+        amount: total.settled.amount,
+        currency: total.currency,
+    })
+}
+
+fn write_documents(documents: &Documents, staging: &mut Staging) -> Result<(), Failure> {
+    staging.file("invoices.json", |file| file.write(documents.invoices_json().as_bytes()))?;
+    staging.file("credit_memos.json", |file| file.write(documents.credit_memos_json().as_bytes()))?;
+    staging.file("order_products.json", |file| {
+        file.write(documents.order_products_json().as_bytes())
+    })
+}

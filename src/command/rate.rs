@@ -1,0 +1,66 @@
+//! `usage-rater rate`: a file of usage records in, rated usage and totals out.
+
+use crate::cli::{Rating, say};
+use crate::failure::Failure;
+use crate::input;
+use crate::rating_run::RatingRun;
+use crate::staging::{StagedFile, Staging};
+use aggregator::PeriodTotal;
+use clap::Args;
+use rating::Instant;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    rating: Rating,
+    /// The usage records, one CloudEvent in JSON a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    usage: String,
+    /// Where the outputs are written
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Closes every period that ended by this instant, after all records
+    #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
+    close_at: Option<Instant>,
+}
+
+fn parse_instant(text: &str) -> Result<Instant, String> {
+    Instant::parse(text).map_err(|error| format!("it {error}"))
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let catalog = Arc::new(input::catalog(&arguments.rating.catalog)?);
+    input::require(&arguments.usage)?;
+    let mut staging = Staging::new(&arguments.out)?;
+    let state = arguments.rating.state.clone().unwrap_or_else(|| staging.scratch());
+    let mut run = RatingRun::open(catalog, &state)?;
+    run.rate(&arguments.usage)?;
+    if let Some(close_at) = arguments.close_at {
+        run.partition_mut().close(|_| close_at)?;
+    }
+    let summary = run.summary();
+    if arguments.rating.state.is_some() {
+        run.partition().store().sync()?;
+    }
+    write_outputs(&run, &mut staging)?;
+    staging.publish()?;
+    let rate = summary.records_per_second.map(|rate| format!(" ({rate} records/s)"));
+    say(&format!("{summary}{}", rate.unwrap_or_default()));
+    Ok(())
+}
+
+fn write_outputs(run: &RatingRun, staging: &mut Staging) -> Result<(), Failure> {
+    let query = run.partition().query();
+    staging.file("rated.ndjson", |file| query.rated(|lines| file.write(lines)))?;
+    staging.file("rejected.ndjson", |file| query.rejected(|lines| file.write(lines)))?;
+    staging.file("totals.ndjson", |file: &mut StagedFile| {
+        let mut line = String::new();
+        query.totals(|total: &PeriodTotal<'_>| {
+            line.clear();
+            total.write_line(&mut line);
+            file.write(line.as_bytes())
+        })
+    })
+}
