@@ -1,8 +1,9 @@
 //! What billing needs of the catalog, and what the catalog takes from orders.
 
 use crate::failure::Failure;
-use billing_bridge::{CustomerFacts, Customers, OrderBook};
-use rating::{Catalog, Currency, CycleRule, Date, Subscription};
+use billing_bridge::{CustomerFacts, Customers, OrderBook, OrderedSubscription};
+use rating::{Catalog, Currency, CycleRule, Date, Subscription, SubscriptionEntry};
+use std::collections::BTreeSet;
 
 /// Answers billing's questions from the catalog.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,8 @@ impl Customers for CatalogPort<'_> {
 /// Adds the subscriptions that orders create, and lets orders decide billing periods.
 pub(crate) fn take_orders(catalog: &mut Catalog, book: &OrderBook) -> Result<(), Failure> {
     let port = CatalogPort(catalog);
+    let in_catalog: BTreeSet<String> =
+        catalog.subscriptions().iter().map(|subscription| subscription.id.clone()).collect();
     let mut cycles: Vec<Option<CycleRule>> = Vec::new();
     for customer in catalog.customers() {
         let facts = port.customer(&customer.id);
@@ -51,8 +54,17 @@ pub(crate) fn take_orders(catalog: &mut Catalog, book: &OrderBook) -> Result<(),
             CycleRule { length: cycle.length, day: cycle.day, month: cycle.month }
         }));
     }
-    for entry in book.subscriptions() {
-        let name = entry.id.clone();
+    for ordered in book.subscriptions() {
+        // What the catalog itself says of a subscription stands.
+        if in_catalog.contains(&ordered.id) {
+            continue;
+        }
+        let OrderedSubscription { id, customer, plan, start, end, cycle } = ordered;
+        let name = id.clone();
+        let cycle = Some(CycleRule { length: cycle.length, day: cycle.day, month: cycle.month });
+        let (aliases, overrides) = (Vec::new(), Vec::new());
+        let entry =
+            SubscriptionEntry { id, aliases, customer, plan, start, end, cycle, overrides };
         catalog
             .add_subscription(entry)
             .map_err(|reason| Failure::Input(vec![format!("subscription \"{name}\": {reason}")]))?;

@@ -70,7 +70,8 @@ impl<'a> Query<'a> {
     }
 
     fn subscription(&self, key: &TotalKey<'_>) -> Result<&'a Subscription, Error> {
-        self.catalog.subscription(key.subscription).ok_or_else(|| orphaned(key))
+        let found = self.catalog.stretch_at(key.subscription, key.plan, key.period_start);
+        found.ok_or_else(|| orphaned(key))
     }
 
     fn total(

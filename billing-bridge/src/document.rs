@@ -10,6 +10,6 @@ mod number;
 mod state;
 
 pub use content::{Content, Detail, Item, Series, UsageLine};
-pub(crate) use gather::gather;
+pub(crate) use gather::{Gathered, gather};
 pub use number::{Number, Numbers};
 pub use state::{Active, Canceled, Document, Draft, Filed, State};

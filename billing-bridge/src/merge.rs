@@ -4,6 +4,9 @@
 //! so that the same input always makes the same documents. What active documents have billed
 //! already is taken off afterwards, where there is a store that knows them.
 
+#[cfg(test)]
+mod rows;
+
 use crate::contract::{self, Progress};
 use crate::customers::Customers;
 use crate::document::{Filed, Numbers, Series, gather};

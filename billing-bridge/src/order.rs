@@ -1,6 +1,6 @@
 //! Orders and their order products, as they were activated.
 
-use crate::product::{open_with_settings, read_settings, read_timing};
+use crate::product::{open_with_settings, read_settings};
 use crate::terms::BillingTiming;
 use rating::fault::{read_date, read_name, read_price, read_quantity, read_text};
 use rating::json::Value;
@@ -139,7 +139,8 @@ impl OrderProduct {
         check_dates(fields, start, end, faults);
         let total = fields.optional("total", faults, read_price);
         let plan = fields.optional("plan", faults, read_text);
-        let billing_timing = read_timing(fields, None, faults);
+        let billing_timing =
+            fields.optional("billing_timing", faults, |v, f| read_name(v, &BillingTiming::NAMES, f));
         let settings = read_settings(fields, faults);
         Some(Self {
             id: id?.into_owned(),

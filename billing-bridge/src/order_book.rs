@@ -6,6 +6,8 @@
 mod history;
 mod price;
 mod read;
+#[cfg(test)]
+mod refusals;
 
 use crate::customers::{CustomerFacts, Customers};
 use crate::order::{Kind, Order, OrderProduct};

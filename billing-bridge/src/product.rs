@@ -108,7 +108,7 @@ impl Product {
 }
 
 /// Reads when something is billed. Usage cannot be billed before it has happened.
-pub(crate) fn read_timing(
+fn read_timing(
     fields: Fields<'_>,
     revenue_model: Option<RevenueModel>,
     faults: &mut Faults<'_>,

@@ -116,6 +116,8 @@ pub struct Catalog {
     customers: Vec<Customer>,
     subscriptions: Vec<Subscription>,
     subjects: hashbrown::HashMap<String, Subject, foldhash::fast::FixedState>,
+    /// Subscriptions of one id that follow each other in time, by the first of them.
+    stretches: std::collections::BTreeMap<SubscriptionId, Vec<SubscriptionId>>,
     cycles: Vec<Cycle>,
     /// Whether a type that no meter takes is refused.
     pub strict_types: bool,
@@ -249,19 +251,26 @@ impl Catalog {
         let index =
             u32::try_from(self.subscriptions.len()).map_err(|_| "too many subscriptions")?;
         let id = SubscriptionId(index);
-        for name in std::iter::once(&entry.id).chain(&entry.aliases) {
-            if self.subjects.contains_key(name) {
-                return Err(format!("\"{name}\" already names a customer or a subscription"));
-            }
-            self.subjects.insert(name.clone(), Subject::Subscription(id));
-        }
-        let Some(owner) = self.customers.get_mut(customer.0 as usize) else {
-            return Err(format!("\"{}\" is not a customer of the catalog", entry.customer));
-        };
-        owner.subscriptions.push(id);
+        let owner = self.customers.get(customer.0 as usize).ok_or("unknown customer")?;
         let start = start_of_day(entry.start, &owner.zone);
         let end = entry.end.and_then(|end| end.tomorrow().ok());
         let end = end.map_or(Instant::MAX, |end| start_of_day(end, &owner.zone));
+        let active = Period { start, end };
+        match self.subject(&entry.id) {
+            Some(Subject::Subscription(first)) if self.follows(first, &entry, customer, active) => {
+                self.stretches.entry(first).or_insert_with(|| vec![first]).push(id);
+            }
+            Some(_) => return Err(taken(&entry.id)),
+            None => _ = self.subjects.insert(entry.id.clone(), Subject::Subscription(id)),
+        }
+        for alias in &entry.aliases {
+            if self.subjects.insert(alias.clone(), Subject::Subscription(id)).is_some() {
+                return Err(taken(alias));
+            }
+        }
+        if let Some(owner) = self.customers.get_mut(customer.0 as usize) {
+            owner.subscriptions.push(id);
+        }
         let timelines = (!entry.overrides.is_empty())
             .then(|| self.plans.get(plan as usize).map(|plan| plan.overridden(&entry.overrides)))
             .flatten();
@@ -269,12 +278,47 @@ impl Catalog {
             id: entry.id,
             customer,
             plan,
-            active: Period { start, end },
+            active,
             cycle: entry.cycle,
             cycle_index: 0,
             timelines,
         });
         Ok(())
+    }
+
+    /// Whether an entry goes on with the subscription of the same id: another stretch of time, as
+    /// an order that changes the plan makes it.
+    fn follows(
+        &self,
+        first: SubscriptionId,
+        entry: &SubscriptionEntry,
+        customer: CustomerId,
+        active: Period,
+    ) -> bool {
+        self.stretches_of(&first).iter().all(|id| {
+            self.subscription_at(*id).is_some_and(|earlier| {
+                earlier.id == entry.id
+                    && earlier.customer == customer
+                    && earlier.active.clipped_to(&active).is_none()
+            })
+        })
+    }
+
+    /// The subscriptions that share the id of one: itself, unless its plan changed in time.
+    #[must_use]
+    pub fn stretches_of<'a>(&'a self, first: &'a SubscriptionId) -> &'a [SubscriptionId] {
+        self.stretches.get(first).map_or(std::slice::from_ref(first), Vec::as_slice)
+    }
+
+    /// The subscription of an id that has a plan at an instant.
+    #[must_use]
+    pub fn stretch_at(&self, id: &str, plan: &str, at: Instant) -> Option<&Subscription> {
+        let Some(Subject::Subscription(first)) = self.subjects.get(id) else { return None };
+        let stretches = self.stretches_of(first).iter();
+        stretches.filter_map(|id| self.subscription_at(*id)).find(|subscription| {
+            subscription.active.contains(at)
+                && self.plan_of(subscription).is_some_and(|found| found.key == plan)
+        })
     }
 
     /// Sets the billing periods of every customer, as orders and their organisation decide them.
@@ -333,6 +377,10 @@ impl Catalog {
         };
         CycleRule { length, day, month }
     }
+}
+
+fn taken(name: &str) -> String {
+    format!("\"{name}\" already names a customer or a subscription")
 }
 
 impl Subscription {

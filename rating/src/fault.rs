@@ -244,7 +244,7 @@ fn decimal<T>(
         faults.add(value, format!("must be a decimal, not {}", value.kind().name()));
         return None;
     };
-    match parse(text) {
+    match parse(&text) {
         Ok(parsed) => Some(parsed),
         Err(DecimalError::Malformed) => {
             faults.add(value, format!("\"{text}\" is not a decimal number"));

@@ -528,8 +528,8 @@ impl<'a> Value<'a> {
 
     /// The characters of a decimal, whether written as a number or as a string.
     #[must_use]
-    pub fn as_decimal_text(&self) -> Option<&'a str> {
-        matches!(self.kind(), Kind::Number | Kind::String).then(|| self.raw())
+    pub fn as_decimal_text(&self) -> Option<Cow<'a, str>> {
+        if self.kind() == Kind::Number { Some(Cow::Borrowed(self.raw())) } else { self.as_text() }
     }
 
     /// The members of an object in their order; nothing for any other kind.

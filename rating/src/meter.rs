@@ -118,7 +118,7 @@ impl Meter {
         let found = data.and_then(|data| path.find(data)).filter(|value| !value.is_null());
         let value = found.ok_or(QuantityFault::Missing)?;
         let text = value.as_decimal_text().ok_or(QuantityFault::NotADecimal)?;
-        let quantity = Quantity::parse(text).map_err(QuantityFault::Decimal)?;
+        let quantity = Quantity::parse(&text).map_err(QuantityFault::Decimal)?;
         if quantity.is_negative() && !self.accepts_negative {
             return Err(QuantityFault::Negative);
         }

@@ -123,7 +123,7 @@ pub fn lines(
     }
     let mut in_force = false;
     let candidates: &[SubscriptionId] = match &owner.subscription {
-        Some(subscription) => std::slice::from_ref(subscription),
+        Some(subscription) => catalog.stretches_of(subscription),
         None => catalog.customer_at(owner.customer).map_or(&[], |found| &found.subscriptions),
     };
     let (mut missing, mut ambiguous) = (None, None);

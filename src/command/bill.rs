@@ -7,7 +7,9 @@ use crate::input;
 use crate::rating_run::RatingRun;
 use crate::staging::Staging;
 use aggregator::PeriodTotal;
-use billing_bridge::{Documents, OrderBook, UsageTotal, documents};
+use billing_bridge::{
+    DocumentStore as _, Documents, OrderBook, SqliteStore, StoreError, UsageTotal, documents, export,
+};
 use clap::Args;
 use rating::{Catalog, Date, PeriodDates, start_of_day};
 use std::path::{Path, PathBuf};
@@ -29,6 +31,9 @@ pub(crate) struct Arguments {
     /// Where the documents are written
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Keeps the documents in this SQLite file: what was activated is never billed again
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
 }
 
 fn parse_date(text: &str) -> Result<Date, String> {
@@ -51,7 +56,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(usage) = &arguments.usage {
         run.rate(usage)?;
     }
-    let documents = bill(&mut run, &catalog, &due, arguments.as_of)?;
+    let mut documents = bill(&mut run, &catalog, &due, arguments.as_of)?;
+    if let Some(store) = &arguments.store {
+        documents = file(store, documents)?;
+    }
     if arguments.rating.state.is_some() {
         run.partition().store().sync()?;
     }
@@ -90,6 +98,19 @@ pub(crate) fn bill(
         .map_err(|error| Failure::Input(vec![format!("error: {error}")]))
 }
 
+/// Files the documents in a store and gives them back as they are filed there.
+fn file(path: &Path, documents: Documents) -> Result<Documents, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Dependency(format!("cannot start a runtime: {error}")))?;
+    let filed = runtime.block_on(async {
+        let mut store = SqliteStore::open(path).await?;
+        store.save(documents).await
+    });
+    filed.map_err(|error: StoreError| Failure::Dependency(error.to_string()))
+}
+
 /// A closed total in the words of billing: its period as days.
 fn usage_total(catalog: &Catalog, total: &PeriodTotal<'_>) -> Result<UsageTotal, Failure> {
     let customer = catalog.customer(total.customer).ok_or_else(|| {
@@ -109,9 +130,10 @@ fn usage_total(catalog: &Catalog, total: &PeriodTotal<'_>) -> Result<UsageTotal,
 }
 
 fn write_documents(documents: &Documents, staging: &mut Staging) -> Result<(), Failure> {
-    staging.file("invoices.json", |file| file.write(documents.invoices_json().as_bytes()))?;
-    staging.file("credit_memos.json", |file| file.write(documents.credit_memos_json().as_bytes()))?;
-    staging.file("order_products.json", |file| {
-        file.write(documents.order_products_json().as_bytes())
-    })
+    let files = export::files(documents)
+        .map_err(|error| Failure::Dependency(format!("cannot write the documents: {error}")))?;
+    for (name, bytes) in files {
+        staging.file(name, |file| file.write(&bytes))?;
+    }
+    Ok(())
 }

@@ -2,28 +2,29 @@
 
 use super::read::{Line, place};
 use crate::customers::Customers;
-use crate::order::{Order, PricePeriod};
+use crate::order::PricePeriod;
 use crate::product::{Product, RevenueModel};
+use crate::terms::BillingTiming;
 use rating::fault::did_you_mean;
-use rating::{Faults, Price, Quantity};
+use rating::{Faults, Price, Quantity, Settings};
 
 /// Notes what is wrong with the price, quantity and plan of one line.
 pub(super) fn check(
     line: &Line<'_>,
-    (order, product): (&Order, &Product),
+    (of_order, product): (&Settings, &Product),
     customers: &dyn Customers,
     faults: &mut Faults<'_>,
 ) {
-    check_plan(line, (order, product), customers, faults);
+    check_plan(line, (of_order, product), customers, faults);
     if product.revenue_model == RevenueModel::OverageUsage {
         check_usage(line, faults);
         return;
     }
     let bought = &line.product;
-    if bought.quantity.is_none() {
+    if is_absent(line, "quantity") {
         faults.add(line.value, "the field \"quantity\" is missing");
     }
-    if bought.unit_price.is_none() && bought.total.is_none() {
+    if is_absent(line, "unit_price") && is_absent(line, "total") {
         faults.add(line.value, "the field \"unit_price\" is missing");
     }
     if let (Some(total), Some(quantity)) = (bought.total, bought.quantity) {
@@ -50,10 +51,15 @@ pub(crate) fn bills_over_time(model: RevenueModel, period: Option<PricePeriod>) 
     }
 }
 
+/// Whether nothing was written; what was written wrongly has its fault already.
+fn is_absent(line: &Line<'_>, name: &str) -> bool {
+    line.value.get(name).is_none_or(|value| value.is_null())
+}
+
 fn check_term(line: &Line<'_>, faults: &mut Faults<'_>) {
     let bought = &line.product;
-    let evergreen = bought.end.is_none();
-    if bought.unit_price.is_some() && bought.price_period.is_none() {
+    let evergreen = is_absent(line, "end");
+    if !is_absent(line, "unit_price") && is_absent(line, "price_period") {
         faults.add(line.value, "the field \"price_period\" is missing");
     }
     if evergreen && bought.price_period == Some(PricePeriod::Once) {
@@ -67,6 +73,9 @@ fn check_term(line: &Line<'_>, faults: &mut Faults<'_>) {
 
 /// A usage product has no price of its own; one that were written would never be billed.
 fn check_usage(line: &Line<'_>, faults: &mut Faults<'_>) {
+    if line.product.billing_timing == Some(BillingTiming::InAdvance) {
+        faults.add(place(line.value, "billing_timing"), "usage can only be billed in_arrears");
+    }
     for (name, price) in [("unit_price", line.product.unit_price), ("total", line.product.total)] {
         if price.is_some_and(|price| price != Price::ZERO) {
             let at = place(line.value, name);
@@ -77,7 +86,7 @@ fn check_usage(line: &Line<'_>, faults: &mut Faults<'_>) {
 
 fn check_plan(
     line: &Line<'_>,
-    (order, product): (&Order, &Product),
+    (of_order, product): (&Settings, &Product),
     customers: &dyn Customers,
     faults: &mut Faults<'_>,
 ) {
@@ -92,7 +101,7 @@ fn check_plan(
         return;
     };
     // A currency that comes from further away says nothing about usage, which has its plan's.
-    let stated = line.product.settings.or(&product.settings).or(&order.settings).currency;
+    let stated = line.product.settings.or(&product.settings).or(of_order).currency;
     if let Some(stated) = stated.filter(|stated| *stated != currency) {
         faults.add(at, format!("the plan \"{plan}\" is in {currency}, the order in {stated}"));
     }

@@ -23,7 +23,6 @@ pub(super) struct Line<'a> {
 pub(super) struct Placed<'a> {
     pub(super) order: Order,
     pub(super) lines: Vec<Line<'a>>,
-    value: Value<'a>,
 }
 
 /// The member `name` of an object or, where it is absent, the object itself.
@@ -117,19 +116,18 @@ impl<'a> Reader<'a, '_> {
             }
         }
         let complete = lines.len() == wanted.len();
-        let Some(mut order) = head else {
+        self.check_customer(value, faults);
+        if let Some(mut order) = head {
+            order.order_products = lines.iter().map(|line| line.product.clone()).collect();
+            if self.is_repeated(&order, (value, complete), faults) {
+                return;
+            }
+            self.check_lines(&lines, &order.settings, faults);
+            self.placed.push(Placed { order, lines });
+        } else {
+            self.check_lines(&lines, &Settings::default(), faults);
             lines.iter().for_each(|line| self.breaks(line.value));
-            return;
-        };
-        self.check_customer(&order, value, faults);
-        order.order_products = lines.iter().map(|line| line.product.clone()).collect();
-        if self.is_repeated(&order, (value, complete), faults) {
-            return;
         }
-        for line in &lines {
-            self.check_line(line, &order, faults);
-        }
-        self.placed.push(Placed { order, lines, value });
     }
 
     fn breaks(&mut self, line: Value<'_>) {
@@ -137,24 +135,26 @@ impl<'a> Reader<'a, '_> {
         self.broken.extend(reference.map(String::from));
     }
 
-    fn check_customer(&mut self, order: &Order, value: Value<'_>, faults: &mut Faults<'_>) {
-        if self.book.customers.contains_key(&order.customer) {
+    fn check_customer(&mut self, order: Value<'_>, faults: &mut Faults<'_>) {
+        let Some(at) = order.get("customer") else { return };
+        let Some(id) = at.as_text().filter(|id| !self.book.customers.contains_key(&**id)) else {
             return;
-        }
-        if let Some(facts) = self.customers.customer(&order.customer) {
-            self.book.customers.insert(order.customer.clone(), facts);
-        } else {
-            let hint = did_you_mean(&order.customer, self.customers.customer_ids());
-            let text = format!("unknown customer \"{}\"{hint}", order.customer);
-            faults.add(place(value, "customer"), text);
+        };
+        if let Some(facts) = self.customers.customer(&id) {
+            self.book.customers.insert(id.into_owned(), facts);
+        } else if !id.is_empty() {
+            let hint = did_you_mean(&id, self.customers.customer_ids());
+            faults.add(at, format!("unknown customer \"{id}\"{hint}"));
         }
     }
 
-    fn check_line(&mut self, line: &Line<'_>, order: &Order, faults: &mut Faults<'_>) {
-        let sku = &line.product.sku;
-        if let Some(product) = self.book.products.get(sku) {
-            price::check(line, (order, product), self.customers, faults);
-        } else {
+    fn check_lines(&mut self, lines: &[Line<'_>], of_order: &Settings, faults: &mut Faults<'_>) {
+        for line in lines {
+            let sku = &line.product.sku;
+            if let Some(product) = self.book.products.get(sku) {
+                price::check(line, (of_order, product), self.customers, faults);
+                continue;
+            }
             self.breaks(line.value);
             if !self.skus.contains(sku) {
                 let hint = did_you_mean(sku, self.skus.iter().map(String::as_str));
@@ -201,13 +201,6 @@ impl<'a> Reader<'a, '_> {
         book.ordered.sort_by_key(|ordered| ordered.activated_on);
         inherit_plans(&mut book.ordered);
         book
-    }
-}
-
-impl Placed<'_> {
-    /// Where the order says what it does.
-    pub(super) fn kind_place(&self) -> Value<'_> {
-        place(self.value, "kind")
     }
 }
 

@@ -171,6 +171,10 @@ impl Reader<'_, '_> {
         else {
             return;
         };
+        if self.catalog.subscription(&id).is_some() {
+            self.faults.add(value, format!("subscription \"{id}\" stands twice"));
+            return;
+        }
         let entry =
             SubscriptionEntry { id, aliases, customer, plan, start, end, cycle: None, overrides };
         if let Err(message) = self.catalog.add_subscription(entry) {

@@ -44,11 +44,6 @@ pub(super) fn read_charge(reader: &mut Reader<'_, '_>, value: Value<'_>) -> Opti
     let included = fields.optional("included", reader.faults, not_negative(read_quantity));
     let minimum = fields.optional("minimum", reader.faults, not_negative(read_price));
     let maximum = fields.optional("maximum", reader.faults, not_negative(read_price));
-    if let (Some(minimum), Some(maximum), Some(at)) = (minimum, maximum, fields.get("maximum"))
-        && maximum < minimum
-    {
-        reader.faults.add(at, format!("the maximum {maximum} lies below the minimum {minimum}"));
-    }
     let included = included.unwrap_or_default();
     Some(Charge { key: key?, meter, filter, included, model: model?, minimum, maximum })
 }

@@ -86,6 +86,8 @@ class Admission:
             key: _value(self._catalog.meters[key], event.get("data"))
             for key in self._catalog.meters_of_type.get(event["type"], [])
         }
+        if values and all(value is _MISSING for value in values.values()):
+            return Rejected("missing_field")
         route = self._route(event, time, values)
         if any(values[terms.meter] is _MISSING for _, _, terms in route.takers):
             return Rejected("missing_field")
@@ -111,7 +113,7 @@ class Admission:
             return _Route(fault="unknown_subject")
         customer, candidates = owner
         active = [sub for sub in candidates if sub.has_plan_at(time)]
-        takers = []
+        takers, fault = [], None
         for key in meters:
             charges = [
                 (sub, charge, terms)
@@ -120,13 +122,13 @@ class Admission:
                 if terms.meter == key
             ]
             if len({sub.id for sub, _, _ in charges}) > 1:
-                return _Route(customer, fault="ambiguous_subscription")
+                fault = "ambiguous_subscription"
             takers += charges
         if meters and not active:
-            return _Route(customer, fault="no_active_plan")
+            fault = "no_active_plan"
         data = event.get("data")
         takers = [taker for taker in takers if self._matches(taker[2], data)]
-        return _Route(customer, takers)
+        return _Route(customer, takers, fault)
 
     def _candidates(self, event):
         """(customer, subscriptions) that `subject` and `subscription` leave, or None."""

@@ -45,9 +45,8 @@ class Total:
 
     @cached_property
     def amount_at_zero(self):
-        """P(0): due without any usage. What is flat comes from the terms at the end."""
-        terms = self.terms_at_end if self.terms_at_end.is_flat else self._terms[0][1]
-        return terms.price(Fraction(0))
+        """P(0): due without any usage, by the terms at the end, as all that is flat."""
+        return self.terms_at_end.price(Fraction(0))
 
     @property
     def amount(self):
