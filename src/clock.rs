@@ -4,25 +4,25 @@ use std::time::{Duration, Instant};
 
 /// Time since it was started.
 #[derive(Debug, Clone, Copy)]
-pub struct Stopwatch(Instant);
+pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {
     /// Starts now.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one real clock")]
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
 
     /// How long ago it was started.
     #[must_use]
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
 
     /// How many of `count` there were per second, rounded down; `None` if no time has passed.
     #[must_use]
-    pub fn per_second(&self, count: u64) -> Option<u64> {
+    pub(crate) fn per_second(&self, count: u64) -> Option<u64> {
         let micros = self.elapsed().as_micros();
         let rate = (u128::from(count) * 1_000_000).checked_div(micros)?;
         u64::try_from(rate).ok()

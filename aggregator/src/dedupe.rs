@@ -129,16 +129,17 @@ impl Dedupe {
         identity: u128,
         seen: Seen,
         used_at: Instant,
-        lines: impl Iterator<Item = AdmittedLine>,
+        lines: &[AdmittedLine],
     ) -> Result<(), Error> {
         if self.fingerprints.len() >= IDENTITIES_MAX {
             return Err(Error::Full { what: "identities" });
         }
         let index = u32::try_from(self.pending.len()).map_err(|_| Error::Full { what: "records" })?;
         let first_line = self.lines.len();
-        self.lines.extend(lines);
-        let count = self.lines.len() - first_line;
-        let (Ok(first_line), Ok(lines)) = (u32::try_from(first_line), u32::try_from(count)) else {
+        self.lines.extend_from_slice(lines);
+        let (Ok(first_line), Ok(lines)) =
+            (u32::try_from(first_line), u32::try_from(lines.len()))
+        else {
             return Err(Error::Full { what: "lines" });
         };
         self.remember(identity, self.run);
@@ -196,15 +197,24 @@ fn write_entry(out: &mut Vec<u8>, pending: &Pending, lines: &[AdmittedLine]) {
     put_varint(out, lines.len() as u128);
     for line in lines {
         out.extend_from_slice(&line.charge.to_le_bytes());
-        // Most quantities have few digits: the power of ten is split off.
-        let (mut digits, mut power) = (line.quantity.scaled(), 0u8);
-        while digits != 0 && digits % 10 == 0 {
-            digits /= 10;
-            power += 1;
-        }
+        let (digits, power) = without_zeros(line.quantity.scaled());
         out.push(power);
         put_signed(out, digits);
     }
+}
+
+/// Splits zeros off the end: most quantities have few digits and then take few bytes.
+fn without_zeros(scaled: i128) -> (i128, u8) {
+    // Those that fit a machine word, nearly all, are divided fast; the others are kept as they are.
+    let Ok(mut digits) = i64::try_from(scaled) else { return (scaled, 0) };
+    let mut power = 0;
+    for (divisor, zeros) in [(1_000_000_000, 9), (1_000, 3), (10, 1), (10, 1)] {
+        if digits != 0 && digits % divisor == 0 {
+            digits /= divisor;
+            power += zeros;
+        }
+    }
+    (i128::from(digits), power)
 }
 
 struct Entry {

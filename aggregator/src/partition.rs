@@ -6,22 +6,22 @@
 
 mod close;
 
-use crate::codec::encode_total;
+use crate::codec::{decode_total, encode_total};
 use crate::commit::{CommitPort, Transaction};
 use crate::counters::Counters;
 use crate::dedupe::{AdmittedLine, Dedupe, Seen};
 use crate::error::Error;
+use crate::identity::{Seeds, owner_hash};
 use crate::keys::{TotalKey, shard};
 use crate::limits::{COMMIT_OUTPUT_BYTES_MAX, COMMIT_RECORDS_MAX, PERIODS_MAX, SLOTS_MAX};
 use crate::lineage::record_hash;
 use crate::query::Query;
-use crate::rated::{self, RatedLine};
-use crate::slots::{Slot, SlotKey, Slots};
+use crate::rated;
+use crate::slots::{Slot, SlotIndex, SlotKey, Slots};
 use crate::store::{SavedSource, Store, Table};
-use rating::resolve::{self, Line};
+use rating::resolve::{self, Line, Measure};
 use rating::{
-    Catalog, Code, Instant, Period, Rejection, Subscription, SubscriptionId, Timeline, Total,
-    UsageRecord, rate,
+    Catalog, Code, Instant, Period, Rejection, Subscription, Timeline, Total, UsageRecord, rate,
 };
 use siphasher::sip::SipHasher13;
 use std::fmt::Write as _;
@@ -62,7 +62,13 @@ pub struct Partition {
     transaction: Transaction,
     /// Records taken since the last commit.
     taken: usize,
+    seeds: Seeds,
+    /// A hash of every customer's id, by its position in the catalog.
+    owners: Vec<u128>,
+    // Reused from record to record.
     lines: Vec<Line>,
+    measures: Vec<Measure>,
+    admitted: Vec<AdmittedLine>,
     quantity_text: String,
 }
 
@@ -93,7 +99,11 @@ impl Partition {
             periods: vec![Vec::new(); catalog.cycles().len()],
             transaction,
             taken: 0,
+            seeds: store.seeds(),
+            owners: catalog.customers().iter().map(|customer| owner_hash(&customer.id)).collect(),
             lines: Vec::new(),
+            measures: Vec::new(),
+            admitted: Vec::new(),
             quantity_text: String::new(),
             catalog,
             store,
@@ -196,9 +206,9 @@ impl Partition {
         debug_assert!(self.counters.balanced(), "every record goes one way: {:?}", self.counters);
         let delta = &mut self.transaction.delta;
         self.dedupe.stage(delta)?;
-        for (key, slot) in self.slots.dirty() {
+        for slot in self.slots.dirty() {
             delta.put_with(Table::Totals, |out| {
-                write_total_key(&self.catalog, key, out);
+                out.extend_from_slice(&slot.stored_key);
                 let middle = out.len();
                 encode_total(out, &slot.total, slot.period.end);
                 middle
@@ -225,25 +235,27 @@ impl Partition {
         horizon: Option<Instant>,
         lines: &mut Vec<Line>,
     ) -> Result<Result<Verdict, Rejection>, Error> {
-        if let Err(rejection) = resolve::check_measure(catalog, record, horizon) {
+        let measures = &mut self.measures;
+        if let Err(rejection) = resolve::check_measure(catalog, record, horizon, measures) {
             return Ok(Err(rejection));
         }
         let owner = match resolve::owner(catalog, record) {
             Ok(owner) => owner,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let customer = catalog.customer_at(owner.customer).map_or("", |customer| &customer.id);
-        let identity = self.store.identity(customer, &record.source, &record.id);
+        let hash = self.owners.get(owner.customer.0 as usize).copied().unwrap_or_default();
+        let identity = self.seeds.identity(hash, &record.source, &record.id);
         let seen = self.dedupe.find(&self.store, identity)?;
         if seen.is_some_and(|seen| seen.content_digest == record.content_digest) {
             return Ok(Ok(Verdict::Duplicate));
         }
-        if let Err(rejection) = resolve::lines(catalog, record, owner, lines) {
+        if let Err(rejection) = resolve::lines(catalog, record, (owner, &mut self.measures), lines) {
             return Ok(Err(rejection));
         }
         if let Some(seen) = seen {
             return Ok(Err(self.conflict(seen)));
         }
+        self.admitted.clear();
         if let Err(rejection) = self.add(catalog, record, lines)? {
             return Ok(Err(rejection));
         }
@@ -252,11 +264,7 @@ impl Partition {
             source: origin.source,
             position: origin.position,
         };
-        let admitted = lines.iter().map(|line| AdmittedLine {
-            charge: charge_hash(catalog, line),
-            quantity: line.quantity,
-        });
-        self.dedupe.admit(identity, seen, record.used_at, admitted)?;
+        self.dedupe.admit(identity, seen, record.used_at, &self.admitted)?;
         Ok(Ok(Verdict::Rated(lines.len())))
     }
 
@@ -277,44 +285,43 @@ impl Partition {
         lines: &[Line],
     ) -> Result<Result<(), Rejection>, Error> {
         let output = self.transaction.outputs.rated.len();
-        let mut before: Vec<(SlotKey, Total)> = Vec::new();
+        let mut before: Vec<(SlotIndex, Total)> = Vec::new();
         for line in lines {
-            let Some((key, timeline)) = self.load(catalog, line, record.used_at)? else {
+            let Some((index, timeline)) = self.load(catalog, line, record.used_at)? else {
                 let reason = "the record's time lies beyond the calendar";
                 return Ok(Err(Rejection::new(Code::NoActivePlan, reason)));
             };
             let Some(terms) = timeline.at(record.used_at) else { continue };
-            self.slots.touch(key);
-            let Some(slot) = self.slots.get(&key) else { continue };
+            let Some(slot) = self.slots.change(index) else { continue };
             // Only a record with several lines can fail after it has changed something.
             if lines.len() > 1 {
-                before.push((key, slot.total.clone()));
+                before.push((index, slot.total.clone()));
             }
             let rated = rate(&mut slot.total, (timeline, terms), line.quantity, record.used_at);
             let Some(rated) = rated else {
                 self.transaction.outputs.rated.truncate(output);
-                for (key, total) in before.into_iter().rev() {
-                    if let Some(slot) = self.slots.get(&key) {
+                for (index, total) in before.into_iter().rev() {
+                    if let Some(slot) = self.slots.change(index) {
                         slot.total = total;
                     }
                 }
                 let reason = format!("the total of charge \"{}\" overflows", timeline.key);
                 return Ok(Err(Rejection::new(Code::Overflow, reason)));
             };
-            let slot_total = &mut slot.total;
-            slot_total.revision += u32::from(slot_total.closed);
+            slot.total.revision += u32::from(slot.total.closed);
             self.quantity_text.clear();
+            // Writing to a string cannot fail.
             _ = write!(self.quantity_text, "{}", line.quantity);
-            let hash =
-                record_hash(&record.source, &record.id, &timeline.key, &self.quantity_text);
-            slot_total.lineage = slot_total.lineage.wrapping_add(hash);
+            let quantity = &self.quantity_text;
+            let hash = record_hash(&record.source, &record.id, &timeline.key, quantity);
+            slot.total.lineage = slot.total.lineage.wrapping_add(hash);
             if slot.rated_head.is_empty() || slot.rated_from != terms.from {
-                slot.rated_head = rated::head(catalog, &key, terms, &timeline.key);
+                slot.rated_head = rated::head(catalog, line, slot.period.start, terms);
                 slot.rated_from = terms.from;
             }
-            let line =
-                RatedLine { charge: &timeline.key, quantity: line.quantity, rated };
-            rated::write_line(&mut self.transaction.outputs.rated, record, slot, &line);
+            let out = &mut self.transaction.outputs.rated;
+            rated::write_line(out, record, slot, quantity, &rated);
+            self.admitted.push(AdmittedLine { charge: slot.charge, quantity: line.quantity });
         }
         Ok(Ok(()))
     }
@@ -325,7 +332,7 @@ impl Partition {
         catalog: &'c Catalog,
         line: &Line,
         at: Instant,
-    ) -> Result<Option<(SlotKey, &'c Timeline)>, Error> {
+    ) -> Result<Option<(SlotIndex, &'c Timeline)>, Error> {
         let found = catalog.subscription_at(line.subscription);
         let Some(subscription) = found else { return Ok(None) };
         let timeline = catalog.timelines_of(subscription).get(line.timeline);
@@ -339,8 +346,7 @@ impl Partition {
             timeline: timeline_index,
             period_start: period.start,
         };
-        self.load_slot(catalog, key, period)?;
-        Ok(Some((key, timeline)))
+        Ok(Some((self.load_slot(catalog, key, period)?, timeline)))
     }
 
     fn load_slot(
@@ -348,27 +354,22 @@ impl Partition {
         catalog: &Catalog,
         key: SlotKey,
         period: Period,
-    ) -> Result<&mut Slot, Error> {
-        if self.slots.get(&key).is_none() {
-            let mut bytes = Vec::new();
-            write_total_key(catalog, &key, &mut bytes);
-            let total = match self.store.get(Table::Totals, &bytes)? {
-                None => Total::default(),
-                Some(value) => {
-                    let stored = crate::codec::decode_total(&value);
-                    stored.ok_or(Error::Damaged { what: "total" })?.total
-                }
-            };
-            let slot = Slot {
-                total,
-                period,
-                dirty: false,
-                rated_head: String::new(),
-                rated_from: Instant::MIN,
-            };
-            self.slots.insert(key, slot);
+    ) -> Result<SlotIndex, Error> {
+        if let Some(index) = self.slots.find(&key) {
+            return Ok(index);
         }
-        self.slots.get(&key).ok_or(Error::Damaged { what: "slot" })
+        let Some(names) = Names::of(catalog, &key) else {
+            return Err(Error::Damaged { what: "slot" });
+        };
+        let mut stored_key = Vec::new();
+        names.key(key.period_start).write(&mut stored_key);
+        let total = match self.store.get(Table::Totals, &stored_key)? {
+            None => Total::default(),
+            Some(value) => {
+                decode_total(&value).ok_or(Error::Damaged { what: "total" })?.total
+            }
+        };
+        Ok(self.slots.insert(key, Slot::new(total, period, stored_key, names.charge_hash())))
     }
 
     /// The billing period of a subscription that holds an instant, within its active time.
@@ -396,35 +397,39 @@ impl Partition {
     }
 }
 
-fn write_total_key(catalog: &Catalog, key: &SlotKey, out: &mut Vec<u8>) {
-    let Some(names) = names_of(catalog, key.subscription, key.timeline as usize) else { return };
-    let (customer, subscription, charge, plan) = names;
-    let period_start = key.period_start;
-    TotalKey { shard: shard(customer), subscription, charge, plan, period_start }.write(out);
+/// The names that tell a total from others.
+struct Names<'a> {
+    customer: &'a str,
+    subscription: &'a str,
+    charge: &'a str,
+    plan: &'a str,
 }
 
-fn names_of(
-    catalog: &Catalog,
-    subscription: SubscriptionId,
-    timeline: usize,
-) -> Option<(&str, &str, &str, &str)> {
-    let subscription = catalog.subscription_at(subscription)?;
-    let customer = catalog.customer_at(subscription.customer)?;
-    let charge = &catalog.timelines_of(subscription).get(timeline)?.key;
-    Some((&customer.id, &subscription.id, charge, &catalog.plan_of(subscription)?.key))
-}
+impl<'a> Names<'a> {
+    fn of(catalog: &'a Catalog, key: &SlotKey) -> Option<Self> {
+        let subscription = catalog.subscription_at(key.subscription)?;
+        let timelines = catalog.timelines_of(subscription);
+        Some(Self {
+            customer: &catalog.customer_at(subscription.customer)?.id,
+            subscription: &subscription.id,
+            charge: &timelines.get(key.timeline as usize)?.key,
+            plan: &catalog.plan_of(subscription)?.key,
+        })
+    }
 
-/// A hash by which the charge of an admitted record is found again among those of its owner.
-// Frozen.
-fn charge_hash(catalog: &Catalog, line: &Line) -> u64 {
-    let mut hasher = SipHasher13::new();
-    if let Some((_, subscription, charge, plan)) =
-        names_of(catalog, line.subscription, line.timeline)
-    {
-        for name in [subscription, charge, plan] {
+    fn key(&self, period_start: Instant) -> TotalKey<'a> {
+        let Self { customer, subscription, charge, plan } = *self;
+        TotalKey { shard: shard(customer), subscription, charge, plan, period_start }
+    }
+
+    /// A hash by which the charge of an admitted record is found again among those of its owner.
+    // Frozen.
+    fn charge_hash(&self) -> u64 {
+        let mut hasher = SipHasher13::new();
+        for name in [self.subscription, self.charge, self.plan] {
             hasher.write(name.as_bytes());
             hasher.write_u8(0);
         }
+        hasher.finish()
     }
-    hasher.finish()
 }

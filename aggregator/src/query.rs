@@ -201,9 +201,14 @@ impl PeriodTotal<'_> {
         _ = write!(
             out,
             ",\"status\":\"{status}\",\"revision\":{},\
-             \"lineage\":{{\"records\":{},\"digest\":\"{:064x}\"}}}}",
-            self.total.revision, self.total.records, self.total.lineage
+             \"lineage\":{{\"records\":{},\"digest\":\"",
+            self.total.revision, self.total.records
         );
+        for word in self.total.lineage.to_be_bytes().chunks_exact(8) {
+            let word = u64::from_be_bytes(word.try_into().unwrap_or_default());
+            _ = write!(out, "{word:016x}");
+        }
+        out.push_str("\"}}");
         out.push('\n');
     }
 }

@@ -1,15 +1,9 @@
 //! Rated usage: one short CloudEvent for every record and charge.
 
-use crate::slots::{Slot, SlotKey};
-use rating::{Catalog, Instant, Quantity, Rated, Terms, UsageRecord, json};
+use crate::slots::Slot;
+use rating::resolve::Line;
+use rating::{Catalog, Instant, Rated, Terms, UsageRecord, json};
 use std::fmt::Write as _;
-
-/// What a rated line says beside its record.
-pub(crate) struct RatedLine<'a> {
-    pub(crate) charge: &'a str,
-    pub(crate) quantity: Quantity,
-    pub(crate) rated: Rated,
-}
 
 /// Appends a rated record as one line of JSON.
 ///
@@ -18,7 +12,8 @@ pub(crate) fn write_line(
     out: &mut String,
     record: &UsageRecord<'_>,
     slot: &Slot,
-    line: &RatedLine<'_>,
+    quantity: &str,
+    rated: &Rated,
 ) {
     out.push_str("{\"specversion\":\"1.0\",\"id\":");
     json::write_string(out, &record.id);
@@ -26,27 +21,31 @@ pub(crate) fn write_line(
     json::write_string(out, &record.source);
     // The charge goes inside the quotes of the source.
     out.pop();
-    out.push('#');
-    let quoted = out.len();
-    json::write_string(out, line.charge);
-    out.remove(quoted);
-    out.push_str(",\"type\":\"usage.rated\",\"time\":\"");
-    // Writing to a string cannot fail.
-    _ = write!(out, "{}", record.used_at);
     out.push_str(&slot.rated_head);
-    let Rated { amount, total_before } = line.rated;
+    let Rated { amount, total_before } = rated;
+    // Writing to a string cannot fail.
     _ = write!(
         out,
-        "\"quantity\":\"{}\",\"total_before\":\"{total_before}\",\"amount\":\"{amount}\"}}}}",
-        line.quantity
+        "\"quantity\":\"{quantity}\",\"total_before\":\"{total_before}\",\"amount\":\"{amount}\"}},\
+         \"time\":\"{}\"}}",
+        record.used_at
     );
     out.push('\n');
 }
 
 /// The part of a rated line that its slot and terms decide.
-pub(crate) fn head(catalog: &Catalog, key: &SlotKey, terms: &Terms, charge: &str) -> String {
-    let mut out = String::from("\",\"subject\":");
-    let Some(subscription) = catalog.subscription_at(key.subscription) else { return out };
+pub(crate) fn head(
+    catalog: &Catalog,
+    line: &Line,
+    period_start: Instant,
+    terms: &Terms,
+) -> String {
+    let charge = terms.charge.as_deref().map_or("", |charge| &charge.key);
+    let mut out = String::from("#");
+    json::write_string(&mut out, charge);
+    out.remove(1);
+    out.push_str(",\"type\":\"usage.rated\",\"subject\":");
+    let Some(subscription) = catalog.subscription_at(line.subscription) else { return out };
     let customer = catalog.customer_at(subscription.customer);
     let plan = catalog.plan_of(subscription);
     json::write_string(&mut out, &subscription.id);
@@ -60,7 +59,6 @@ pub(crate) fn head(catalog: &Catalog, key: &SlotKey, terms: &Terms, charge: &str
     if let Some(from) = terms.override_from {
         _ = write!(out, ",\"override\":\"{from}\"");
     }
-    let period_start: Instant = key.period_start;
     let currency = plan.map(|plan| plan.currency.to_string()).unwrap_or_default();
     _ = write!(out, ",\"period_start\":\"{period_start}\",\"currency\":\"{currency}\",");
     out

@@ -1,8 +1,7 @@
 //! Slots: the totals that records are being added to, in memory in front of the store.
 //!
-//! Two generations bound them: what is touched moves to the young one; when that is half full, the
-//! old one, which nobody has touched for as long, is dropped and the young one becomes the old.
-//! Only what the last commit has written may be dropped, so generations change after a commit.
+//! They are bounded: when a commit leaves too many of them, those not touched for longest are
+//! dropped. Only what a commit has written may be dropped, so it happens right after one.
 
 use rating::{Instant, Period, SubscriptionId, Total};
 
@@ -19,69 +18,140 @@ pub(crate) struct SlotKey {
 pub(crate) struct Slot {
     pub(crate) total: Total,
     pub(crate) period: Period,
-    /// Whether it differs from the store.
-    pub(crate) dirty: bool,
+    /// Its key in the store.
+    pub(crate) stored_key: Box<[u8]>,
+    /// A hash of subscription, charge and plan.
+    pub(crate) charge: u64,
     /// The part of a rated line that is the same for all records of this slot and its version.
     pub(crate) rated_head: String,
     /// The terms that `rated_head` was written for.
     pub(crate) rated_from: Instant,
+    /// Whether it differs from the store.
+    dirty: bool,
+    /// The commit before which it was last touched.
+    touched: u64,
 }
 
-type Generation = hashbrown::HashMap<SlotKey, Slot, foldhash::fast::FixedState>;
+impl Slot {
+    pub(crate) fn new(total: Total, period: Period, stored_key: Vec<u8>, charge: u64) -> Self {
+        Self {
+            total,
+            period,
+            stored_key: stored_key.into_boxed_slice(),
+            charge,
+            rated_head: String::new(),
+            rated_from: Instant::MIN,
+            dirty: false,
+            touched: 0,
+        }
+    }
+}
+
+/// Position of a slot until the next commit.
+pub(crate) type SlotIndex = usize;
 
 /// All slots.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
-    young: Generation,
-    old: Generation,
-    dirty: Vec<SlotKey>,
+    index: hashbrown::HashMap<SlotKey, SlotIndex, foldhash::fast::FixedState>,
+    slots: Vec<Slot>,
+    dirty: Vec<SlotIndex>,
+    commits: u64,
 }
 
 impl Slots {
-    /// The slot of a total, if it is in memory.
-    pub(crate) fn get(&mut self, key: &SlotKey) -> Option<&mut Slot> {
-        if !self.young.contains_key(key) {
-            let slot = self.old.remove(key)?;
-            self.young.insert(*key, slot);
-        }
-        self.young.get_mut(key)
+    /// Where the slot of a total is, if it is in memory.
+    pub(crate) fn find(&self, key: &SlotKey) -> Option<SlotIndex> {
+        self.index.get(key).copied()
     }
 
-    pub(crate) fn insert(&mut self, key: SlotKey, slot: Slot) -> &mut Slot {
-        self.young.entry(key).insert(slot).into_mut()
+    pub(crate) fn insert(&mut self, key: SlotKey, slot: Slot) -> SlotIndex {
+        let index = self.slots.len();
+        self.slots.push(slot);
+        self.index.insert(key, index);
+        index
     }
 
-    /// Notes that a slot is about to change.
-    pub(crate) fn touch(&mut self, key: SlotKey) {
-        if let Some(slot) = self.young.get_mut(&key)
-            && !slot.dirty
-        {
+    pub(crate) fn get(&self, index: SlotIndex) -> Option<&Slot> {
+        self.slots.get(index)
+    }
+
+    /// A slot that is about to change.
+    pub(crate) fn change(&mut self, index: SlotIndex) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(index)?;
+        slot.touched = self.commits;
+        if !slot.dirty {
             slot.dirty = true;
-            self.dirty.push(key);
+            self.dirty.push(index);
         }
+        Some(slot)
     }
 
     /// The slots that changed since the last commit.
-    pub(crate) fn dirty(&self) -> impl Iterator<Item = (&SlotKey, &Slot)> {
-        self.dirty.iter().filter_map(|key| {
-            let slot = self.young.get(key).or_else(|| self.old.get(key))?;
-            Some((key, slot))
-        })
+    pub(crate) fn dirty(&self) -> impl Iterator<Item = &Slot> {
+        self.dirty.iter().filter_map(|index| self.slots.get(*index))
     }
 
     pub(crate) const fn dirty_count(&self) -> usize {
         self.dirty.len()
     }
 
-    /// Everything is in the store now; drops the old generation if there are too many.
+    /// Everything is in the store now; drops slots if there are more than `slots_max`.
     pub(crate) fn committed(&mut self, slots_max: usize) {
-        for key in self.dirty.drain(..) {
-            if let Some(slot) = self.young.get_mut(&key) {
+        for index in self.dirty.drain(..) {
+            if let Some(slot) = self.slots.get_mut(index) {
                 slot.dirty = false;
             }
         }
-        if self.young.len() > slots_max / 2 {
-            self.old = std::mem::take(&mut self.young);
+        self.commits += 1;
+        if self.slots.len() > slots_max {
+            self.drop_oldest(slots_max / 2);
+        }
+    }
+
+    /// Keeps about `kept` of the slots, those touched last.
+    fn drop_oldest(&mut self, kept: usize) {
+        let mut touched: Vec<u64> = self.slots.iter().map(|slot| slot.touched).collect();
+        touched.sort_unstable_by(|a, b| b.cmp(a));
+        let oldest = touched.get(kept).copied().unwrap_or_default();
+        let mut old = std::mem::take(&mut self.slots).into_iter().map(Some).collect::<Vec<_>>();
+        let mut index = std::mem::take(&mut self.index);
+        index.retain(|_, at| {
+            let slot = old.get_mut(*at).and_then(|slot| slot.take_if(|slot| slot.touched > oldest));
+            let Some(slot) = slot else { return false };
+            *at = self.slots.len();
+            self.slots.push(slot);
+            true
+        });
+        self.index = index;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(subscription: u32) -> SlotKey {
+        let period_start = Instant::MIN;
+        SlotKey { subscription: SubscriptionId(subscription), timeline: 0, period_start }
+    }
+
+    #[test]
+    fn those_touched_last_stay() {
+        let period = Period { start: Instant::MIN, end: Instant::MAX };
+        let mut slots = Slots::default();
+        for subscription in 0..10 {
+            let name = vec![u8::try_from(subscription).unwrap()];
+            let index = slots.insert(key(subscription), Slot::new(Total::default(), period, name, 0));
+            slots.change(index).unwrap();
+            slots.committed(usize::MAX);
+        }
+        slots.committed(8);
+        let kept: Vec<u32> = (0..10).filter(|number| slots.find(&key(*number)).is_some()).collect();
+        assert_eq!(kept, [6, 7, 8, 9]);
+        for number in kept {
+            let slot = slots.get(slots.find(&key(number)).unwrap()).unwrap();
+            assert_eq!(u32::from(slot.stored_key[0]), number);
         }
     }
 }

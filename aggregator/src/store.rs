@@ -185,10 +185,6 @@ impl Store {
         self.seeds
     }
 
-    pub(crate) fn identity(&self, customer: &str, source: &str, id: &str) -> u128 {
-        self.seeds.identity(customer, source, id)
-    }
-
     /// The counters as of the last commit.
     ///
     /// # Errors

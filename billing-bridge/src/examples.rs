@@ -41,7 +41,12 @@ fn quarterly_without_proration_joins_broken_first_quarters() {
             "  SUB-Q 2023-01-01..2023-02-28 300.00",
         ],
     );
-    check_order_product(QUARTERLY, "2023-03-01", "OP-001", ["1200.00", "1200.00", "2023-02-28", "-"]);
+    check_order_product(
+        QUARTERLY,
+        "2023-03-01",
+        "OP-001",
+        ["1200.00", "1200.00", "2023-02-28", "-"],
+    );
     check_order_product(QUARTERLY, "2022-03-01", "OP-001", ["1200.00", "0.00", "-", "2022-04-01"]);
     check_order_product(
         QUARTERLY,
@@ -88,7 +93,12 @@ fn vroom_first_invoice_has_three_items_of_nothing() {
     check(VROOM, "2023-05-18", &FIRST_INVOICE);
     let documents = bill(VROOM, &[], "2023-05-18");
     assert_eq!(documents.filed()[0].content().due_date.to_string(), "2023-06-17");
-    check_order_product(VROOM, "2023-05-18", "OP-BUS", ["500.00", "41.67", "2023-06-17", "2023-06-18"]);
+    check_order_product(
+        VROOM,
+        "2023-05-18",
+        "OP-BUS",
+        ["500.00", "41.67", "2023-06-17", "2023-06-18"],
+    );
     check_order_product(VROOM, "2023-05-18", "OP-PHONE", ["5.99", "5.99", "2023-05-18", "-"]);
     check_order_product(VROOM, "2023-05-18", "OP-PRO", ["2000.00", "0.00", "-", "2024-05-18"]);
 }
@@ -104,7 +114,7 @@ fn vroom_sums_to_its_contract_value() {
     let documents = bill(VROOM, &[], "2024-05-18");
     let contract: i128 =
         documents.order_products().iter().map(|one| one.contract_value.unwrap().minor()).sum();
-    assert_eq!(contract, 2505_99);
+    assert_eq!(contract, 250_599);
     let billed: i128 = documents.invoices().map(|filed| filed.content().total.minor()).sum();
     assert_eq!(billed, contract);
     let items = documents.invoices().flat_map(|filed| &filed.content().items);
@@ -112,5 +122,5 @@ fn vroom_sums_to_its_contract_value() {
         items.filter(|item| item.reference == "SUB-BUS").map(|item| item.amount.minor()).collect();
     assert_eq!(months, [4167, 4166, 4167, 4167, 4166, 4167, 4167, 4166, 4167, 4167, 4166, 4167]);
     let last = documents.invoices().last().unwrap().content();
-    assert_eq!((last.invoice_date.to_string(), last.total.minor()), ("2024-05-18".into(), 2000_00));
+    assert_eq!((last.invoice_date.to_string(), last.total.minor()), ("2024-05-18".into(), 200_000));
 }

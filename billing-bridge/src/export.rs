@@ -3,9 +3,7 @@
 //! The same form lies in stores, so that what was sent out can be read back to the letter. Field
 //! names and their order are frozen.
 
-use crate::document::{
-    Content, Detail, Filed, Item, Number, Series, State, UsageLine,
-};
+use crate::document::{Content, Detail, Filed, Item, Number, Series, State, UsageLine};
 use crate::merge::{Billing, Documents, of_series};
 use crate::product::Provision;
 use rating::{Currency, Date, Money, QUANTITY_SCALE, Quantity};

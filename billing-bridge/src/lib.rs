@@ -13,6 +13,8 @@ mod months;
 mod order;
 mod order_book;
 mod product;
+#[cfg(test)]
+mod properties;
 mod residual;
 mod schedule;
 mod store;
@@ -24,8 +26,8 @@ mod usage;
 
 pub use customers::{CustomerFacts, Customers};
 pub use document::{
-    Active, Canceled, Content, Detail, Document, Draft, Filed, Item, Number, Numbers, Series, State,
-    UsageLine,
+    Active, Canceled, Content, Detail, Document, Draft, Filed, Item, Number, Numbers, Series,
+    State, UsageLine,
 };
 pub use error::BillingError;
 pub use merge::{Billing, Documents, documents};

@@ -124,10 +124,7 @@ pub(crate) fn of_series(filed: &[Filed], series: Series) -> impl Iterator<Item =
 }
 
 /// The order products activated by `as_of`, by what they create or change.
-fn by_reference(
-    book: &OrderBook,
-    as_of: Date,
-) -> BTreeMap<&str, (Arc<Subject>, Vec<&Ordered>)> {
+fn by_reference(book: &OrderBook, as_of: Date) -> BTreeMap<&str, (Arc<Subject>, Vec<&Ordered>)> {
     let mut references: BTreeMap<&str, (Arc<Subject>, Vec<&Ordered>)> = BTreeMap::new();
     let activated = book.ordered().iter().filter(|ordered| ordered.activated_on <= as_of);
     for (rank, ordered) in activated.enumerate() {

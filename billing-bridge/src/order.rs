@@ -132,15 +132,15 @@ impl OrderProduct {
         let included = included.unwrap_or_default();
         check_included(fields, quantity, included, faults);
         let unit_price = fields.optional("unit_price", faults, read_price);
-        let price_period = fields
-            .optional("price_period", faults, |v, f| read_name(v, &PricePeriod::NAMES, f));
+        let price_period =
+            fields.optional("price_period", faults, |v, f| read_name(v, &PricePeriod::NAMES, f));
         let start = fields.required("start", faults).and_then(|v| read_date(v, faults));
         let end = fields.optional("end", faults, read_date);
         check_dates(fields, start, end, faults);
         let total = fields.optional("total", faults, read_price);
         let plan = fields.optional("plan", faults, read_text);
-        let billing_timing =
-            fields.optional("billing_timing", faults, |v, f| read_name(v, &BillingTiming::NAMES, f));
+        let billing_timing = fields
+            .optional("billing_timing", faults, |v, f| read_name(v, &BillingTiming::NAMES, f));
         let settings = read_settings(fields, faults);
         Some(Self {
             id: id?.into_owned(),

@@ -67,11 +67,7 @@ impl OrderBook {
     ///
     /// # Errors
     /// Every fault of the document; the book itself stays as it is.
-    pub fn extended_by(
-        &self,
-        bytes: &[u8],
-        customers: &dyn Customers,
-    ) -> Result<Self, Vec<Fault>> {
+    pub fn extended_by(&self, bytes: &[u8], customers: &dyn Customers) -> Result<Self, Vec<Fault>> {
         read::extend(self, bytes, customers)
     }
 

@@ -9,6 +9,7 @@ use crate::error::BillingError;
 use crate::line::{Key, Line, What};
 use crate::merge::Documents;
 use rating::{Currency, Date, Money, PeriodDates};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Money by what it stands for, with the sign that it has for the customer.
@@ -20,14 +21,18 @@ impl Documents {
         // A run of an earlier day says nothing about what later days have billed.
         let by_then = known.iter().filter(|filed| filed.content().invoice_date <= self.as_of);
         let mut billed = billed(by_then);
-        let mut lines = Vec::with_capacity(self.lines.len());
-        for line in &self.lines {
-            match billed.remove(&line.key()) {
-                None => lines.push(line.clone()),
-                Some(already) => lines.extend(less(line, already)?),
+        let mut lines = Cow::Borrowed(&self.lines);
+        if !billed.is_empty() {
+            let mut left = Vec::with_capacity(self.lines.len());
+            for line in &self.lines {
+                match billed.remove(&line.key()) {
+                    None => left.push(line.clone()),
+                    Some(already) => left.extend(less(line, already)?),
+                }
             }
+            take_off_recut(&mut left, &billed)?;
+            lines = Cow::Owned(left);
         }
-        take_off_recut(&mut lines, &billed)?;
         let sequences = sequences(known);
         gather(&lines, |content| {
             let last = sequences.get(&identity(content)).copied().unwrap_or_default();
@@ -46,7 +51,7 @@ fn billed<'a>(known: impl Iterator<Item = &'a Filed>) -> Billed {
                 Series::Invoice => Some(amount),
                 Series::CreditMemo => amount.checked_neg(),
             };
-            let sum = billed.entry(key).or_insert(Money::from_minor(0, content.currency));
+            let sum = billed.entry(key).or_insert_with(|| Money::from_minor(0, content.currency));
             *sum = signed.and_then(|signed| sum.checked_add(signed)).unwrap_or(*sum);
         };
         for item in &content.items {

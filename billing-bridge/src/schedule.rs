@@ -46,11 +46,12 @@ impl<'a> Schedule<'a> {
         let days = PeriodDates { start, end };
         let is_last = Some(end) == self.end;
         self.at = (!is_last).then_some(end);
+        let whole = terms.cycle.length.months();
         let months = match terms.proration_basis {
+            // Nearly all portions are whole periods, and need no counting of days.
+            _ if days == period => Some(Months::whole(whole)),
             ProrationBasis::MonthsThenDays => Months::then_days(days, &terms.cycle),
-            ProrationBasis::DaysOfPeriod => {
-                Months::of_period(days, period, terms.cycle.length.months())
-            }
+            ProrationBasis::DaysOfPeriod => Months::of_period(days, period, whole),
         };
         let months = months.ok_or_else(beyond)?;
         Ok(Some(Portion { days, months, bills_on: self.billing_date(days), is_last }))

@@ -1,5 +1,7 @@
 //! Where documents are kept: the port, and why a store may refuse.
 
+#[cfg(test)]
+mod journeys;
 mod sqlite;
 
 pub use sqlite::SqliteStore;
@@ -55,7 +57,10 @@ pub enum StoreError {
     #[error("{0} is not a store of documents")]
     NotAStore(String),
     /// Use the newer program.
-    #[error("the store of documents {place} has schema {found}, from a newer program; this one knows {known}")]
+    #[error(
+        "the store of documents {place} has schema {found}, this program knows {known}: \
+         use the newer program"
+    )]
     Newer {
         /// The file.
         place: String,

@@ -69,9 +69,10 @@ fn stretches(ordered: &[&Ordered]) -> Vec<OrderedSubscription> {
 /// The plan that rates on `date`: of those with something left, the one that started last.
 fn plan_on<'a>(ordered: &[&'a Ordered], date: Date) -> Option<(&'a str, &'a Ordered)> {
     let mut left: BTreeMap<&str, (i128, bool)> = BTreeMap::new();
-    let in_force = ordered.iter().copied().filter(|one| {
-        one.product.start <= date && one.product.end.is_none_or(|end| date <= end)
-    });
+    let in_force = ordered
+        .iter()
+        .copied()
+        .filter(|one| one.product.start <= date && one.product.end.is_none_or(|end| date <= end));
     for one in in_force.clone() {
         let quantity = one.product.quantity.unwrap_or_default();
         let (sum, is_reduced) = left.entry(one.product.plan.as_deref()?).or_default();
@@ -100,14 +101,17 @@ mod tests {
             .enumerate()
             .map(|(at, [activated_on, kind, quantity, plan, start, end])| {
                 format!(
-                    r#"{{"id":"O{at}","customer":"CUS-1","kind":"{kind}","activated_on":"{activated_on}",
-                    "order_products":[{{"id":"P{at}","sku":"U","reference":"S","quantity":{quantity},
+                    r#"{{"id":"O{at}","customer":"CUS-1","kind":"{kind}",
+                    "activated_on":"{activated_on}",
+                    "order_products":[{{"id":"P{at}","sku":"U","reference":"S",
+                    "quantity":{quantity},
                     "plan":{plan},"start":"{start}","end":{end}}}]}}"#
                 )
             })
             .collect();
         let document = format!(
-            r#"{{"products":[{{"sku":"U","provisions":"subscription","revenue_model":"overage_usage"}}],
+            r#"{{"products":[{{"sku":"U","provisions":"subscription",
+            "revenue_model":"overage_usage"}}],
             "orders":[{}]}}"#,
             orders.join(",")
         );
@@ -143,9 +147,6 @@ mod tests {
         let cancel = ["2026-05-01", "cancel", "-1", "null", "2026-06-01", "\"2026-12-31\""];
         check(&[NEW, cancel], &["USD-pro 2026-01-01..2026-05-31"]);
         let shift = ["2026-03-01", "change", "0", "\"USD-max\"", "2026-04-01", "\"2026-12-31\""];
-        check(
-            &[NEW, shift],
-            &["USD-pro 2026-01-01..2026-03-31", "USD-max 2026-04-01..2026-12-31"],
-        );
+        check(&[NEW, shift], &["USD-pro 2026-01-01..2026-03-31", "USD-max 2026-04-01..2026-12-31"]);
     }
 }

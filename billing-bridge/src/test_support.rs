@@ -57,7 +57,12 @@ pub(crate) fn bill(orders: &str, totals: &[UsageTotal], as_of: &str) -> Document
     documents(&book(orders), &Catalog::default(), totals, date(as_of)).unwrap()
 }
 
-pub(crate) fn usage(subscription: &str, charge: &str, period: (&str, &str), amount: &str) -> UsageTotal {
+pub(crate) fn usage(
+    subscription: &str,
+    charge: &str,
+    period: (&str, &str),
+    amount: &str,
+) -> UsageTotal {
     UsageTotal {
         customer: "CUS-1".to_owned(),
         subscription: subscription.to_owned(),
@@ -86,7 +91,8 @@ pub(crate) fn rows(documents: &[Filed]) -> Vec<String> {
         for item in &content.items {
             rows.push(format!("  {} {}..{} {}", item.reference, item.start, item.end, item.amount));
             for detail in &item.details {
-                let (id, days) = (&detail.order_product, format!("{}..{}", detail.start, detail.end));
+                let (id, days) =
+                    (&detail.order_product, format!("{}..{}", detail.start, detail.end));
                 rows.push(format!("    {id} {days} {} {}", detail.quantity, detail.amount));
             }
             for line in &item.usage {

@@ -96,9 +96,8 @@ pub(crate) fn lines(
 
 fn line(key: Key<'_>, sum: &Sum, lookup: &Lookup<'_>) -> Result<Line, BillingError> {
     let known = lookup.by_reference.get(key.subscription);
-    let known = known.filter(|(_, ordered)| {
-        ordered.first().is_some_and(|first| first.customer == key.customer)
-    });
+    let known = known
+        .filter(|(_, ordered)| ordered.first().is_some_and(|first| first.customer == key.customer));
     let metering = known.and_then(|(_, ordered)| metering(ordered, key.period));
     let terms: Cow<'_, Terms> = match metering {
         Some(ordered) => Cow::Borrowed(&ordered.terms),

@@ -19,9 +19,6 @@ use jiff::tz::TimeZone;
 /// which the operator writes, not from records.
 type Index<K> = hashbrown::HashMap<K, u32, foldhash::fast::FixedState>;
 
-/// Most meters that may take one type of record.
-pub(crate) const METERS_PER_TYPE_MAX: usize = 32;
-
 /// Position of a meter in its catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MeterId(pub u32);

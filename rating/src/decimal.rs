@@ -47,27 +47,38 @@ pub fn parse_scaled(text: &str, domain: Domain, scale: u32) -> Result<i128, Deci
     }
     let mut digits = decimal.mantissa();
     let mut shift = i64::from(exponent).saturating_sub(i64::from(decimal.scale()));
+    let least = i64::from(domain.fraction_digits).saturating_neg();
     // Zeros at the end of the digits carry no value: `100e-2` has no digit behind the point.
-    while shift < 0 && digits % 10 == 0 {
+    while shift < least && digits % 10 == 0 {
         digits /= 10;
         shift = shift.saturating_add(1);
     }
-    if shift < i64::from(domain.fraction_digits).saturating_neg() {
+    if shift < least {
         return Err(DecimalError::OutOfDomain);
     }
-    let power = shift.saturating_add(i64::from(scale));
-    let power = u32::try_from(power).map_err(|_| DecimalError::OutOfDomain)?;
-    let scaled = 10i128
-        .checked_pow(power)
-        .and_then(|factor| digits.checked_mul(factor))
-        .ok_or(DecimalError::OutOfDomain)?;
-    let bound = 10i128
-        .checked_pow(domain.integer_digits.saturating_add(scale))
-        .ok_or(DecimalError::OutOfDomain)?;
+    let factor = power_of_ten(shift.saturating_add(i64::from(scale)))?;
+    let scaled = digits.checked_mul(factor).ok_or(DecimalError::OutOfDomain)?;
+    let bound = power_of_ten(i64::from(domain.integer_digits.saturating_add(scale)))?;
     if scaled.unsigned_abs() >= bound.unsigned_abs() {
         return Err(DecimalError::OutOfDomain);
     }
     Ok(scaled)
+}
+
+/// The powers of ten that 127 bits hold.
+const POWERS: [i128; 39] = {
+    let mut powers = [1i128; 39];
+    let mut index = 1;
+    while index < powers.len() {
+        powers[index] = powers[index - 1] * 10;
+        index += 1;
+    }
+    powers
+};
+
+fn power_of_ten(exponent: i64) -> Result<i128, DecimalError> {
+    let index = usize::try_from(exponent).map_err(|_| DecimalError::OutOfDomain)?;
+    POWERS.get(index).copied().ok_or(DecimalError::OutOfDomain)
 }
 
 /// Checks the grammar of a JSON number and splits its exponent off.
@@ -112,14 +123,20 @@ fn trimmed(mantissa: &str) -> Result<&str, DecimalError> {
 }
 
 /// Appends `value` ÷ 10^`scale` to `out`: no exponent, no trailing zeros, `0` for zero.
+///
+/// # Errors
+/// Whatever `out` refuses; a string refuses nothing.
 pub fn write_scaled(out: &mut impl std::fmt::Write, value: I256, scale: usize) -> std::fmt::Result {
-    let mut digits = [b'0'; 80];
-    let used = write_digits(&mut digits, value.unsigned_abs()).max(scale.saturating_add(1));
-    let digits = digits.get(digits.len().saturating_sub(used)..).unwrap_or_default();
-    let (integer, fraction) =
-        digits.split_at_checked(used.saturating_sub(scale)).unwrap_or_default();
-    let significant =
-        fraction.iter().rposition(|b| *b != b'0').map_or(0, |at| at.saturating_add(1));
+    let mut digits = Digits::default();
+    let magnitude = value.unsigned_abs();
+    match u128::try_from(magnitude) {
+        Ok(small) => digits.put(small),
+        Err(_) => digits.put_wide(magnitude),
+    }
+    let used = digits.used().max(scale.saturating_add(1));
+    let digits = digits.last(used);
+    let (integer, fraction) = digits.split_at_checked(used.saturating_sub(scale)).unwrap_or_default();
+    let significant = fraction.iter().rposition(|b| *b != b'0').map_or(0, |at| at.saturating_add(1));
     if value < I256::ZERO {
         out.write_char('-')?;
     }
@@ -131,34 +148,70 @@ pub fn write_scaled(out: &mut impl std::fmt::Write, value: I256, scale: usize) -
     Ok(())
 }
 
-/// Writes decimal digits to the end of `buffer`; returns how many.
-fn write_digits(buffer: &mut [u8; 80], value: U256) -> usize {
-    const CHUNK: u64 = 10_000_000_000_000_000_000;
-    let mut rest = value;
-    let mut at = buffer.len();
-    let mut put = |mut chunk: u64, wanted: usize| {
-        let mut written = 0usize;
-        while chunk > 0 || written < wanted {
-            at = at.saturating_sub(1);
-            if let (Some(slot), Ok(digit)) = (buffer.get_mut(at), u8::try_from(chunk % 10)) {
+/// Decimal digits, written from the last to the first into a buffer of zeros.
+struct Digits {
+    buffer: [u8; 80],
+    at: usize,
+}
+
+impl Default for Digits {
+    fn default() -> Self {
+        Self { buffer: [b'0'; 80], at: 80 }
+    }
+}
+
+/// Digits that are split off at once: the most that fit a machine word.
+const CHUNK_DIGITS: usize = 19;
+const CHUNK: u64 = 10_000_000_000_000_000_000;
+
+impl Digits {
+    const fn used(&self) -> usize {
+        self.buffer.len().saturating_sub(self.at)
+    }
+
+    fn last(&self, count: usize) -> &[u8] {
+        self.buffer.get(self.buffer.len().saturating_sub(count)..).unwrap_or_default()
+    }
+
+    fn put(&mut self, value: u128) {
+        let chunk = u128::from(CHUNK);
+        let mut rest = value;
+        // Divided only while it is needed: quantities fit a machine word, most amounts two.
+        while let Some(high) = rest.checked_div(chunk).filter(|high| *high > 0) {
+            let low = rest.checked_rem(chunk).unwrap_or_default();
+            let end = self.at;
+            self.put_word(u64::try_from(low).unwrap_or_default());
+            self.at = end.saturating_sub(CHUNK_DIGITS);
+            rest = high;
+        }
+        self.put_word(u64::try_from(rest).unwrap_or_default());
+    }
+
+    fn put_wide(&mut self, value: U256) {
+        let chunk = U256::from(CHUNK);
+        let mut rest = value;
+        while rest > U256::from(u128::MAX) {
+            let (Some(high), Some(low)) = (rest.checked_div(chunk), rest.checked_rem(chunk)) else {
+                return;
+            };
+            let end = self.at;
+            self.put_word(low.as_u64());
+            self.at = end.saturating_sub(CHUNK_DIGITS);
+            rest = high;
+        }
+        self.put(rest.as_u128());
+    }
+
+    fn put_word(&mut self, value: u64) {
+        let mut rest = value;
+        while rest > 0 {
+            self.at = self.at.saturating_sub(1);
+            if let (Some(slot), Ok(digit)) = (self.buffer.get_mut(self.at), u8::try_from(rest % 10)) {
                 *slot = b'0'.saturating_add(digit);
             }
-            chunk /= 10;
-            written = written.saturating_add(1);
+            rest /= 10;
         }
-        written
-    };
-    let mut written = 0usize;
-    // Long division by 10^19 only while it is needed: most amounts fit a machine word.
-    while rest > U256::from(u64::MAX) {
-        let chunk = U256::from(CHUNK);
-        let (Some(quotient), Some(low)) = (rest.checked_div(chunk), rest.checked_rem(chunk)) else {
-            break;
-        };
-        written = written.saturating_add(put(low.as_u64(), 19));
-        rest = quotient;
     }
-    written.saturating_add(put(rest.as_u64(), 0))
 }
 
 fn ascii(digits: &[u8]) -> &str {

@@ -275,6 +275,7 @@ impl Scanner<'_> {
         let mut at = start;
         let mut escaped = false;
         loop {
+            at += plain_bytes(self.bytes, at);
             let Some(&byte) = self.bytes.get(at) else {
                 self.at = at;
                 return Err(self.fault("a string does not end"));
@@ -392,6 +393,32 @@ impl Scanner<'_> {
     fn fault(&self, reason: &'static str) -> Malformed {
         Malformed { offset: self.at.min(self.bytes.len()), reason }
     }
+}
+
+/// How many bytes of a string from `at` on, in steps of eight, need no look one by one: neither a
+/// quote, nor a backslash, nor a control character.
+fn plain_bytes(bytes: &[u8], at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    // The highest bit of each byte that is zero in `word`; a byte above a zero one may be marked
+    // too, which does no harm, because only the lowest mark counts.
+    const fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word & HIGHS
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    let mut plain = 0;
+    for chunk in rest.chunks_exact(8) {
+        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
+        let quote = zeros(word ^ (ONES * b'"' as u64));
+        let backslash = zeros(word ^ (ONES * b'\\' as u64));
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        let marks = quote | backslash | control;
+        if marks != 0 {
+            return plain + (marks.trailing_zeros() / 8) as usize;
+        }
+        plain += 8;
+    }
+    plain
 }
 
 /// Offsets and node counts fit: a document is shorter than 4 GiB and a node takes a byte or more.

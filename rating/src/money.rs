@@ -87,8 +87,8 @@ impl Price {
     /// This price once.
     #[must_use]
     pub fn once(self) -> Amount {
-        // 10^24 · 10^12 is far below 2^255.
-        Amount(I256::new(self.0).saturating_mul(I256::new(10i128.pow(QUANTITY_SCALE))))
+        const UNIT: i128 = 10i128.pow(QUANTITY_SCALE);
+        Amount(widening_mul(self.0, UNIT))
     }
 
     /// This price for a number of units. Always exact: 127 bits by 127 bits fit in 255.
@@ -100,7 +100,10 @@ impl Price {
     /// This price for a number of blocks; `None` where the amount leaves its domain.
     #[must_use]
     pub fn times_blocks(self, blocks: i128) -> Option<Amount> {
-        self.once().0.checked_mul(I256::new(blocks)).map(Amount)
+        let once = self.once().0;
+        // 127 bits hold nearly all products; only the others take the long way.
+        let short = i128::try_from(once).ok().and_then(|once| once.checked_mul(blocks));
+        short.map(I256::new).or_else(|| once.checked_mul(I256::new(blocks))).map(Amount)
     }
 }
 

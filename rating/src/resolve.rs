@@ -3,7 +3,7 @@
 //! Faults are looked for in the frozen order of their codes, so that a record with several is
 //! always refused for the same one.
 
-use crate::catalog::{Catalog, CustomerId, METERS_PER_TYPE_MAX, MeterId, Subject, SubscriptionId};
+use crate::catalog::{Catalog, CustomerId, MeterId, Subject, SubscriptionId};
 use crate::instant::Instant;
 use crate::meter::QuantityFault;
 use crate::quantity::Quantity;
@@ -30,7 +30,16 @@ pub struct Owner {
     pub subscription: Option<SubscriptionId>,
 }
 
-/// Checks what can be checked without knowing the owner.
+/// What a record measures by one meter of its type.
+#[derive(Debug, Clone, Copy)]
+pub struct Measure {
+    meter: MeterId,
+    quantity: Result<Quantity, QuantityFault>,
+    /// The subscription whose plan takes it.
+    taker: Option<SubscriptionId>,
+}
+
+/// Checks what can be checked without knowing the owner, and gives what the record measures.
 ///
 /// `horizon` is the latest time that a record may state; `None` where there is no clock.
 ///
@@ -40,14 +49,18 @@ pub fn check_measure(
     catalog: &Catalog,
     record: &UsageRecord<'_>,
     horizon: Option<Instant>,
+    measures: &mut Vec<Measure>,
 ) -> Result<(), Rejection> {
+    measures.clear();
     let meters = catalog.meters_of(&record.event_type);
     let mut missing: Option<(MeterId, QuantityFault)> = None;
     let mut invalid = None;
     let mut usable = 0usize;
     for id in meters {
         let Some(meter) = catalog.meter(*id) else { continue };
-        match meter.quantity(record.data) {
+        let quantity = meter.quantity(record.data);
+        measures.push(Measure { meter: *id, quantity, taker: None });
+        match quantity {
             Ok(_) => usable = usable.saturating_add(1),
             Err(fault @ QuantityFault::Missing) => missing = missing.or(Some((*id, fault))),
             Err(fault) => invalid = invalid.or(Some((*id, fault))),
@@ -113,12 +126,12 @@ pub fn owner(catalog: &Catalog, record: &UsageRecord<'_>) -> Result<Owner, Rejec
 pub fn lines(
     catalog: &Catalog,
     record: &UsageRecord<'_>,
-    owner: Owner,
+    (owner, measures): (Owner, &mut [Measure]),
     lines: &mut Vec<Line>,
 ) -> Result<(), Rejection> {
     lines.clear();
     // What nobody measures is unpriced, whether or not a plan is in force.
-    if catalog.meters_of(&record.event_type).is_empty() {
+    if measures.is_empty() {
         return Ok(());
     }
     let mut in_force = false;
@@ -127,30 +140,27 @@ pub fn lines(
         None => catalog.customer_at(owner.customer).map_or(&[], |found| &found.subscriptions),
     };
     let (mut missing, mut ambiguous) = (None, None);
-    // Every meter that some candidate's plan takes this type by, with the one that does.
-    let mut takers: [Option<(MeterId, SubscriptionId)>; METERS_PER_TYPE_MAX] =
-        [None; METERS_PER_TYPE_MAX];
     for id in candidates {
         let Some(subscription) = catalog.subscription_at(*id) else { continue };
-        if !subscription.active.contains(record.used_at) {
+        let plan = catalog.plan_of(subscription);
+        let version = plan.and_then(|plan| plan.version_at(record.used_at));
+        if version.is_none() || !subscription.active.contains(record.used_at) {
             continue;
         }
+        in_force = true;
         for (index, timeline) in catalog.timelines_of(subscription).iter().enumerate() {
-            let Some(terms) = timeline.at(record.used_at) else { continue };
-            in_force = true;
-            let Some(charge) = terms.charge.as_deref() else { continue };
-            let Some(meter_id) = charge.meter else { continue };
-            let Some(meter) = catalog.meter(meter_id) else { continue };
-            if meter.event_type != *record.event_type {
-                continue;
-            }
-            if !claim(&mut takers, meter_id, *id) {
+            let charge = timeline.at(record.used_at).and_then(|terms| terms.charge.as_deref());
+            let Some(charge) = charge else { continue };
+            let measure = measures.iter_mut().find(|measure| Some(measure.meter) == charge.meter);
+            let Some(measure) = measure else { continue };
+            let Some(meter) = catalog.meter(measure.meter) else { continue };
+            if *measure.taker.get_or_insert(*id) != *id {
                 ambiguous = Some(several_take(&record.subject, &meter.key));
             }
             if !charge.takes(meter, record.data) {
                 continue;
             }
-            match meter.quantity(record.data) {
+            match measure.quantity {
                 Ok(quantity) => lines.push(Line { subscription: *id, timeline: index, quantity }),
                 Err(fault) => missing = missing.or_else(|| Some(fault.reason(meter))),
             }
@@ -167,26 +177,6 @@ pub fn lines(
     }
     let message = format!("\"{}\" has no plan in force on {}", record.subject, record.used_at);
     Err(Rejection::new(Code::NoActivePlan, message))
-}
-
-/// Notes who takes a meter; false if another subscription already does.
-fn claim(
-    takers: &mut [Option<(MeterId, SubscriptionId)>],
-    meter: MeterId,
-    subscription: SubscriptionId,
-) -> bool {
-    for taker in takers {
-        match taker {
-            Some((taken, by)) if *taken == meter => return *by == subscription,
-            Some(_) => {}
-            None => {
-                *taker = Some((meter, subscription));
-                return true;
-            }
-        }
-    }
-    // A catalog has no more meters of one type than there are places here.
-    true
 }
 
 fn several_take(subject: &str, meter: &str) -> Rejection {

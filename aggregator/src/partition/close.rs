@@ -62,10 +62,11 @@ impl Partition {
     ) -> Result<(), Error> {
         let timeline = u32::try_from(timeline).unwrap_or(u32::MAX);
         let key = SlotKey { subscription, timeline, period_start: period.start };
-        let slot = self.load_slot(catalog, key, period)?;
-        if !slot.total.closed {
+        let index = self.load_slot(catalog, key, period)?;
+        if self.slots.get(index).is_some_and(|slot| !slot.total.closed)
+            && let Some(slot) = self.slots.change(index)
+        {
             slot.total.closed = true;
-            self.slots.touch(key);
         }
         Ok(())
     }

@@ -5,7 +5,8 @@ use crate::{Documents, UsageTotal};
 
 const PRODUCTS: &str = r#""products":[
 {"sku":"SEAT","provisions":"subscription","revenue_model":"recurring"},
-{"sku":"LATE","provisions":"subscription","revenue_model":"recurring","billing_timing":"in_arrears"},
+{"sku":"LATE","provisions":"subscription","revenue_model":"recurring",
+"billing_timing":"in_arrears"},
 {"sku":"ONCE","provisions":"asset","revenue_model":"one_time"},
 {"sku":"WORK","provisions":"entitlement","revenue_model":"one_time","billing_timing":"in_arrears"},
 {"sku":"CREDIT","provisions":"entitlement","revenue_model":"credit_burndown"},
@@ -19,7 +20,8 @@ fn orders(settings: &str, orders: &[(&str, &str, &str)]) -> String {
         .map(|(at, (kind, activated_on, line))| {
             let at = at + 1;
             format!(
-                r#"{{"id":"O{at}","customer":"CUS-1","kind":"{kind}","activated_on":"{activated_on}",
+                r#"{{"id":"O{at}","customer":"CUS-1","kind":"{kind}",
+                "activated_on":"{activated_on}",
                 "order_products":[{{"id":"P{at}",{line}}}]}}"#
             )
         })
@@ -44,7 +46,8 @@ fn check(book: &str, totals: &[UsageTotal], as_of: &str, wanted: &[&str]) {
     assert_eq!(details(&bill(book, totals, as_of)), wanted);
 }
 
-const SEAT: &str = r#""sku":"SEAT","reference":"S","quantity":"1","unit_price":"31","price_period":"month","start":"2026-01-15""#;
+const SEAT: &str = r#""sku":"SEAT","reference":"S","quantity":"1","unit_price":"31",
+"price_period":"month","start":"2026-01-15""#;
 
 #[test]
 fn a_broken_first_month_joins_the_next_or_stands_alone() {
@@ -92,7 +95,8 @@ fn arrears_are_billed_on_the_day_after() {
             "  P1 2026-03-01..2026-03-14 1 14.00",
         ],
     );
-    let work = r#""sku":"WORK","reference":"W","quantity":"2","unit_price":"5","price_period":"once","start":"2026-01-15""#;
+    let work = r#""sku":"WORK","reference":"W","quantity":"2","unit_price":"5",
+        "price_period":"once","start":"2026-01-15""#;
     check(
         &orders("", &[("new", "2026-01-15", work)]),
         &[],
@@ -122,8 +126,10 @@ fn nothing_is_billed_before_its_order_is_activated() {
 
 #[test]
 fn a_broken_period_by_days_of_the_whole_period() {
-    let seat = r#""sku":"SEAT","reference":"S","quantity":"1","unit_price":"30","price_period":"month","start":"2026-02-15","end":"2026-06-30""#;
-    let settings = r#""billing_period":"quarter","bill_cycle_day":1,"proration":true,"proration_basis":"days_of_period""#;
+    let seat = r#""sku":"SEAT","reference":"S","quantity":"1","unit_price":"30",
+        "price_period":"month","start":"2026-02-15","end":"2026-06-30""#;
+    let settings = r#""billing_period":"quarter","bill_cycle_day":1,"proration":true,
+        "proration_basis":"days_of_period""#;
     check(
         &orders(settings, &[("new", "2026-02-15", seat)]),
         &[],
@@ -140,7 +146,10 @@ fn a_broken_period_by_days_of_the_whole_period() {
 #[test]
 fn totals_and_prices_for_the_whole_term_are_spread_or_kept() {
     let line = |price: &str| {
-        format!(r#""sku":"SEAT","reference":"S","quantity":"1",{price},"start":"2026-01-01","end":"2026-03-31""#)
+        format!(
+            r#""sku":"SEAT","reference":"S","quantity":"1",{price},
+            "start":"2026-01-01","end":"2026-03-31""#
+        )
     };
     let amounts = |price: &str| -> Vec<String> {
         let book = orders("", &[("new", "2026-01-01", &line(price))]);
@@ -157,7 +166,8 @@ fn totals_and_prices_for_the_whole_term_are_spread_or_kept() {
 
 #[test]
 fn credits_are_billed_at_once_or_over_time() {
-    let credit = r#""sku":"CREDIT","reference":"C","quantity":"100","unit_price":"0.5","start":"2026-01-01","end":"2026-02-28""#;
+    let credit = r#""sku":"CREDIT","reference":"C","quantity":"100","unit_price":"0.5",
+        "start":"2026-01-01","end":"2026-02-28""#;
     check(
         &orders("", &[("new", "2026-01-01", credit)]),
         &[],
@@ -172,7 +182,8 @@ fn credits_are_billed_at_once_or_over_time() {
 /// Ten seats from January, of which four are given back in the middle of February.
 fn reduced(settings: &str) -> String {
     let seats = SEAT.replace("\"1\"", "\"10\"").replace("-15", "-01") + r#","end":"2026-12-31""#;
-    let fewer = SEAT.replace("\"1\"", "\"-4\"").replace("01-15", "02-15") + r#","end":"2026-12-31""#;
+    let fewer =
+        SEAT.replace("\"1\"", "\"-4\"").replace("01-15", "02-15") + r#","end":"2026-12-31""#;
     let paid = seats.replace("\"31\"", "\"28\"");
     let given = fewer.replace("\"31\"", "\"28\"");
     orders(settings, &[("new", "2026-01-01", &paid), ("change", "2026-02-15", &given)])
@@ -237,7 +248,12 @@ fn usage_joins_the_item_of_its_subscription() {
     assert_eq!(metered.billed_amount.to_string(), "12.01");
     assert_eq!(metered.invoiced_until.unwrap().to_string(), "2026-01-31");
     assert_eq!(metered.next_billing_date.unwrap().to_string(), "2026-03-01");
-    check(&book, &totals[..4], "2026-01-31", &["I 2026-01-01 USD 31.00", "  P1 2026-01-01..2026-01-31 1 31.00"]);
+    check(
+        &book,
+        &totals[..4],
+        "2026-01-31",
+        &["I 2026-01-01 USD 31.00", "  P1 2026-01-01..2026-01-31 1 31.00"],
+    );
 }
 
 #[test]
@@ -251,7 +267,8 @@ fn items_of_nothing_are_hidden_only_as_a_whole() {
 
 #[test]
 fn automatic_activation_numbers_from_the_first() {
-    let book = orders(r#""auto_activate":true"#, &[("new", "2026-01-01", &SEAT.replace("-15", "-01"))]);
+    let book =
+        orders(r#""auto_activate":true"#, &[("new", "2026-01-01", &SEAT.replace("-15", "-01"))]);
     let documents = bill(&book, &[], "2026-02-01");
     let numbers: Vec<String> =
         documents.filed().iter().map(|filed| filed.number().unwrap().to_string()).collect();

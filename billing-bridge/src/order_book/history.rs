@@ -20,7 +20,9 @@ pub(super) fn check(
     let mut history =
         History { book, customers, broken, ids: BTreeMap::new(), references: BTreeMap::new() };
     for ordered in &book.ordered {
-        history.ids.insert(&ordered.product.id, (book.orders.get(&ordered.order), &ordered.product));
+        history
+            .ids
+            .insert(&ordered.product.id, (book.orders.get(&ordered.order), &ordered.product));
     }
     // Old and new orders take turns by the day of their activation.
     let mut old = book.ordered.iter().peekable();
@@ -104,13 +106,15 @@ impl<'a> History<'a> {
             faults.add(at, "a cancellation takes away: its quantity must not be above 0");
         }
         // Once is enough: what comes later on this reference is short because of it.
-        if quantity < Quantity::ZERO && !broken && !reference.is_short {
-            if let Some((date, left)) = reference.shortage(product) {
-                reference.is_short = true;
-                let name = &line.product.reference;
-                let text = format!("leaves \"{name}\" with a quantity of {left} on {date}");
-                faults.add(at, format!("{quantity} {text}, below 0"));
-            }
+        if quantity < Quantity::ZERO
+            && !broken
+            && !reference.is_short
+            && let Some((date, left)) = reference.shortage(product)
+        {
+            reference.is_short = true;
+            let name = &line.product.reference;
+            let text = format!("leaves \"{name}\" with a quantity of {left} on {date}");
+            faults.add(at, format!("{quantity} {text}, below 0"));
         }
     }
 

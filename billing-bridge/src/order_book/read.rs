@@ -50,6 +50,7 @@ pub(super) fn extend(
         skus: book.products.keys().cloned().collect(),
         broken: BTreeSet::new(),
         placed: Vec::new(),
+        places: BTreeMap::new(),
     };
     reader.document(document, &mut faults);
     // Stable: orders of one day count in the order in which they are written.
@@ -69,6 +70,8 @@ struct Reader<'a, 'c> {
     /// References of order products with faults: nothing that follows from them is judged.
     broken: BTreeSet<String>,
     placed: Vec<Placed<'a>>,
+    /// Where in `placed` an order is, while they are in the order of the document.
+    places: BTreeMap<String, usize>,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -123,6 +126,7 @@ impl<'a> Reader<'a, '_> {
                 return;
             }
             self.check_lines(&lines, &order.settings, faults);
+            self.places.insert(order.id.clone(), self.placed.len());
             self.placed.push(Placed { order, lines });
         } else {
             self.check_lines(&lines, &Settings::default(), faults);
@@ -170,9 +174,8 @@ impl<'a> Reader<'a, '_> {
         (value, complete): (Value<'_>, bool),
         faults: &mut Faults<'_>,
     ) -> bool {
-        let placed = self.placed.iter().map(|placed| &placed.order);
-        let known = self.book.orders.get(&order.id);
-        let known = known.or_else(|| placed.into_iter().find(|placed| placed.id == order.id));
+        let placed = self.places.get(&order.id).and_then(|at| self.placed.get(*at));
+        let known = self.book.orders.get(&order.id).or_else(|| placed.map(|placed| &placed.order));
         let Some(known) = known else { return false };
         if complete && known != order {
             let text = "is activated already, with other content";

@@ -27,8 +27,8 @@ fn order(id: &str, kind: &str, changed: &[(&str, &str)]) -> String {
     let line: Vec<String> =
         fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!(
-        r#"{{"id":"{id}","customer":"CUS-1","kind":"{kind}","activated_on":"2026-01-01","order_products":[
-{{{}}}]}}"#,
+        r#"{{"id":"{id}","customer":"CUS-1","kind":"{kind}","activated_on":"2026-01-01",
+"order_products":[{{{}}}]}}"#,
         line.join(",")
     )
 }
@@ -53,8 +53,14 @@ fn check_new(changed: &[(&str, &str)], wanted: &[&str]) {
 #[test]
 fn a_single_line_is_judged_by_itself() {
     check_new(&[], &[]);
-    check_new(&[("end", "\"2025-12-31\"")], &["the last day 2025-12-31 lies before the first, 2026-01-01"]);
-    check_new(&[("included_quantity", "6")], &["included_quantity 6 must lie between 0 and \"quantity\" 5"]);
+    check_new(
+        &[("end", "\"2025-12-31\"")],
+        &["the last day 2025-12-31 lies before the first, 2026-01-01"],
+    );
+    check_new(
+        &[("included_quantity", "6")],
+        &["included_quantity 6 must lie between 0 and \"quantity\" 5"],
+    );
     check_new(&[("sku", "\"SAET\"")], &["unknown sku \"SAET\"; did you mean \"SEAT\"?"]);
     check_new(&[("price_period", "null")], &["the field \"price_period\" is missing"]);
     check_new(&[("unit_price", "null")], &["the field \"unit_price\" is missing"]);
@@ -65,13 +71,28 @@ fn a_single_line_is_judged_by_itself() {
         &["a price for the whole term wants an \"end\""],
     );
     check_new(&[("total", "-1")], &["the sign of total -1 is not that of the quantity"]);
-    check_new(&[("currency", "\"USd\"")], &["\"USd\" is not a currency of ISO 4217; did you mean \"USD\"?"]);
-    check_new(&[("quantity", "-1")], &["-1 leaves \"S\" with a quantity of -1 on 2026-01-01, below 0"]);
+    check_new(
+        &[("currency", "\"USd\"")],
+        &["\"USd\" is not a currency of ISO 4217; did you mean \"USD\"?"],
+    );
+    check_new(
+        &[("quantity", "-1")],
+        &["-1 leaves \"S\" with a quantity of -1 on 2026-01-01, below 0"],
+    );
     check_new(&[("plan", "\"USD-pr\"")], &[]);
-    check_new(&[("plan", "\"USDpro\""), ("currency", "\"EUR\"")], &["the plan \"USDpro\" is in USD, the order in EUR"]);
+    check_new(
+        &[("plan", "\"USDpro\""), ("currency", "\"EUR\"")],
+        &["the plan \"USDpro\" is in USD, the order in EUR"],
+    );
     check_new(&[("plan", "\"ZZD-pro\"")], &["unknown plan \"ZZD-pro\"; did you mean \"USD-pro\"?"]);
-    check_new(&[("sku", "\"ONCE\""), ("plan", "\"USD-pro\"")], &["a one_time product has no usage and so no plan"]);
-    check_new(&[("sku", "\"CALLS\"")], &["usage is priced by its plan, \"unit_price\" must be 0 or absent"]);
+    check_new(
+        &[("sku", "\"ONCE\""), ("plan", "\"USD-pro\"")],
+        &["a one_time product has no usage and so no plan"],
+    );
+    check_new(
+        &[("sku", "\"CALLS\"")],
+        &["usage is priced by its plan, \"unit_price\" must be 0 or absent"],
+    );
     check_new(
         &[("sku", "\"CALLS\""), ("unit_price", "0"), ("billing_timing", "\"in_advance\"")],
         &["usage can only be billed in_arrears"],
@@ -146,7 +167,8 @@ fn a_broken_file_shows_all_of_its_faults_at_once() {
 "orders":[{"id":"A","customer":"CSU-1","kind":"new","activated_on":"2026-02-30","order_products":[
 {"id":"1","sku":"ONEC","reference":"R","quantity":"1","unit_price":"1","start":"2026-01-01"},
 {"id":"2","sku":"ONCE","reference":"R","quantity":"1,5","unit_price":"1","start":"2026-01-01"},
-{"id":"3","sku":"ONCE","quantity":"1","unit_price":"0.1234567890123","start":"2026-01-01","end":"2025-01-01"}]},
+{"id":"3","sku":"ONCE","quantity":"1",
+"unit_price":"0.1234567890123","start":"2026-01-01","end":"2025-01-01"}]},
 {"id":"B","customer":"CSU-1","kind":"nwe","activated_on":"2026-01-01"},
 {"id":"C","customer":"CSU-1","kind":"change","activated_on":"2026-01-01","order_products":[
 {"id":"4","sku":"ONEC","reference":"Q","quantity":"1","unit_price":"1","start":"2026-01-01"}]}]}"#;
@@ -163,12 +185,12 @@ fn a_broken_file_shows_all_of_its_faults_at_once() {
             "5:17: unknown sku \"ONEC\"; did you mean \"ONCE\"?",
             "6:51: \"1,5\" is not a decimal number",
             "7:1: the field \"reference\" is missing",
-            "7:52: 0.1234567890123 has more than 12 digits before and 12 after the point",
-            "7:97: the last day 2025-01-01 lies before the first, 2026-01-01",
-            "8:22: unknown customer \"CSU-1\"; did you mean \"CUS-1\"?",
-            "8:37: \"nwe\" is not known here; did you mean \"new\"?",
+            "8:14: 0.1234567890123 has more than 12 digits before and 12 after the point",
+            "8:59: the last day 2025-01-01 lies before the first, 2026-01-01",
             "9:22: unknown customer \"CSU-1\"; did you mean \"CUS-1\"?",
-            "10:17: unknown sku \"ONEC\"; did you mean \"ONCE\"?",
+            "9:37: \"nwe\" is not known here; did you mean \"new\"?",
+            "10:22: unknown customer \"CSU-1\"; did you mean \"CUS-1\"?",
+            "11:17: unknown sku \"ONEC\"; did you mean \"ONCE\"?",
         ]
     );
 }

@@ -6,9 +6,7 @@
 mod open;
 
 use super::{DocumentStore, StoreError};
-use crate::document::{
-    Active, Canceled, Document, Draft, Filed, Gathered, Numbers, Series, State,
-};
+use crate::document::{Active, Canceled, Document, Draft, Filed, Gathered, Numbers, Series, State};
 use crate::error::BillingError;
 use crate::export::Exported;
 use crate::merge::Documents;
@@ -24,6 +22,14 @@ const ROWS_MAX: usize = 500;
 pub struct SqliteStore {
     connection: SqliteConnection,
     place: String,
+}
+
+#[cfg(test)]
+impl SqliteStore {
+    /// The connection, for tests that take its room or its rights away.
+    pub(super) const fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
 }
 
 /// What is known of one document before a run.

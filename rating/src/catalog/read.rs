@@ -1,9 +1,7 @@
 //! Reads a catalog and notes every fault on the way.
 
 use super::read_plan::{PlanText, read_plans};
-use super::{
-    Catalog, Customer, CustomerId, METERS_PER_TYPE_MAX, MeterId, Subject, SubscriptionEntry,
-};
+use super::{Catalog, Customer, CustomerId, MeterId, Subject, SubscriptionEntry};
 use crate::fault::{
     Fault, Faults, Fields, did_you_mean, read_bool, read_date, read_name, read_text, read_time_zone,
 };
@@ -83,10 +81,6 @@ impl Reader<'_, '_> {
         if self.catalog.meters.iter().any(|meter| meter.key == key) {
             self.faults.add(value, format!("meter \"{key}\" stands twice"));
             return;
-        }
-        if self.catalog.meters_of(&event_type).len() >= METERS_PER_TYPE_MAX {
-            let message = format!("more than {METERS_PER_TYPE_MAX} meters take \"{event_type}\"");
-            self.faults.add(value, message);
         }
         let id = MeterId(u32::try_from(self.catalog.meters.len()).unwrap_or(u32::MAX));
         self.catalog.meters_by_type.entry(event_type.clone()).or_default().push(id);

@@ -70,6 +70,7 @@ async fn refuse_foreign(connection: &mut SqliteConnection, place: &str) -> Resul
     if is_ours { Ok(()) } else { Err(StoreError::NotAStore(place.to_owned())) }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "an enum of sqlx that may grow")]
 fn migration_refused(place: &str, error: MigrateError) -> StoreError {
     let known = SCHEMAS.map(|(version, _, _)| version).into_iter().max().unwrap_or_default();
     let place = place.to_owned();
