@@ -10,6 +10,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         std::io::ErrorKind::NotFound => {
             Failure::Input(vec![format!("{}: there is no such file", path.display())])
         }
+        std::io::ErrorKind::IsADirectory => {
+            Failure::Input(vec![format!("{}: is a directory, not a file", path.display())])
+        }
         _ => Failure::io("read", path, &error),
     })
 }

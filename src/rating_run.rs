@@ -29,6 +29,12 @@ impl RatingRun {
     /// # Errors
     /// [`Failure`] if the state cannot be opened or belongs to something else.
     pub fn open(catalog: Arc<Catalog>, directory: &Path) -> Result<Self, Failure> {
+        let foreign = !directory.join("partition-0").exists()
+            && directory.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+        if foreign {
+            let reason = "is not a state directory, and not empty; name another";
+            return Err(Failure::Input(vec![format!("error: {}: {reason}", directory.display())]));
+        }
         let directory = directory.join("partition-0");
         std::fs::create_dir_all(&directory)
             .map_err(|error| Failure::io("make the directory", &directory, &error))?;

@@ -66,6 +66,10 @@ fn hash_of(identity: u128) -> u64 {
     u64::try_from((identity >> 16) & u128::from(HASH_MASK)).unwrap_or_default()
 }
 
+fn high_half(identity: u128) -> u64 {
+    u64::try_from(identity >> 64).unwrap_or_default()
+}
+
 /// Spreads the 40 bits over the table, so that a fingerprint alone tells where it belongs.
 const fn spread(hash: u64) -> u64 {
     hash.wrapping_mul(0x9E37_79B9_7F4A_7C15)
@@ -156,9 +160,15 @@ impl Dedupe {
         if self.run + 1 >= RUNS_MAX {
             return Err(Error::Full { what: "runs of identities" });
         }
-        self.pending.sort_unstable_by_key(|pending| pending.identity);
+        // Small elements sort fast; what they stand for is fetched in order afterwards.
+        let pending = &self.pending;
+        let full = |number: u32| pending.get(number as usize).map(|pending| pending.identity);
+        let mut order: Vec<(u64, u32)> =
+            pending.iter().zip(0u32..).map(|(one, number)| (high_half(one.identity), number)).collect();
+        order.sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then_with(|| full(*x).cmp(&full(*y))));
         let mut first = None;
-        for pending in &self.pending {
+        let sorted = order.iter().filter_map(|(_, number)| self.pending.get(*number as usize));
+        for pending in sorted {
             let from = first.get_or_insert(pending.identity);
             let start = pending.first_line as usize;
             let lines = self.lines.get(start..start + pending.lines as usize).unwrap_or_default();

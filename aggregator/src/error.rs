@@ -20,6 +20,12 @@ pub enum Error {
         /// What RocksDB said.
         error: rocksdb::Error,
     },
+    /// Another process has the store open.
+    #[error("another run is using the state in {directory}")]
+    InUse {
+        /// Where the store lies.
+        directory: String,
+    },
     /// The directory holds something else than was expected.
     #[error("{directory}: {reason}")]
     Refused {
@@ -66,7 +72,7 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Store { .. } | Self::Full { .. } => ErrorKind::Dependency,
+            Self::Store { .. } | Self::InUse { .. } | Self::Full { .. } => ErrorKind::Dependency,
             Self::Refused { .. }
             | Self::Damaged { .. }
             | Self::Orphaned { .. }

@@ -6,19 +6,36 @@
 
 use ethnum::U256;
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 
 /// The number that one record adds to the lineage of the total of `charge`. `quantity` is written
 /// as in outputs: without exponent or trailing zeros.
 // Frozen: published with totals, and recomputed by others.
 #[must_use]
 pub fn record_hash(source: &str, id: &str, charge: &str, quantity: &str) -> U256 {
-    let mut text = String::with_capacity(source.len() + id.len() + charge.len() + 48);
+    let mut hasher = Sha256::new();
     for part in [source, id, charge, quantity] {
-        // Writing to a string cannot fail.
-        _ = write!(text, "{}:{part},", part.len());
+        let mut digits = [0; 20];
+        hasher.update(decimal(part.len(), &mut digits));
+        hasher.update(b":");
+        hasher.update(part.as_bytes());
+        hasher.update(b",");
     }
-    U256::from_be_bytes(Sha256::digest(text.as_bytes()).into())
+    U256::from_be_bytes(hasher.finalize().into())
+}
+
+/// Writes a length as decimal digits to the end of a buffer.
+fn decimal(length: usize, digits: &mut [u8; 20]) -> &[u8] {
+    let mut rest = length;
+    let mut used = 0;
+    for slot in digits.iter_mut().rev() {
+        *slot = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        used += 1;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    digits.get(digits.len() - used..).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -24,7 +24,6 @@ use rating::{
     Catalog, Code, Instant, Period, Rejection, Subscription, Timeline, Total, UsageRecord, rate,
 };
 use siphasher::sip::SipHasher13;
-use std::fmt::Write as _;
 use std::hash::Hasher as _;
 use std::sync::Arc;
 
@@ -239,7 +238,7 @@ impl Partition {
         if let Err(rejection) = resolve::check_measure(catalog, record, horizon, measures) {
             return Ok(Err(rejection));
         }
-        let owner = match resolve::owner(catalog, record) {
+        let owner = match resolve::owner(catalog, record, &self.measures) {
             Ok(owner) => owner,
             Err(rejection) => return Ok(Err(rejection)),
         };
@@ -311,7 +310,7 @@ impl Partition {
             slot.total.revision += u32::from(slot.total.closed);
             self.quantity_text.clear();
             // Writing to a string cannot fail.
-            _ = write!(self.quantity_text, "{}", line.quantity);
+            _ = line.quantity.write_to(&mut self.quantity_text);
             let quantity = &self.quantity_text;
             let hash = record_hash(&record.source, &record.id, &timeline.key, quantity);
             slot.total.lineage = slot.total.lineage.wrapping_add(hash);

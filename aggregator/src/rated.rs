@@ -22,15 +22,16 @@ pub(crate) fn write_line(
     // The charge goes inside the quotes of the source.
     out.pop();
     out.push_str(&slot.rated_head);
-    let Rated { amount, total_before } = rated;
+    out.push_str("\"quantity\":\"");
+    out.push_str(quantity);
     // Writing to a string cannot fail.
-    _ = write!(
-        out,
-        "\"quantity\":\"{quantity}\",\"total_before\":\"{total_before}\",\"amount\":\"{amount}\"}},\
-         \"time\":\"{}\"}}",
-        record.used_at
-    );
-    out.push('\n');
+    out.push_str("\",\"total_before\":\"");
+    _ = rated.total_before.write_to(out);
+    out.push_str("\",\"amount\":\"");
+    _ = rated.amount.write_to(out);
+    out.push_str("\"},\"time\":\"");
+    _ = record.used_at.write_to(out);
+    out.push_str("\"}\n");
 }
 
 /// The part of a rated line that its slot and terms decide.

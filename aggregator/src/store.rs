@@ -124,7 +124,12 @@ impl Store {
         let families = Table::ALL
             .map(|table| ColumnFamilyDescriptor::new(table.name(), table.options(&cache)));
         let db = DB::open_cf_descriptors(&options, directory, families)
-            .map_err(|error| Error::Store { directory: name.clone(), error })?;
+            .map_err(|error| match error.kind() {
+                rocksdb::ErrorKind::IOError if error.as_ref().contains("lock") => {
+                    Error::InUse { directory: name.clone() }
+                }
+                _ => Error::Store { directory: name.clone(), error },
+            })?;
         let mut store = Self { db, directory: name, seeds };
         if is_new {
             store.put_meta("format", Self::format().as_bytes())?;

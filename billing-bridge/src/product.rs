@@ -94,7 +94,9 @@ impl Product {
         let provision = provision.and_then(|v| read_name(v, &Provision::NAMES, faults));
         let revenue_model = fields.required("revenue_model", faults);
         let revenue_model = revenue_model.and_then(|v| read_name(v, &RevenueModel::NAMES, faults));
-        let billing_timing = read_timing(fields, revenue_model, faults);
+        let billing_timing = fields.optional("billing_timing", faults, |value, faults| {
+            read_name(value, &BillingTiming::NAMES, faults)
+        });
         let settings = read_settings(fields, faults);
         Some(Self {
             sku: sku?.into_owned(),
@@ -105,21 +107,6 @@ impl Product {
             settings,
         })
     }
-}
-
-/// Reads when something is billed. Usage cannot be billed before it has happened.
-fn read_timing(
-    fields: Fields<'_>,
-    revenue_model: Option<RevenueModel>,
-    faults: &mut Faults<'_>,
-) -> Option<BillingTiming> {
-    let value = fields.get("billing_timing")?;
-    let timing = read_name(value, &BillingTiming::NAMES, faults)?;
-    let usage = revenue_model == Some(RevenueModel::OverageUsage);
-    if usage && timing == BillingTiming::InAdvance {
-        faults.add(value, "usage can only be billed in_arrears");
-    }
-    Some(timing)
 }
 
 /// Opens an object that may carry settings among its own fields.

@@ -4,6 +4,8 @@ mod read;
 mod read_charge;
 mod read_plan;
 
+pub(crate) use read::SYSTEM_TYPES;
+
 use crate::charge::Timeline;
 use crate::fault::Fault;
 use crate::instant::Instant;

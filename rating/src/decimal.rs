@@ -129,8 +129,13 @@ fn trimmed(mantissa: &str) -> Result<&str, DecimalError> {
 pub fn write_scaled(out: &mut impl std::fmt::Write, value: I256, scale: usize) -> std::fmt::Result {
     let mut digits = Digits::default();
     let magnitude = value.unsigned_abs();
+    let mut scale = scale;
     match u128::try_from(magnitude) {
-        Ok(small) => digits.put(small),
+        Ok(small) => {
+            let (short, left) = without_zeros(small, scale);
+            scale = left;
+            digits.put(short);
+        }
         Err(_) => digits.put_wide(magnitude),
     }
     let used = digits.used().max(scale.saturating_add(1));
@@ -146,6 +151,32 @@ pub fn write_scaled(out: &mut impl std::fmt::Write, value: I256, scale: usize) -
         out.write_str(ascii(fraction.get(..significant).unwrap_or_default()))?;
     }
     Ok(())
+}
+
+/// Drops zeros from the end of a fraction, many at once: most amounts have few digits, and these
+/// then fit a machine word.
+fn without_zeros(value: u128, scale: usize) -> (u128, usize) {
+    const STEPS: [(u128, usize); 3] = [(1_000_000_000_000, 12), (1_000_000, 6), (1_000, 3)];
+    let (mut value, mut scale) = (value, scale);
+    for (divisor, zeros) in STEPS {
+        let Some(left) = scale.checked_sub(zeros) else { continue };
+        let (quotient, rest) = match u64::try_from(value) {
+            Ok(word) => {
+                let divisor = u64::try_from(divisor).unwrap_or(1);
+                let quotient = word.checked_div(divisor).unwrap_or_default();
+                let rest = word.checked_rem(divisor).unwrap_or_default();
+                (u128::from(quotient), u128::from(rest))
+            }
+            Err(_) => (
+                value.checked_div(divisor).unwrap_or_default(),
+                value.checked_rem(divisor).unwrap_or_default(),
+            ),
+        };
+        if rest == 0 {
+            (value, scale) = (quotient, left);
+        }
+    }
+    (value, scale)
 }
 
 /// Decimal digits, written from the last to the first into a buffer of zeros.
@@ -204,12 +235,14 @@ impl Digits {
 
     fn put_word(&mut self, value: u64) {
         let mut rest = value;
-        while rest > 0 {
-            self.at = self.at.saturating_sub(1);
-            if let (Some(slot), Ok(digit)) = (self.buffer.get_mut(self.at), u8::try_from(rest % 10)) {
-                *slot = b'0'.saturating_add(digit);
+        let free = self.buffer.get_mut(..self.at).unwrap_or_default();
+        for slot in free.iter_mut().rev() {
+            if rest == 0 {
+                break;
             }
+            *slot = b'0'.saturating_add(u8::try_from(rest % 10).unwrap_or_default());
             rest /= 10;
+            self.at = self.at.saturating_sub(1);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::quantity::Quantity;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Most faults that are kept; a file that is wrong throughout is not worth a list of millions.
 pub const FAULTS_MAX: usize = 1_000;
@@ -29,7 +29,16 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.message)
+        write!(f, "{}:{}: ", self.line, self.column)?;
+        // A name with a line end in it must not make two lines of one fault.
+        for character in self.message.chars() {
+            if character.is_control() {
+                write!(f, "{}", character.escape_unicode())?;
+            } else {
+                f.write_char(character)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -98,6 +107,10 @@ impl<'a> Faults<'a> {
 /// The closest of `known` to `given`, if it is close enough to be meant.
 #[must_use]
 pub fn suggestion<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    // With one or two letters, everything short is near.
+    if given.chars().count() < 3 {
+        return None;
+    }
     let lower = given.to_lowercase();
     known
         .into_iter()
@@ -263,14 +276,14 @@ pub fn read_instant(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Instant
     Instant::parse(&text).map_err(|error| faults.add(value, format!("\"{text}\" {error}"))).ok()
 }
 
-/// Reads a date such as `2026-01-31`, of the years 1900 to 9998.
+/// Reads a date such as `2026-01-31`, of the years 1 to 9999.
 pub fn read_date(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Date> {
     let text = read_text(value, faults)?;
     // jiff also reads date-times and other spellings of dates; a date here has ten characters.
     let date = text.parse::<Date>().ok().filter(|date| {
         text.len() == 10
             && text.as_bytes().get(4) == Some(&b'-')
-            && (1900..9999).contains(&date.year())
+            && (1..=9999).contains(&date.year())
     });
     if date.is_none() {
         faults.add(value, format!("\"{text}\" is not a date such as 2026-01-31"));

@@ -104,149 +104,117 @@ struct Scanner<'a> {
     tape: &'a mut Tape,
 }
 
-/// What must come next inside a container.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Expect {
-    FirstKeyOrEnd,
-    Key,
-    FirstValueOrEnd,
-    Value,
-    CommaOrEnd,
-}
-
 impl Scanner<'_> {
     fn document(mut self) -> Result<(), Malformed> {
-        let mut open = [0u32; DEPTH_MAX];
-        let mut depth = 0usize;
-        let mut expect = Expect::Value;
-        loop {
-            let byte = self.skip_space();
-            let opened = match (expect, byte) {
-                (_, None) => return Err(self.fault("ends too early")),
-                (Expect::FirstKeyOrEnd | Expect::Key, Some(b'"')) => {
-                    self.string()?;
-                    if self.skip_space() != Some(b':') {
-                        return Err(self.fault("a ':' is missing after a key"));
-                    }
-                    self.at += 1;
-                    expect = Expect::Value;
-                    continue;
-                }
-                (Expect::Key | Expect::FirstKeyOrEnd, Some(byte))
-                    if expect == Expect::Key || byte != b'}' =>
-                {
-                    return Err(self.fault("a key must be a string"));
-                }
-                (Expect::CommaOrEnd, Some(b',')) => {
-                    self.at += 1;
-                    expect = match self.kind_at(&open, depth) {
-                        Some(Kind::Object) => Expect::Key,
-                        _ => Expect::Value,
-                    };
-                    continue;
-                }
-                (Expect::CommaOrEnd | Expect::FirstKeyOrEnd | Expect::FirstValueOrEnd, Some(b))
-                    if b == b'}' || b == b']' =>
-                {
-                    self.close(&open, depth, b)?;
-                    depth -= 1;
-                    None
-                }
-                (Expect::CommaOrEnd, Some(_)) => {
-                    return Err(self.fault("a ',' or a closing bracket is missing"));
-                }
-                (_, Some(byte)) => self.value(byte)?,
-            };
-            if let Some(kind) = opened {
-                let Some(slot) = open.get_mut(depth) else {
-                    return Err(self.fault("nested deeper than 64"));
-                };
-                *slot = offset(self.tape.nodes.len() - 1);
-                depth += 1;
-                expect = if kind == Kind::Object {
-                    Expect::FirstKeyOrEnd
-                } else {
-                    Expect::FirstValueOrEnd
-                };
-            } else if depth == 0 {
-                break;
-            } else {
-                expect = Expect::CommaOrEnd;
-            }
-        }
+        self.value(0)?;
         match self.skip_space() {
             None => Ok(()),
             Some(_) => Err(self.fault("more follows after the document's end")),
         }
     }
 
-    fn kind_at(&self, open: &[u32; DEPTH_MAX], depth: usize) -> Option<Kind> {
-        let index = *open.get(depth.checked_sub(1)?)?;
-        self.tape.nodes.get(index as usize).map(|node| node.kind)
-    }
-
-    /// Reads one value; a container is only opened, and its kind returned.
-    fn value(&mut self, byte: u8) -> Result<Option<Kind>, Malformed> {
-        match byte {
-            b'{' => Ok(Some(self.open(Kind::Object))),
-            b'[' => Ok(Some(self.open(Kind::Array))),
-            b'"' => self.string().map(|()| None),
-            b'-' | b'0'..=b'9' => self.number().map(|()| None),
-            b't' => self.word(b"true", Kind::True).map(|()| None),
-            b'f' => self.word(b"false", Kind::False).map(|()| None),
-            b'n' => self.word(b"null", Kind::Null).map(|()| None),
-            _ => Err(self.fault("a value was expected")),
+    /// Reads one value inside `depth` containers. It calls itself for what is nested, which
+    /// [`DEPTH_MAX`] bounds.
+    fn value(&mut self, depth: usize) -> Result<(), Malformed> {
+        match self.skip_space() {
+            Some(b'"') => self.string(),
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.array(depth),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word(b"true", Kind::True),
+            Some(b'f') => self.word(b"false", Kind::False),
+            Some(b'n') => self.word(b"null", Kind::Null),
+            Some(_) => Err(self.fault("a value was expected")),
+            None => Err(self.fault("ends too early")),
         }
     }
 
-    fn open(&mut self, kind: Kind) -> Kind {
-        self.push(kind, false, self.at, self.at);
-        self.at += 1;
-        kind
-    }
-
-    fn close(
-        &mut self,
-        open: &[u32; DEPTH_MAX],
-        depth: usize,
-        bracket: u8,
-    ) -> Result<(), Malformed> {
-        let wanted = if bracket == b'}' { Kind::Object } else { Kind::Array };
-        let matching = depth.checked_sub(1).and_then(|top| open.get(top).copied());
-        let Some(index) = matching.filter(|_| self.kind_at(open, depth) == Some(wanted)) else {
-            return Err(self.fault("a closing bracket does not match"));
-        };
-        if wanted == Kind::Object {
+    fn object(&mut self, depth: usize) -> Result<(), Malformed> {
+        let index = self.open(Kind::Object, depth)?;
+        if self.skip_space() == Some(b'}') {
+            return Ok(self.close(index));
+        }
+        // A bit for each key: equal keys share one, so most objects are proven free of duplicates
+        // without comparing any two keys.
+        let mut seen = 0u64;
+        let mut suspect = false;
+        loop {
+            match self.skip_space() {
+                Some(b'"') => self.string()?,
+                Some(_) => return Err(self.fault("a key must be a string")),
+                None => return Err(self.fault("ends too early")),
+            }
+            if let Some(key) = self.tape.nodes.last() {
+                let mark = 1u64 << key_mark(self.bytes, key);
+                suspect |= seen & mark != 0 || key.escaped;
+                seen |= mark;
+            }
+            if self.skip_space() != Some(b':') {
+                return Err(self.fault("a ':' is missing after a key"));
+            }
+            self.at += 1;
+            self.value(depth + 1)?;
+            match self.skip_space() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => break,
+                other => return Err(self.unclosed(other)),
+            }
+        }
+        if suspect {
             self.refuse_duplicate_keys(index)?;
         }
+        Ok(self.close(index))
+    }
+
+    fn array(&mut self, depth: usize) -> Result<(), Malformed> {
+        let index = self.open(Kind::Array, depth)?;
+        if self.skip_space() == Some(b']') {
+            return Ok(self.close(index));
+        }
+        loop {
+            self.value(depth + 1)?;
+            match self.skip_space() {
+                Some(b',') => self.at += 1,
+                Some(b']') => return Ok(self.close(index)),
+                other => return Err(self.unclosed(other)),
+            }
+        }
+    }
+
+    fn unclosed(&self, found: Option<u8>) -> Malformed {
+        self.fault(match found {
+            None => "ends too early",
+            Some(b'}' | b']') => "a closing bracket does not match",
+            Some(_) => "a ',' or a closing bracket is missing",
+        })
+    }
+
+    fn open(&mut self, kind: Kind, depth: usize) -> Result<usize, Malformed> {
+        if depth >= DEPTH_MAX {
+            return Err(self.fault("nested deeper than 64"));
+        }
+        self.push(kind, false, self.at, self.at);
+        self.at += 1;
+        Ok(self.tape.nodes.len() - 1)
+    }
+
+    fn close(&mut self, index: usize) {
         self.at += 1;
         let (end, next) = (offset(self.at), offset(self.tape.nodes.len()));
-        if let Some(node) = self.tape.nodes.get_mut(index as usize) {
+        if let Some(node) = self.tape.nodes.get_mut(index) {
             node.end = end;
             node.next = next;
         }
-        Ok(())
     }
 
-    fn refuse_duplicate_keys(&mut self, object: u32) -> Result<(), Malformed> {
+    fn refuse_duplicate_keys(&mut self, object: usize) -> Result<(), Malformed> {
         let nodes = &self.tape.nodes;
         let keys = &mut self.tape.keys;
         keys.clear();
-        // A bit per (length, first byte): two keys that could be equal share one, so most objects
-        // are proven free of duplicates without comparing any two keys.
-        let mut seen = 0u64;
-        let mut suspect = false;
-        let mut at = object as usize + 1;
-        while let (Some(key), Some(value)) = (nodes.get(at), nodes.get(at + 1)) {
-            let first = self.bytes.get(key.start as usize).copied().unwrap_or_default();
-            let mark = 1u64 << ((key.end - key.start + u32::from(first) * 7) % 64);
-            suspect |= seen & mark != 0 || key.escaped;
-            seen |= mark;
+        let mut at = object + 1;
+        while let Some(value) = nodes.get(at + 1) {
             keys.push(offset(at));
             at = value.next as usize;
-        }
-        if !suspect {
-            return Ok(());
         }
         let text = |index: u32| -> Cow<'_, [u8]> {
             let Some(node) = nodes.get(index as usize) else { return Cow::Borrowed(b"") };
@@ -393,6 +361,17 @@ impl Scanner<'_> {
     fn fault(&self, reason: &'static str) -> Malformed {
         Malformed { offset: self.at.min(self.bytes.len()), reason }
     }
+}
+
+/// A number below 64 from the length and the first eight bytes of a key.
+fn key_mark(bytes: &[u8], key: &Node) -> u32 {
+    let text = bytes.get(key.start as usize..key.end as usize).unwrap_or_default();
+    let word = match text.first_chunk::<8>() {
+        Some(window) => u64::from_le_bytes(*window),
+        None => text.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte)),
+    };
+    let mixed = (word ^ u64::from(key.end - key.start)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    u32::try_from(mixed >> 58).unwrap_or_default()
 }
 
 /// How many bytes of a string from `at` on, in steps of eight, need no look one by one: neither a
@@ -664,9 +643,10 @@ mod tests {
         check("[1 2]", Err("a ',' or a closing bracket is missing"));
         check("{\"a\" 1}", Err("a ':' is missing after a key"));
         check("[1}", Err("a closing bracket does not match"));
+        check("[1", Err("ends too early"));
         check("{\"a\":1]", Err("a closing bracket does not match"));
         check("{]", Err("a key must be a string"));
-        check("[}", Err("a closing bracket does not match"));
+        check("[}", Err("a value was expected"));
         check("01", Err("more follows after the document's end"));
         check("-", Err("a number wants a digit here"));
         check("1.", Err("a number wants a digit here"));

@@ -175,9 +175,19 @@ impl Amount {
     }
 }
 
+impl Amount {
+    /// Appends the amount as [`fmt::Display`] writes it, without its detours.
+    ///
+    /// # Errors
+    /// Whatever `out` refuses; a string refuses nothing.
+    pub fn write_to(self, out: &mut impl fmt::Write) -> fmt::Result {
+        decimal::write_scaled(out, self.0, AMOUNT_SCALE as usize)
+    }
+}
+
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        decimal::write_scaled(f, self.0, AMOUNT_SCALE as usize)
+        self.write_to(f)
     }
 }
 

@@ -87,9 +87,19 @@ impl Quantity {
     }
 }
 
+impl Quantity {
+    /// Appends the quantity as [`fmt::Display`] writes it, without its detours.
+    ///
+    /// # Errors
+    /// Whatever `out` refuses; a string refuses nothing.
+    pub fn write_to(self, out: &mut impl fmt::Write) -> fmt::Result {
+        decimal::write_scaled(out, I256::new(self.0), QUANTITY_SCALE as usize)
+    }
+}
+
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        decimal::write_scaled(f, I256::new(self.0), QUANTITY_SCALE as usize)
+        self.write_to(f)
     }
 }
 

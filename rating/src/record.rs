@@ -17,8 +17,11 @@ pub struct UsageRecord<'a> {
     pub subject: Cow<'a, str>,
     /// Which subscription, where a customer has several that take the meter.
     pub subscription: Option<Cow<'a, str>>,
-    /// When it was used.
+    /// When it was used; without meaning where `time_fault` says so.
     pub used_at: Instant,
+    /// Why `time` is no instant. It is kept for later, because a missing quantity, which only the
+    /// catalog can tell, comes before it in the order of codes.
+    pub time_fault: Option<String>,
     /// What was measured.
     pub data: Option<Value<'a>>,
     /// A digest of the meaning of the whole record: equal for equal content, however it is

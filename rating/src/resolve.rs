@@ -3,7 +3,7 @@
 //! Faults are looked for in the frozen order of their codes, so that a record with several is
 //! always refused for the same one.
 
-use crate::catalog::{Catalog, CustomerId, MeterId, Subject, SubscriptionId};
+use crate::catalog::{Catalog, CustomerId, MeterId, SYSTEM_TYPES, Subject, SubscriptionId};
 use crate::instant::Instant;
 use crate::meter::QuantityFault;
 use crate::quantity::Quantity;
@@ -53,32 +53,35 @@ pub fn check_measure(
 ) -> Result<(), Rejection> {
     measures.clear();
     let meters = catalog.meters_of(&record.event_type);
-    let mut missing: Option<(MeterId, QuantityFault)> = None;
     let mut invalid = None;
-    let mut usable = 0usize;
     for id in meters {
         let Some(meter) = catalog.meter(*id) else { continue };
         let quantity = meter.quantity(record.data);
         measures.push(Measure { meter: *id, quantity, taker: None });
-        match quantity {
-            Ok(_) => usable = usable.saturating_add(1),
-            Err(fault @ QuantityFault::Missing) => missing = missing.or(Some((*id, fault))),
-            Err(fault) => invalid = invalid.or(Some((*id, fault))),
+        if let Err(fault) = quantity
+            && fault != QuantityFault::Missing
+        {
+            invalid = invalid.or_else(|| Some(fault.reason(meter)));
         }
     }
-    let reason = |(id, fault): (MeterId, QuantityFault)| {
-        catalog.meter(id).map_or_else(String::new, |meter| fault.reason(meter))
-    };
-    // A record may feed one meter of its type and not another, but not none of them.
-    if let (Some(missing), 0, None) = (missing, usable, invalid) {
-        return Err(Rejection::new(Code::MissingField, reason(missing)));
+    if let Some(fault) = &record.time_fault {
+        return Err(or_nothing_measured(catalog, measures, || {
+            Rejection::new(Code::InvalidTime, fault.clone())
+        }));
     }
-    if let Some(invalid) = invalid {
-        return Err(Rejection::new(Code::InvalidQuantity, reason(invalid)));
+    if let Some(reason) = invalid {
+        return Err(Rejection::new(Code::InvalidQuantity, reason));
     }
     if let Some(horizon) = horizon.filter(|horizon| record.used_at > *horizon) {
-        let message = format!("{} is later than {horizon}", record.used_at);
-        return Err(Rejection::new(Code::InTheFuture, message));
+        return Err(or_nothing_measured(catalog, measures, || {
+            let message = format!("{} is later than {horizon}", record.used_at);
+            Rejection::new(Code::InTheFuture, message)
+        }));
+    }
+    if SYSTEM_TYPES.contains(&&*record.event_type) {
+        // A correction that is not carried out must not look as if it were.
+        let message = format!("\"{}\": corrections are not supported yet", record.event_type);
+        return Err(Rejection::new(Code::UnknownType, message));
     }
     if meters.is_empty() && catalog.strict_types {
         let message = format!("no meter takes records of type \"{}\"", record.event_type);
@@ -87,12 +90,40 @@ pub fn check_measure(
     Ok(())
 }
 
+/// The refusal of a record in which no meter of its type finds a value, else `other`.
+///
+/// A missing quantity comes before nearly everything else in the order of codes. Where the owner
+/// is known, only what its charges need can be missing; where it is not, all must be.
+fn or_nothing_measured(
+    catalog: &Catalog,
+    measures: &[Measure],
+    other: impl FnOnce() -> Rejection,
+) -> Rejection {
+    let valued = measures.iter().filter_map(|measure| {
+        let meter = catalog.meter(measure.meter)?;
+        meter.value.is_some().then_some((meter, measure.quantity))
+    });
+    let missing = |quantity| quantity == Err(QuantityFault::Missing);
+    match valued.clone().next() {
+        Some((meter, _)) if valued.clone().all(|(_, quantity)| missing(quantity)) => {
+            Rejection::new(Code::MissingField, QuantityFault::Missing.reason(meter))
+        }
+        _ => other(),
+    }
+}
+
 /// Finds the owner of a record.
 ///
 /// # Errors
-/// `unknown_subject`.
-pub fn owner(catalog: &Catalog, record: &UsageRecord<'_>) -> Result<Owner, Rejection> {
-    let unknown = |message: String| Rejection::new(Code::UnknownSubject, message);
+/// `missing_field` or `unknown_subject`.
+pub fn owner(
+    catalog: &Catalog,
+    record: &UsageRecord<'_>,
+    measures: &[Measure],
+) -> Result<Owner, Rejection> {
+    let unknown = |message: String| {
+        or_nothing_measured(catalog, measures, || Rejection::new(Code::UnknownSubject, message))
+    };
     let subject = catalog.subject(&record.subject).ok_or_else(|| {
         unknown(format!("\"{}\" is no customer or subscription of the catalog", record.subject))
     })?;
@@ -170,13 +201,15 @@ pub fn lines(
         return Err(Rejection::new(Code::MissingField, reason));
     }
     if let Some(ambiguous) = ambiguous {
-        return Err(ambiguous);
+        return Err(or_nothing_measured(catalog, measures, || ambiguous));
     }
     if in_force {
         return Ok(());
     }
-    let message = format!("\"{}\" has no plan in force on {}", record.subject, record.used_at);
-    Err(Rejection::new(Code::NoActivePlan, message))
+    Err(or_nothing_measured(catalog, measures, || {
+        let message = format!("\"{}\" has no plan in force on {}", record.subject, record.used_at);
+        Rejection::new(Code::NoActivePlan, message)
+    }))
 }
 
 fn several_take(subject: &str, meter: &str) -> Rejection {

@@ -85,11 +85,11 @@ impl Total {
         (currency, rounding): (Currency, Rounding),
     ) -> Option<Settled> {
         let last = timeline.at_end(period.start, period.end)?.charge.as_deref()?;
-        let usage_amount = last.amount_at(Quantity::ZERO)?.checked_add(self.rated)?;
+        let usage_amount = amount_at_zero(timeline, period)?.checked_add(self.rated)?;
         let amount = bounded(last, usage_amount);
         Some(Settled {
             quantity: self.quantity()?,
-            billable_quantity: self.billable(timeline)?,
+            billable_quantity: self.billable(timeline)?.max(Quantity::ZERO),
             usage_amount,
             amount,
             rounded: amount.to_money(currency, rounding)?,
@@ -131,6 +131,26 @@ impl Total {
         }
         Some(())
     }
+}
+
+/// `P(0)`: what a period costs unused.
+///
+/// A flat price comes from the terms in force at the end. Everything else does from those at the
+/// start, so that the sum over the parts goes on from it: a tier that is due at quantity 0 is
+/// entered once, by whichever version is in force then.
+fn amount_at_zero(timeline: &Timeline, period: Period) -> Option<Amount> {
+    let last = timeline.at_end(period.start, period.end)?.charge.as_deref()?;
+    if !last.model.needs_meter() {
+        return last.amount_at(Quantity::ZERO);
+    }
+    let within = |terms: &&Terms| {
+        let metered = terms.charge.as_deref().is_some_and(|charge| charge.model.needs_meter());
+        metered && terms.from < period.end
+    };
+    let at_start = timeline.at(period.start).filter(within);
+    let mut later = timeline.terms.iter().filter(|terms| terms.from >= period.start);
+    let first = at_start.or_else(|| later.find(within))?;
+    first.charge.as_deref()?.amount_at(Quantity::ZERO)
 }
 
 /// The charge whose terms came into force at `from`, or that were in force then.

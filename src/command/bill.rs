@@ -2,6 +2,7 @@
 
 use crate::catalog_port::{CatalogPort, take_orders};
 use crate::cli::{Rating, say};
+use crate::command::rate::write_totals;
 use crate::failure::Failure;
 use crate::input;
 use crate::rating_run::RatingRun;
@@ -64,6 +65,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         run.partition().store().sync()?;
     }
     write_documents(&documents, &mut staging)?;
+    // What the documents are made from, and what could not be: finance asks for both.
+    write_totals(&run, &mut staging)?;
     staging.publish()?;
     if arguments.usage.is_some() {
         say(&run.summary().to_string());

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Catalogs and orders; a catalog before the orders that name its customers
+    /// Catalogs and orders, in any order
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
@@ -28,9 +28,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut faults = Vec::new();
     let mut catalog = Catalog::default();
     let mut catalog_is_known = false;
+    let mut texts = Vec::new();
     for path in &arguments.files {
         let text = input::read(path)?;
-        match kind_of(&text) {
+        texts.push((kind_of(&text), path, text));
+    }
+    // Catalogs first, in whatever order the files were named.
+    texts.sort_by_key(|(kind, ..)| *kind == Document::Orders);
+    for (kind, path, text) in texts {
+        match kind {
             Document::Catalog => match Catalog::parse(&text) {
                 Ok(parsed) => {
                     print(&describe(path, &parsed))?;
@@ -39,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 Err(found) => faults.push(Failure::faults(path, &found).to_string()),
             },
             Document::Orders if !catalog_is_known => {
-                let reason = "orders are checked against a good catalog; name one before them";
+                let reason = "orders are checked against a good catalog; name one beside them";
                 faults.push(format!("{}: {reason}", path.display()));
             }
             Document::Orders => match OrderBook::parse(&text, &CatalogPort(&catalog)) {

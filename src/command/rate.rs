@@ -54,6 +54,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn write_outputs(run: &RatingRun, staging: &mut Staging) -> Result<(), Failure> {
     let query = run.partition().query();
     staging.file("rated.ndjson", |file| query.rated(|lines| file.write(lines)))?;
+    write_totals(run, staging)
+}
+
+/// Writes what every total came to, and every record that was refused.
+pub(crate) fn write_totals(run: &RatingRun, staging: &mut Staging) -> Result<(), Failure> {
+    let query = run.partition().query();
     staging.file("rejected.ndjson", |file| query.rejected(|lines| file.write(lines)))?;
     staging.file("totals.ndjson", |file: &mut StagedFile| {
         let mut line = String::new();

@@ -71,8 +71,9 @@ impl CatalogText {
         let own = self.rows("override").iter().filter(|row| row.need("subscription") == id);
         let mut overrides: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for row in own {
-            let fields =
-                row.object(|column| (!["override", "subscription"].contains(&column)).then_some(column));
+            let fields = row.object(|column| {
+                (!["override", "subscription"].contains(&column)).then_some(column)
+            });
             overrides.entry(row.need("override")).or_default().push(format!("{{{fields}}}"));
         }
         let overrides: Vec<String> = overrides

@@ -7,7 +7,12 @@
     reason = "what stands between the tests and the program fails a test by panicking too"
 )]
 
+mod billing;
 mod catalog_text;
+mod cli;
+mod program;
+mod rating_properties;
+mod recompute;
 mod scenarios;
 mod table;
 mod tidy;

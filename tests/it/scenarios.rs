@@ -9,6 +9,7 @@ mod script;
 
 use outcome::Outcome;
 use script::Scenario;
+pub(crate) use script::record;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

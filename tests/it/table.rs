@@ -8,7 +8,7 @@
 #[derive(Debug)]
 pub(crate) enum Block {
     Table(Table),
-    Statement { line: usize, name: String, argument: String },
+    Statement { name: String, argument: String },
 }
 
 /// A header and its rows; its name is that of its first column.
@@ -36,10 +36,14 @@ impl Row {
         self.get(column).unwrap_or_else(|| panic!("line {}: no {column}", self.line))
     }
 
+    /// Columns and cells, `-` for those without content.
+    pub(crate) fn all_cells(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.cells.iter().map(|(name, cell)| (name.as_str(), cell.as_str()))
+    }
+
     /// Columns and contents, those without content left out.
     pub(crate) fn cells(&self) -> impl Iterator<Item = (&str, &str)> {
-        let full = self.cells.iter().filter(|(_, cell)| cell != "-");
-        full.map(|(name, cell)| (name.as_str(), cell.as_str()))
+        self.all_cells().filter(|(_, cell)| *cell != "-")
     }
 
     /// An object of the cells for which `member` gives a name.
@@ -75,7 +79,7 @@ pub(crate) fn blocks(text: &str, statements: &[&str]) -> Vec<Block> {
         } else if content.starts_with('#') {
         } else if columns.is_none() && statements.contains(&word) {
             let (name, argument) = (word.to_owned(), rest.trim().to_owned());
-            found.push(Block::Statement { line, name, argument });
+            found.push(Block::Statement { name, argument });
         } else if let Some(columns) = &columns {
             let cells = cells(content);
             assert_eq!(cells.len(), columns.len(), "line {line}: cells {cells:?} of {columns:?}");
@@ -112,7 +116,8 @@ pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
 
 #[test]
 fn tables_hold_what_stands_in_them() {
-    let text = "# for the reader\nclose now\n\nusage  at the time  verdict\na      b c          -\n";
+    let text =
+        "# for the reader\nclose now\n\nusage  at the time  verdict\na      b c          -\n";
     let found = blocks(text, &["close"]);
     let [Block::Statement { argument, .. }, Block::Table(table)] = found.as_slice() else {
         panic!("{found:?}")

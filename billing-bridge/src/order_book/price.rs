@@ -4,7 +4,6 @@ use super::read::{Line, place};
 use crate::customers::Customers;
 use crate::order::PricePeriod;
 use crate::product::{Product, RevenueModel};
-use crate::terms::BillingTiming;
 use rating::fault::did_you_mean;
 use rating::{Faults, Price, Quantity, Settings};
 
@@ -73,9 +72,6 @@ fn check_term(line: &Line<'_>, faults: &mut Faults<'_>) {
 
 /// A usage product has no price of its own; one that were written would never be billed.
 fn check_usage(line: &Line<'_>, faults: &mut Faults<'_>) {
-    if line.product.billing_timing == Some(BillingTiming::InAdvance) {
-        faults.add(place(line.value, "billing_timing"), "usage can only be billed in_arrears");
-    }
     for (name, price) in [("unit_price", line.product.unit_price), ("total", line.product.total)] {
         if price.is_some_and(|price| price != Price::ZERO) {
             let at = place(line.value, name);

@@ -14,6 +14,8 @@ use jiff::tz::TimeZone;
 pub(super) struct Reader<'f, 't> {
     pub(super) catalog: Catalog,
     pub(super) faults: &'f mut Faults<'t>,
+    /// The keys of all meters, also of those that are faulty: they are known all the same.
+    pub(super) meter_keys: Vec<String>,
 }
 
 pub(super) fn read(text: &[u8]) -> Result<Catalog, Vec<Fault>> {
@@ -21,7 +23,7 @@ pub(super) fn read(text: &[u8]) -> Result<Catalog, Vec<Fault>> {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     let mut faults = Faults::new(text);
     let mut tape = Tape::default();
-    let mut reader = Reader { catalog: Catalog::default(), faults: &mut faults };
+    let mut reader = Reader { catalog: Catalog::default(), faults: &mut faults, meter_keys: Vec::new() };
     match tape.parse(text) {
         Ok(document) => reader.document(document),
         Err(malformed) => reader.faults.add_malformed(&malformed),
@@ -44,7 +46,7 @@ impl Reader<'_, '_> {
             self.meter(value);
         }
         let plans = fields.list("plans", self.faults);
-        let plans: Vec<PlanText<'_>> = read_plans(self, &plans);
+        let plans: Vec<PlanText> = read_plans(self, &plans);
         for value in fields.list("customers", self.faults) {
             self.customer(value);
         }
@@ -58,7 +60,18 @@ impl Reader<'_, '_> {
             ["key", "event_type", "aggregation", "value", "group_by", "negative"];
         let Some(fields) = Fields::open(value, &KNOWN, self.faults) else { return };
         let key = self.identifier(&fields, "key");
+        if let Some(key) = &key {
+            if self.meter_keys.contains(key) {
+                self.faults.add(value, format!("meter \"{key}\" stands twice"));
+            }
+            self.meter_keys.push(key.clone());
+        }
         let event_type = fields.required_text("event_type", self.faults).map(String::from);
+        if let (Some(event_type), Some(at)) = (&event_type, fields.get("event_type"))
+            && SYSTEM_TYPES.contains(&event_type.as_str())
+        {
+            self.faults.add(at, format!("\"{event_type}\" is a type of the system's own"));
+        }
         let aggregation = self.aggregation(&fields);
         let path = fields.optional("value", self.faults, read_path);
         match (aggregation, fields.get("value")) {
@@ -78,10 +91,6 @@ impl Reader<'_, '_> {
         else {
             return;
         };
-        if self.catalog.meters.iter().any(|meter| meter.key == key) {
-            self.faults.add(value, format!("meter \"{key}\" stands twice"));
-            return;
-        }
         let id = MeterId(u32::try_from(self.catalog.meters.len()).unwrap_or(u32::MAX));
         self.catalog.meters_by_type.entry(event_type.clone()).or_default().push(id);
         let accepts_negative = negative.unwrap_or(false);
@@ -143,7 +152,7 @@ impl Reader<'_, '_> {
         });
     }
 
-    fn subscription(&mut self, value: Value<'_>, plans: &[PlanText<'_>]) {
+    fn subscription(&mut self, value: Value<'_>, plans: &[PlanText]) {
         const KNOWN: [&str; 7] = ["id", "customer", "plan", "start", "end", "overrides", "aliases"];
         let Some(fields) = Fields::open(value, &KNOWN, self.faults) else { return };
         let id = self.identifier(&fields, "id");
@@ -188,7 +197,7 @@ impl Reader<'_, '_> {
         Some(id.into_owned())
     }
 
-    fn known_plan(&mut self, fields: &Fields<'_>, plans: &[PlanText<'_>]) -> Option<String> {
+    fn known_plan(&mut self, fields: &Fields<'_>, plans: &[PlanText]) -> Option<String> {
         let value = fields.required("plan", self.faults)?;
         let key = read_text(value, self.faults)?;
         if self.catalog.plan(&key).is_some() {
@@ -226,6 +235,8 @@ impl Reader<'_, '_> {
     }
 }
 
+/// Types of records that speak of other records; no meter may take them.
+pub(crate) const SYSTEM_TYPES: [&str; 2] = ["usage.cancelled", "usage.amended"];
 /// Longest id or key of a catalog, in bytes.
 const IDENTIFIER_BYTES_MAX: usize = 256;
 /// Names that are searched for a suggestion; more would take longer than a person waits.

@@ -79,10 +79,10 @@ fn refuse_unsupported(fields: &Fields<'_>, faults: &mut Faults<'_>) {
 fn read_meter(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<MeterId> {
     let value = fields.get("meter")?;
     let key = read_text(value, reader.faults)?;
-    let meters = &reader.catalog.meters;
-    let found = meters.iter().position(|meter| meter.key == key);
-    if found.is_none() {
-        let hint = did_you_mean(&key, meters.iter().map(|meter| meter.key.as_str()));
+    let found = reader.catalog.meters.iter().position(|meter| meter.key == key);
+    // A meter that is there but faulty is reported at its own place.
+    if found.is_none() && !reader.meter_keys.iter().any(|known| *known == key) {
+        let hint = did_you_mean(&key, reader.meter_keys.iter().map(String::as_str));
         reader.faults.add(value, format!("\"{key}\" is not a meter of this catalog{hint}"));
     }
     found.and_then(|index| u32::try_from(index).ok()).map(MeterId)
@@ -192,11 +192,15 @@ fn read_tiers(fields: &Fields<'_>, with_units: bool, faults: &mut Faults<'_>) ->
         return None;
     }
     let values: Vec<Value<'_>> = list.elements().collect();
-    let tiers: Vec<Option<Tier>> =
+    let read: Vec<TierText> =
         values.iter().map(|value| read_tier(*value, with_units, faults)).collect();
-    let tiers: Vec<Tier> = tiers.into_iter().collect::<Option<_>>()?;
+    // The order of bounds is looked at also where a price is wrong, but not where a bound is.
+    if read.iter().any(|text| text.bound_is_wrong) {
+        return None;
+    }
+    let tiers: Vec<Tier> = read.iter().map(|text| text.tier).collect();
     match Tiers::new(&tiers, at_zero) {
-        Ok(tiers) => Some(tiers),
+        Ok(tiers) => Some(tiers).filter(|_| !read.iter().any(|text| text.price_is_wrong)),
         Err(error) => {
             let index = match error {
                 TiersError::Empty => None,
@@ -212,28 +216,43 @@ fn read_tiers(fields: &Fields<'_>, with_units: bool, faults: &mut Faults<'_>) ->
     }
 }
 
-fn read_tier(value: Value<'_>, with_units: bool, faults: &mut Faults<'_>) -> Option<Tier> {
+/// A tier as far as it could be read; what could not is free.
+struct TierText {
+    tier: Tier,
+    bound_is_wrong: bool,
+    price_is_wrong: bool,
+}
+
+fn read_tier(value: Value<'_>, with_units: bool, faults: &mut Faults<'_>) -> TierText {
     let known: &[&str] = if with_units {
         &["up_to", "unit_price", "flat_price", "block_size", "block_price"]
     } else {
         &["up_to", "flat_price"]
     };
-    let fields = Fields::open(value, known, faults)?;
-    let mut complete = true;
-    let mut checked = |present: bool, read: bool| complete &= !present || read;
-    let up_to = fields.optional("up_to", faults, not_negative(read_quantity));
-    checked(fields.get("up_to").is_some(), up_to.is_some());
+    let Some(fields) = Fields::open(value, known, faults) else {
+        let tier = Tier { up_to: None, rate: FREE, flat_price: Price::ZERO };
+        return TierText { tier, bound_is_wrong: true, price_is_wrong: true };
+    };
     if value.get("up_to").is_none() {
         faults.add(value, "the field \"up_to\" is missing; the last tier's is null");
     }
+    let up_to = fields.optional("up_to", faults, not_negative(read_quantity));
+    let bound_is_stated = fields.get("up_to").is_some();
     let flat_price = fields.optional("flat_price", faults, not_negative(read_price));
-    checked(fields.get("flat_price").is_some(), flat_price.is_some());
+    let flat_is_stated = fields.get("flat_price").is_some();
     let rate = if with_units { read_tier_rate(&fields, faults) } else { Some(FREE) };
-    if !with_units && fields.get("flat_price").is_none() {
+    if !with_units && !flat_is_stated {
         faults.add(value, "the field \"flat_price\" is missing");
     }
-    let rate = rate.filter(|_| complete)?;
-    Some(Tier { up_to, rate, flat_price: flat_price.unwrap_or_default() })
+    TierText {
+        bound_is_wrong: value.get("up_to").is_none() || bound_is_stated != up_to.is_some(),
+        price_is_wrong: rate.is_none() || flat_is_stated != flat_price.is_some(),
+        tier: Tier {
+            up_to,
+            rate: rate.unwrap_or(FREE),
+            flat_price: flat_price.unwrap_or_default(),
+        },
+    }
 }
 
 const FREE: TierRate = TierRate::Unit(Price::ZERO);
@@ -274,7 +293,7 @@ fn required_size(fields: &Fields<'_>, name: &str, faults: &mut Faults<'_>) -> Op
 }
 
 /// Reads with `read` and refuses what is below zero.
-fn not_negative<'a, T: Default + PartialOrd>(
+pub(super) fn not_negative<'a, T: Default + PartialOrd>(
     read: impl Fn(Value<'a>, &mut Faults<'_>) -> Option<T>,
 ) -> impl Fn(Value<'a>, &mut Faults<'_>) -> Option<T> {
     move |value, faults| {

@@ -147,7 +147,8 @@ fn shown(total: &serde_json::Value, column: &str) -> String {
     }
 }
 
-fn record(row: &Row, event_type: &str) -> String {
+/// A row of a usage table as a record; without a type it is one of `event_type`.
+pub(crate) fn record(row: &Row, event_type: &str) -> String {
     let of_data = |column: &str| !ATTRIBUTES.contains(&column) && column != "verdict";
     let attributes = row.object(|column| match column {
         "usage" => Some("id"),

@@ -79,22 +79,22 @@ class Admission:
         """The first fault in the frozen order of codes decides."""
         if any(event.get(name) is None for name in REQUIRED):
             return Rejected("missing_field")
-        time = parse_instant(event["time"])
-        if time is None:
-            return Rejected("invalid_time")
         values = {
             key: _value(self._catalog.meters[key], event.get("data"))
             for key in self._catalog.meters_of_type.get(event["type"], [])
         }
-        if values and all(value is _MISSING for value in values.values()):
-            return Rejected("missing_field")
+        valued = [values[key] for key in values if self._catalog.meters[key].aggregation != "count"]
+        nothing = bool(valued) and all(value is _MISSING for value in valued)
+        time = parse_instant(event["time"])
+        if time is None:
+            return Rejected("missing_field" if nothing else "invalid_time")
         route = self._route(event, time, values)
         if any(values[terms.meter] is _MISSING for _, _, terms in route.takers):
             return Rejected("missing_field")
         if any(value is None for value in values.values()):
             return Rejected("invalid_quantity")
         if route.fault:
-            return Rejected(route.fault)
+            return Rejected("missing_field" if nothing else route.fault)
         return self._admit(event, time, route, values)
 
     def _admit(self, event, time, route, values):

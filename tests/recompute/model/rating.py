@@ -45,8 +45,11 @@ class Total:
 
     @cached_property
     def amount_at_zero(self):
-        """P(0): due without any usage, by the terms at the end, as all that is flat."""
-        return self.terms_at_end.price(Fraction(0))
+        """P(0): due without any usage. What is flat comes from the terms at the end."""
+        if self.terms_at_end.is_flat:
+            return self.terms_at_end.price(Fraction(0))
+        metered = (terms for _, terms in self._terms if not terms.is_flat)
+        return next(metered).price(Fraction(0))
 
     @property
     def amount(self):

@@ -1,0 +1,140 @@
+//! Faulty catalogs and orders: refused whole, before any record is read, with every fault at its
+//! place and, where it can be guessed, what was meant.
+
+use super::usage;
+use crate::program::Workplace;
+
+/// Twelve faults; the lists below say where.
+const CATALOG: &str = include_str!("faults/catalog.json");
+
+/// Place of each fault, and words of its message.
+const CATALOG_FAULTS: [(&str, &[&str]); 12] = [
+    ("2:59", &["\"summ\"", "did you mean \"sum\"?"]),
+    ("6:45", &["\"2026-01-01\"", "RFC 3339"]),
+    ("7:26", &["\"storag\"", "did you mean \"storage\"?"]),
+    ("8:47", &["\"regoin\"", "did you mean \"region\"?"]),
+    ("8:81", &["\"gradated\"", "did you mean \"graduated\"?"]),
+    ("9:48", &["below 0"]),
+    ("9:94", &["\"1,5\""]),
+    ("11:48", &["up_to"]),
+    ("15:29", &["\"Europe/Berln\"", "did you mean \"Europe/Berlin\"?"]),
+    ("15:44", &["\"biling_period\"", "did you mean \"billing_period\"?"]),
+    ("18:28", &["\"CUS-8\"", "did you mean \"CUS-7\"?"]),
+    ("18:57", &["2026-02-30"]),
+];
+
+const ORDERS: &str = include_str!("faults/orders.json");
+
+const ORDERS_FAULTS: [(&str, &[&str]); 12] = [
+    ("1:31", &["1 to 31"]),
+    ("1:34", &["\"curency\"", "did you mean \"currency\"?"]),
+    ("3:61", &["\"recuring\"", "did you mean \"recurring\"?"]),
+    ("4:30", &["\"aset\"", "did you mean \"asset\"?"]),
+    ("8:26", &["\"CSU-1\"", "did you mean \"CUS-1\"?"]),
+    ("8:62", &["2026-02-30"]),
+    ("9:21", &["\"HELPP\"", "did you mean \"HELP\"?"]),
+    ("10:55", &["\"1,5\""]),
+    ("11:72", &["0.1234567890123", "12 digits"]),
+    ("12:103", &["2025-01-01", "before"]),
+    ("13:5", &["\"reference\" is missing"]),
+    ("15:41", &["\"nwe\"", "did you mean \"new\"?"]),
+];
+
+#[track_caller]
+fn check_lines(stderr: &str, file: &str, wanted: &[(&str, &[&str])]) {
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(lines.len(), wanted.len(), "{stderr}");
+    for (line, (place, words)) in lines.iter().zip(wanted) {
+        assert!(line.starts_with(&format!("{file}:{place}: ")), "not at {place}: {line}");
+        for word in *words {
+            assert!(line.contains(word), "no {word} in: {line}");
+        }
+    }
+}
+
+#[test]
+fn twelve_faults_of_a_catalog_are_twelve_lines() {
+    let place = Workplace::new();
+    place.write("catalog.json", CATALOG);
+    place.write("usage.ndjson", "never read");
+    place.write("orders.json", r#"{"orders":[]}"#);
+    let ran = place.fail("rate --catalog catalog.json --usage usage.ndjson --out out", 1, &[]);
+    check_lines(&ran.stderr, "catalog.json", &CATALOG_FAULTS);
+    let bill = "bill --catalog catalog.json --orders orders.json --as-of 2026-02-01 --out out";
+    check_lines(&place.fail(bill, 1, &[]).stderr, "catalog.json", &CATALOG_FAULTS);
+    assert_eq!(place.names("."), ["catalog.json", "orders.json", "usage.ndjson"], "no out");
+    let ran = place.fail("check catalog.json", 1, &[]);
+    let told = ran.stderr.strip_suffix("12 faults\n").unwrap();
+    check_lines(told, "catalog.json", &CATALOG_FAULTS);
+}
+
+#[test]
+fn twelve_faults_of_orders_are_twelve_lines() {
+    let place = Workplace::new();
+    place.write("catalog.json", usage::CATALOG);
+    place.write("orders.json", ORDERS);
+    let bill = "bill --catalog catalog.json --orders orders.json --as-of 2026-02-01 --out out";
+    check_lines(&place.fail(bill, 1, &[]).stderr, "orders.json", &ORDERS_FAULTS);
+    assert_eq!(place.names("."), ["catalog.json", "orders.json"], "no out");
+    let ran = place.fail("check catalog.json orders.json", 1, &[]);
+    let told = ran.stderr.strip_suffix("12 faults\n").unwrap();
+    check_lines(told, "orders.json", &ORDERS_FAULTS);
+    assert!(ran.stdout.contains("catalog.json: good"), "{}", ran.stdout);
+}
+
+/// What is wrong with a meter is said at the meter, not once more at every charge that names it.
+#[test]
+fn one_mistake_is_one_fault() {
+    let place = Workplace::new();
+    place.write("catalog.json", usage::CATALOG.replace("\"sum\"", "\"summ\""));
+    let ran = place.fail("check catalog.json", 1, &["\"summ\"", "1 fault\n"]);
+    assert_eq!(ran.stderr.lines().count(), 2, "{}", ran.stderr);
+    place.write("catalog.json", usage::CATALOG.replace("\"unit_price\":\"0.012\"", ""));
+    let ran = place.fail("check catalog.json", 1, &["1 fault\n"]);
+    assert_eq!(ran.stderr.lines().count(), 2, "{}", ran.stderr);
+}
+
+#[test]
+fn what_is_not_json_is_said_with_its_place() {
+    let place = Workplace::new();
+    let twice = "{\"meters\":[],\n \"meters\":[]}";
+    for (text, at) in [("", "1:1"), ("{", "1:2"), ("{\n 'a'}", "2:2"), (twice, "2:2")] {
+        place.write("catalog.json", text);
+        let wanted = format!("catalog.json:{at}: not valid JSON");
+        place.fail("check catalog.json", 1, &[&wanted]);
+    }
+    let with_mark = [b"\xEF\xBB\xBF", usage::CATALOG.as_bytes()].concat();
+    place.write("catalog.json", with_mark);
+    place.succeed("check catalog.json");
+}
+
+/// Earlier outputs are whole and stay; a refused run leaves no trace among them.
+#[test]
+fn a_refused_run_leaves_earlier_outputs_alone() {
+    let place = Workplace::new();
+    place.write("catalog.json", usage::CATALOG);
+    place.write("usage.ndjson", usage::lines(0, 20));
+    let rate = "rate --catalog catalog.json --usage usage.ndjson --out out";
+    place.succeed(rate);
+    let (names, totals) = (place.names("out"), place.text("out/totals.ndjson"));
+    place.write("catalog.json", CATALOG);
+    place.fail(rate, 1, &[]);
+    assert_eq!((place.names("out"), place.text("out/totals.ndjson")), (names, totals));
+}
+
+/// Bounds that a plan may not state may not come in through an override either.
+#[test]
+fn an_override_is_checked_like_the_charge_it_changes() {
+    let place = Workplace::new();
+    let with = |change: &str| {
+        let change = format!(r#"{{"effective_from":"2026-02-01T00:00:00Z",{change}}}"#);
+        let change = format!(r#""start":"2026-01-01","overrides":{{"api":[{change}]}}}}]}}"#);
+        usage::CATALOG.replace("\"start\":\"2026-01-01\"}]}", &change)
+    };
+    place.write("catalog.json", with("\"included\":\"20\",\"minimum\":null"));
+    place.succeed("check catalog.json");
+    for wrong in ["\"included\":\"-5\"", "\"minimum\":\"-1\"", "\"maximum\":\"-1\""] {
+        place.write("catalog.json", with(wrong));
+        place.fail("check catalog.json", 1, &["below 0"]);
+    }
+}

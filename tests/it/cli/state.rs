@@ -1,0 +1,133 @@
+//! `--state`: a later run goes on where an earlier one stopped, and notices if it cannot.
+
+use super::usage;
+use crate::program::Workplace;
+
+const RATE: &str = "rate --catalog catalog.json --usage usage.ndjson --state state --out out";
+
+fn place() -> Workplace {
+    let place = Workplace::new();
+    place.write("catalog.json", usage::CATALOG);
+    place
+}
+
+#[track_caller]
+fn check(place: &Workplace, told: &str, rated: usize) {
+    let ran = place.succeed(RATE);
+    assert!(ran.stderr.starts_with(told), "{}", ran.stderr);
+    assert_eq!(place.lines("out/rated.ndjson").len(), rated);
+    assert_eq!(place.names("out"), ["rated.ndjson", "rejected.ndjson", "totals.ndjson"]);
+}
+
+#[test]
+fn a_second_run_reads_only_what_was_appended() {
+    let place = place();
+    place.write("usage.ndjson", usage::lines(0, 1500));
+    check(&place, "1500 records read: 1498 rated, 1 duplicate, 1 rejected", 1498);
+    check(&place, "0 records read: 0 rated, 0 duplicate, 0 rejected", 1498);
+    place.write("usage.ndjson", usage::lines(0, 3000));
+    check(&place, "1500 records read: 1496 rated, 2 duplicate, 2 rejected", 2994);
+    let rejected = place.lines("out/rejected.ndjson");
+    let lines: Vec<_> = rejected.iter().map(|letter| letter["source"]["line"].as_u64()).collect();
+    assert_eq!(lines, [Some(1000), Some(2000), Some(3000)]);
+    let resumed = ["rated.ndjson", "totals.ndjson", "rejected.ndjson"]
+        .map(|name| place.text(&format!("out/{name}")));
+    place.succeed("rate --catalog catalog.json --usage usage.ndjson --out once");
+    let once = ["rated.ndjson", "totals.ndjson", "rejected.ndjson"]
+        .map(|name| place.text(&format!("once/{name}")));
+    assert_eq!(resumed, once);
+}
+
+/// Whoever writes the file may be in the middle of a line when it is read.
+#[test]
+fn a_last_line_without_its_end_is_read_again_when_it_has_one() {
+    let place = place();
+    let (whole, part) = (usage::lines(0, 10), usage::record(10));
+    place.write("usage.ndjson", format!("{whole}{}", &part[..40]));
+    check(&place, "11 records read: 10 rated, 0 duplicate, 1 rejected", 10);
+    place.write("usage.ndjson", usage::lines(0, 12));
+    check(&place, "2 records read: 2 rated, 0 duplicate, 0 rejected", 12);
+    place.write("usage.ndjson", usage::lines(0, 13).trim_end());
+    check(&place, "1 records read: 1 rated, 0 duplicate, 0 rejected", 13);
+    place.write("usage.ndjson", usage::lines(0, 14));
+    check(&place, "2 records read: 1 rated, 1 duplicate, 0 rejected", 14);
+}
+
+#[test]
+fn a_file_that_was_replaced_is_read_from_its_start() {
+    let place = place();
+    place.write("usage.ndjson", usage::lines(0, 100));
+    check(&place, "100 records read: 100 rated", 100);
+    let (old, new) = (usage::lines(50, 100), usage::lines(100, 150));
+    place.write("usage.ndjson", format!("{new}{old}"));
+    check(&place, "100 records read: 50 rated, 50 duplicate, 0 rejected", 150);
+    place.write("usage.ndjson", usage::lines(0, 10));
+    check(&place, "10 records read: 0 rated, 10 duplicate, 0 rejected", 150);
+    // The same records under another name are the same records.
+    place.write("other.ndjson", usage::lines(0, 160));
+    let ran = place.succeed(&RATE.replace("usage.ndjson", "other.ndjson"));
+    assert!(ran.stderr.starts_with("160 records read: 10 rated, 150 duplicate"), "{}", ran.stderr);
+}
+
+#[test]
+fn closing_later_closes_what_was_rated_earlier() {
+    let place = place();
+    place.write("usage.ndjson", usage::lines(0, 100));
+    check(&place, "100 records read", 100);
+    let open = place.text("out/totals.ndjson");
+    assert!(!open.contains("closed"), "{open}");
+    place.succeed(&format!("{RATE} --close-at 2026-02-01T00:00:00Z"));
+    let closed = place.text("out/totals.ndjson");
+    let revised = closed.replace("\"status\":\"closed\"", "\"status\":\"open\"");
+    assert_eq!((revised, closed.matches("closed").count()), (open, 3));
+    place.write("usage.ndjson", usage::lines(0, 130));
+    check(&place, "30 records read: 30 rated", 130);
+    let late = place.lines("out/totals.ndjson");
+    let revisions = late.iter().filter(|total| total["status"] == "closed");
+    assert!(revisions.clone().count() == 3 && revisions.clone().any(|t| t["revision"] != 0));
+}
+
+#[test]
+fn a_directory_that_holds_something_else_is_refused() {
+    let place = place();
+    place.write("usage.ndjson", usage::lines(0, 10));
+    for foreign in ["state", "state/partition-0"] {
+        std::fs::create_dir_all(place.path(foreign)).unwrap();
+        place.write(&format!("{foreign}/letter.txt"), "not a state");
+        place.fail(RATE, 1, &["state", "not empty", "another"]);
+        assert_eq!(place.names(foreign), ["letter.txt"], "nothing was put beside it");
+        assert!(place.names("out").is_empty(), "{:?}", place.names("out"));
+        std::fs::remove_dir_all(place.path("state")).unwrap();
+    }
+}
+
+#[test]
+fn a_plan_version_that_changed_under_its_number_is_refused() {
+    let place = place();
+    place.write("usage.ndjson", usage::lines(0, 10));
+    check(&place, "10 records read", 10);
+    let before = place.text("out/totals.ndjson");
+    place.write("catalog.json", usage::CATALOG.replace("0.012", "0.013"));
+    place.fail(RATE, 1, &["version 1", "\"pro\"", "immutable", "state"]);
+    assert_eq!(place.text("out/totals.ndjson"), before);
+    // Spelled otherwise it is the same version; a further version is no change either.
+    let spelled =
+        usage::CATALOG.replace("\"currency\":\"USD\",", "\n \"currency\" : \"\\u0055SD\" , ");
+    place.write("catalog.json", spelled);
+    check(&place, "0 records read", 10);
+    let version = r#""plans":[{"key":"pro","version":2,"effective_from":"2026-03-01T00:00:00Z","#;
+    let version = format!("{version}\"currency\":\"USD\",\"charges\":[]}},");
+    place.write("catalog.json", usage::CATALOG.replace("\"plans\":[", &version));
+    check(&place, "0 records read", 10);
+}
+
+/// A subscription that is gone would take its usage with it.
+#[test]
+fn a_catalog_without_what_was_rated_is_refused() {
+    let place = place();
+    place.write("usage.ndjson", usage::lines(0, 10));
+    check(&place, "10 records read", 10);
+    let gone = usage::CATALOG.replace("\"SUB-1\"", "\"SUB-3\"");
+    place.write("catalog.json", gone);
+    place.fail(RATE, 1, &["\"SUB-1\"", "catalog"]);
+}
