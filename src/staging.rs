@@ -42,6 +42,7 @@ impl Staging {
             let message = format!("another run is writing into {}", out.display());
             return Err(Failure::Dependency(message));
         }
+        clear_when_stopped(partial.clone(), created_out.then(|| out.to_owned()));
         let staging =
             Self { out: out.to_owned(), partial, _lock: lock, created_out, names: Vec::new() };
         staging.clear_leftovers()?;
@@ -95,6 +96,19 @@ impl Staging {
         self.created_out = false;
         Ok(())
     }
+}
+
+/// Leaves nothing half-done when the user or the system stops the program. Only the first output
+/// directory of a process is watched; a program that cannot watch signals works all the same.
+fn clear_when_stopped(partial: PathBuf, created_out: Option<PathBuf>) {
+    const STOPPED: i32 = 130;
+    _ = ctrlc::set_handler(move || {
+        _ = fs::remove_dir_all(&partial);
+        if let Some(out) = &created_out {
+            _ = fs::remove_dir(out);
+        }
+        std::process::exit(STOPPED);
+    });
 }
 
 /// Whatever was not published goes away.

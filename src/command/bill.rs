@@ -132,7 +132,8 @@ fn usage_total(catalog: &Catalog, total: &PeriodTotal<'_>) -> Result<UsageTotal,
     })
 }
 
-fn write_documents(documents: &Documents, staging: &mut Staging) -> Result<(), Failure> {
+/// Writes the documents of a run.
+pub(crate) fn write_documents(documents: &Documents, staging: &mut Staging) -> Result<(), Failure> {
     let files = export::files(documents)
         .map_err(|error| Failure::Dependency(format!("cannot write the documents: {error}")))?;
     for (name, bytes) in files {

@@ -51,7 +51,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_outputs(run: &RatingRun, staging: &mut Staging) -> Result<(), Failure> {
+/// Writes everything that rating gives out.
+pub(crate) fn write_outputs(run: &RatingRun, staging: &mut Staging) -> Result<(), Failure> {
     let query = run.partition().query();
     staging.file("rated.ndjson", |file| query.rated(|lines| file.write(lines)))?;
     write_totals(run, staging)

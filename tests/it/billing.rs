@@ -191,9 +191,8 @@ fn minor(amount: &Value) -> i64 {
 }
 
 fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+    if value.is_null() {
+        return "-".to_owned();
     }
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

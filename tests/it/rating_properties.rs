@@ -63,9 +63,10 @@ impl Case {
     /// The charge as the program reads it from a catalog.
     fn timeline(&self) -> Timeline {
         let cents = |bound: Option<i64>| {
-            bound.map_or("null".to_owned(), |bound| {
-                format!("\"{}.{:02}\"", bound / 100, bound % 100)
-            })
+            bound.map_or_else(
+                || "null".to_owned(),
+                |bound| format!("\"{}.{:02}\"", bound / 100, bound % 100),
+            )
         };
         let charge = format!(
             r#"{{"key":"c","meter":"m","included":{},"minimum":{},"maximum":{},"price":{}}}"#,
@@ -139,7 +140,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let usage_amount = scaled(settled.usage_amount);
     prop_assert_eq!(usage_amount, case.oracle.amount(0) + sum);
     prop_assert_eq!(usage_amount, case.oracle.amount(position));
-    let cents = |bound: i64| i128::from(bound) * 10i128.pow(oracle::AMOUNT_DIGITS as u32 - 2);
+    let cents = |bound: i64| i128::from(bound) * oracle::CENT;
     let capped = case.maximum.map_or(usage_amount, |maximum| usage_amount.min(cents(maximum)));
     let bounded = case.minimum.map_or(capped, |minimum| capped.max(cents(minimum)));
     prop_assert_eq!(scaled(settled.amount), bounded);

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 /// A run that has begun and waits for its input.
 fn waiting(place: &Workplace, line: &str, until: &str) -> Child {
-    let child = place.start(line);
+    let mut child = place.start(line);
     for _ in 0..2000 {
         if place.path(until).exists() {
             return child;
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+    child.kill().unwrap();
+    child.wait().unwrap();
     panic!("{line}: there is no {until} after 10 s");
 }
 

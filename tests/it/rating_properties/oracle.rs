@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 /// Digits after the point of an amount here: 9 of a quantity and 4 of a price.
 pub(super) const AMOUNT_DIGITS: usize = 13;
+/// 0.01 of the currency, in its last place here.
+pub(super) const CENT: i128 = 100_000_000_000;
 /// Steps of 10^-9 in a unit.
 const UNIT: i64 = 1_000_000_000;
 
@@ -122,7 +124,7 @@ impl Oracle {
         let mut out =
             format!("{{\"model\":\"{model}\",\"flat_price_at_zero\":{at_zero},\"tiers\":[");
         for (index, tier) in tiers.iter().enumerate() {
-            let up_to = tier.up_to.map_or("null".to_owned(), |steps| self.quantity(steps));
+            let up_to = tier.up_to.map_or_else(|| "null".to_owned(), |steps| self.quantity(steps));
             let comma = if index > 0 { "," } else { "" };
             _ = write!(out, "{comma}{{\"up_to\":{up_to},\"flat_price\":{}", text(tier.flat));
             _ = match tier.block {

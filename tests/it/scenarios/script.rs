@@ -141,10 +141,8 @@ fn shown(total: &serde_json::Value, column: &str) -> String {
         "rounded" => "rounded_amount",
         other => other,
     };
-    match &total[field] {
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+    let value = &total[field];
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// A row of a usage table as a record; without a type it is one of `event_type`.
