@@ -60,7 +60,9 @@ fn catalog(subscriptions: u64) -> String {
     list(&mut text, &|index| format!(r#"{{"id":"CUS-{index}","time_zone":"Europe/Berlin"}}"#));
     text.push_str("],\"subscriptions\":[");
     list(&mut text, &|index| {
-        format!(r#"{{"id":"SUB-{index}","customer":"CUS-{index}","plan":"pro","start":"2026-01-01"}}"#)
+        format!(
+            r#"{{"id":"SUB-{index}","customer":"CUS-{index}","plan":"pro","start":"2026-01-01"}}"#
+        )
     });
     text.push_str("]}");
     text

@@ -63,8 +63,7 @@ pub(crate) fn take_orders(catalog: &mut Catalog, book: &OrderBook) -> Result<(),
         let name = id.clone();
         let cycle = Some(CycleRule { length: cycle.length, day: cycle.day, month: cycle.month });
         let (aliases, overrides) = (Vec::new(), Vec::new());
-        let entry =
-            SubscriptionEntry { id, aliases, customer, plan, start, end, cycle, overrides };
+        let entry = SubscriptionEntry { id, aliases, customer, plan, start, end, cycle, overrides };
         catalog
             .add_subscription(entry)
             .map_err(|reason| Failure::Input(vec![format!("subscription \"{name}\": {reason}")]))?;

@@ -36,15 +36,19 @@ enum Command {
                             --out out --close-at 2026-02-01T00:00:00Z")]
     Rate(rate::Arguments),
     /// Bills orders, and usage if there is any, up to a date
-    #[command(after_help = "Writes invoices.json, credit_memos.json and order_products.json into --out, and \
+    #[command(
+        after_help = "Writes invoices.json, credit_memos.json and order_products.json into --out, and \
                             totals.ndjson and rejected.ndjson of the usage beside them.\n\n\
                             Example:\n  usage-rater bill --catalog catalog.json --orders orders.json \
-                            --usage usage.ndjson --as-of 2026-02-01 --out out")]
+                            --usage usage.ndjson --as-of 2026-02-01 --out out"
+    )]
     Bill(bill::Arguments),
     /// Says everything that is wrong with catalogs and orders, with line and column
-    #[command(after_help = "Which of the two a file is, is seen from its fields. Orders are checked \
+    #[command(
+        after_help = "Which of the two a file is, is seen from its fields. Orders are checked \
                             against the customers and plans of the last good catalog among the files.\n\n\
-                            Example:\n  usage-rater check catalog.json orders.json")]
+                            Example:\n  usage-rater check catalog.json orders.json"
+    )]
     Check(check::Arguments),
 }
 

@@ -138,11 +138,11 @@ impl Dedupe {
         if self.fingerprints.len() >= IDENTITIES_MAX {
             return Err(Error::Full { what: "identities" });
         }
-        let index = u32::try_from(self.pending.len()).map_err(|_| Error::Full { what: "records" })?;
+        let index =
+            u32::try_from(self.pending.len()).map_err(|_| Error::Full { what: "records" })?;
         let first_line = self.lines.len();
         self.lines.extend_from_slice(lines);
-        let (Ok(first_line), Ok(lines)) =
-            (u32::try_from(first_line), u32::try_from(lines.len()))
+        let (Ok(first_line), Ok(lines)) = (u32::try_from(first_line), u32::try_from(lines.len()))
         else {
             return Err(Error::Full { what: "lines" });
         };
@@ -163,8 +163,11 @@ impl Dedupe {
         // Small elements sort fast; what they stand for is fetched in order afterwards.
         let pending = &self.pending;
         let full = |number: u32| pending.get(number as usize).map(|pending| pending.identity);
-        let mut order: Vec<(u64, u32)> =
-            pending.iter().zip(0u32..).map(|(one, number)| (high_half(one.identity), number)).collect();
+        let mut order: Vec<(u64, u32)> = pending
+            .iter()
+            .zip(0u32..)
+            .map(|(one, number)| (high_half(one.identity), number))
+            .collect();
         order.sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then_with(|| full(*x).cmp(&full(*y))));
         let mut first = None;
         let sorted = order.iter().filter_map(|(_, number)| self.pending.get(*number as usize));
@@ -255,8 +258,7 @@ fn find_in_run(store: &Store, run: u32, identity: u128) -> Result<Option<Seen>, 
     }
     let mut reader = Reader::new(&block);
     while !reader.is_empty() {
-        let entry =
-            read_entry(&mut reader).ok_or(Error::Damaged { what: "run of identities" })?;
+        let entry = read_entry(&mut reader).ok_or(Error::Damaged { what: "run of identities" })?;
         if entry.identity == identity {
             return Ok(Some(entry.seen));
         }

@@ -46,6 +46,9 @@ mod tests {
     fn the_hash_is_frozen() {
         // printf '1:s,1:i,3:api,4:12.5,' | sha256sum
         let hash = record_hash("s", "i", "api", "12.5");
-        assert_eq!(format!("{hash:064x}"), "6deeabf44db42753e29179ea0bddd786c9cbc5163827a17045dc1e3e72f2e19e");
+        assert_eq!(
+            format!("{hash:064x}"),
+            "6deeabf44db42753e29179ea0bddd786c9cbc5163827a17045dc1e3e72f2e19e"
+        );
     }
 }

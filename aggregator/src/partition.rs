@@ -168,7 +168,7 @@ impl Partition {
     ) -> Result<Verdict, Error> {
         let catalog = Arc::clone(&self.catalog);
         let mut lines = std::mem::take(&mut self.lines);
-        let verdict = self.judge(&catalog, record, origin, horizon, &mut lines);
+        let verdict = self.judge(&catalog, record, (origin, horizon), &mut lines);
         self.lines = lines;
         match verdict? {
             Ok(verdict) => {
@@ -230,8 +230,7 @@ impl Partition {
         &mut self,
         catalog: &Catalog,
         record: &UsageRecord<'_>,
-        origin: Origin,
-        horizon: Option<Instant>,
+        (origin, horizon): (Origin, Option<Instant>),
         lines: &mut Vec<Line>,
     ) -> Result<Result<Verdict, Rejection>, Error> {
         let measures = &mut self.measures;
@@ -248,7 +247,8 @@ impl Partition {
         if seen.is_some_and(|seen| seen.content_digest == record.content_digest) {
             return Ok(Ok(Verdict::Duplicate));
         }
-        if let Err(rejection) = resolve::lines(catalog, record, (owner, &mut self.measures), lines) {
+        if let Err(rejection) = resolve::lines(catalog, record, (owner, &mut self.measures), lines)
+        {
             return Ok(Err(rejection));
         }
         if let Some(seen) = seen {
@@ -364,9 +364,7 @@ impl Partition {
         names.key(key.period_start).write(&mut stored_key);
         let total = match self.store.get(Table::Totals, &stored_key)? {
             None => Total::default(),
-            Some(value) => {
-                decode_total(&value).ok_or(Error::Damaged { what: "total" })?.total
-            }
+            Some(value) => decode_total(&value).ok_or(Error::Damaged { what: "total" })?.total,
         };
         Ok(self.slots.insert(key, Slot::new(total, period, stored_key, names.charge_hash())))
     }

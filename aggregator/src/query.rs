@@ -4,9 +4,7 @@ use crate::codec::decode_total;
 use crate::error::Error;
 use crate::keys::TotalKey;
 use crate::store::{Store, Table};
-use rating::{
-    Catalog, Currency, Period, Quantity, Settled, Subscription, Timeline, Total, json,
-};
+use rating::{Catalog, Currency, Period, Quantity, Settled, Subscription, Timeline, Total, json};
 use std::fmt::Write as _;
 
 /// Reads what the last commit made true.
@@ -74,12 +72,7 @@ impl<'a> Query<'a> {
         found.ok_or_else(|| orphaned(key))
     }
 
-    fn total(
-        &self,
-        customer: &'a str,
-        key: &[u8],
-        value: &[u8],
-    ) -> Result<PeriodTotal<'a>, Error> {
+    fn total(&self, customer: &'a str, key: &[u8], value: &[u8]) -> Result<PeriodTotal<'a>, Error> {
         let key = TotalKey::read(key).ok_or(Error::Damaged { what: "key of a total" })?;
         let stored = decode_total(value).ok_or(Error::Damaged { what: "total" })?;
         let subscription = self.subscription(&key)?;

@@ -35,12 +35,7 @@ pub(crate) fn write_line(
 }
 
 /// The part of a rated line that its slot and terms decide.
-pub(crate) fn head(
-    catalog: &Catalog,
-    line: &Line,
-    period_start: Instant,
-    terms: &Terms,
-) -> String {
+pub(crate) fn head(catalog: &Catalog, line: &Line, period_start: Instant, terms: &Terms) -> String {
     let charge = terms.charge.as_deref().map_or("", |charge| &charge.key);
     let mut out = String::from("#");
     json::write_string(&mut out, charge);

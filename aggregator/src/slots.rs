@@ -142,7 +142,8 @@ mod tests {
         let mut slots = Slots::default();
         for subscription in 0..10 {
             let name = vec![u8::try_from(subscription).unwrap()];
-            let index = slots.insert(key(subscription), Slot::new(Total::default(), period, name, 0));
+            let index =
+                slots.insert(key(subscription), Slot::new(Total::default(), period, name, 0));
             slots.change(index).unwrap();
             slots.committed(usize::MAX);
         }

@@ -71,6 +71,9 @@ impl Table {
 /// Layout of this program's stores. Frozen per release that changes it.
 const FORMAT: &str = "usage-rater state 1";
 
+/// A key and its value.
+type Entry = (Box<[u8]>, Box<[u8]>);
+
 /// How far a source has been read, as the state keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedSource {
@@ -123,8 +126,10 @@ impl Store {
         let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
         let families = Table::ALL
             .map(|table| ColumnFamilyDescriptor::new(table.name(), table.options(&cache)));
-        let db = DB::open_cf_descriptors(&options, directory, families)
-            .map_err(|error| match error.kind() {
+        let db =
+            DB::open_cf_descriptors(&options, directory, families).map_err(|error| match error
+                .kind()
+            {
                 rocksdb::ErrorKind::IOError if error.as_ref().contains("lock") => {
                     Error::InUse { directory: name.clone() }
                 }
@@ -246,11 +251,7 @@ impl Store {
     }
 
     /// The entry with the greatest key that is not greater than `key`.
-    pub(crate) fn last_not_above(
-        &self,
-        table: Table,
-        key: &[u8],
-    ) -> Result<Option<(Box<[u8]>, Box<[u8]>)>, Error> {
+    pub(crate) fn last_not_above(&self, table: Table, key: &[u8]) -> Result<Option<Entry>, Error> {
         let mode = IteratorMode::From(key, rocksdb::Direction::Reverse);
         let mut entries = self.db.iterator_cf(self.family(table)?, mode);
         entries.next().transpose().map_err(|error| self.failed(error))
@@ -318,4 +319,3 @@ impl Store {
         Error::Store { directory: self.directory.clone(), error }
     }
 }
-

@@ -146,7 +146,11 @@ impl LineSource {
     /// How far it has been read: behind the last whole line that was given out.
     #[must_use]
     pub fn position(&self) -> SourcePosition {
-        SourcePosition { line: self.line - u64::from(self.unfinished), bytes: self.bytes, digest: self.digest.finish() }
+        SourcePosition {
+            line: self.line - u64::from(self.unfinished),
+            bytes: self.bytes,
+            digest: self.digest.finish(),
+        }
     }
 
     /// The next line that is not blank; `None` at the end.

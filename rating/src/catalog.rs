@@ -306,7 +306,7 @@ impl Catalog {
     /// The subscriptions that share the id of one: itself, unless its plan changed in time.
     #[must_use]
     pub fn stretches_of<'a>(&'a self, first: &'a SubscriptionId) -> &'a [SubscriptionId] {
-        self.stretches.get(first).map_or(std::slice::from_ref(first), Vec::as_slice)
+        self.stretches.get(first).map_or_else(|| std::slice::from_ref(first), Vec::as_slice)
     }
 
     /// The subscription of an id that has a plan at an instant.

@@ -66,6 +66,7 @@ pub fn parse_scaled(text: &str, domain: Domain, scale: u32) -> Result<i128, Deci
 }
 
 /// The powers of ten that 127 bits hold.
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time, where a panic is an error")]
 const POWERS: [i128; 39] = {
     let mut powers = [1i128; 39];
     let mut index = 1;
@@ -140,8 +141,10 @@ pub fn write_scaled(out: &mut impl std::fmt::Write, value: I256, scale: usize) -
     }
     let used = digits.used().max(scale.saturating_add(1));
     let digits = digits.last(used);
-    let (integer, fraction) = digits.split_at_checked(used.saturating_sub(scale)).unwrap_or_default();
-    let significant = fraction.iter().rposition(|b| *b != b'0').map_or(0, |at| at.saturating_add(1));
+    let (integer, fraction) =
+        digits.split_at_checked(used.saturating_sub(scale)).unwrap_or_default();
+    let significant =
+        fraction.iter().rposition(|b| *b != b'0').map_or(0, |at| at.saturating_add(1));
     if value < I256::ZERO {
         out.write_char('-')?;
     }

@@ -132,7 +132,8 @@ impl Scanner<'_> {
     fn object(&mut self, depth: usize) -> Result<(), Malformed> {
         let index = self.open(Kind::Object, depth)?;
         if self.skip_space() == Some(b'}') {
-            return Ok(self.close(index));
+            self.close(index);
+            return Ok(());
         }
         // A bit for each key: equal keys share one, so most objects are proven free of duplicates
         // without comparing any two keys.
@@ -163,22 +164,26 @@ impl Scanner<'_> {
         if suspect {
             self.refuse_duplicate_keys(index)?;
         }
-        Ok(self.close(index))
+        self.close(index);
+        Ok(())
     }
 
     fn array(&mut self, depth: usize) -> Result<(), Malformed> {
         let index = self.open(Kind::Array, depth)?;
         if self.skip_space() == Some(b']') {
-            return Ok(self.close(index));
+            self.close(index);
+            return Ok(());
         }
         loop {
             self.value(depth + 1)?;
             match self.skip_space() {
                 Some(b',') => self.at += 1,
-                Some(b']') => return Ok(self.close(index)),
+                Some(b']') => break,
                 other => return Err(self.unclosed(other)),
             }
         }
+        self.close(index);
+        Ok(())
     }
 
     fn unclosed(&self, found: Option<u8>) -> Malformed {

@@ -9,7 +9,8 @@ use crate::rating_run::RatingRun;
 use crate::staging::Staging;
 use aggregator::PeriodTotal;
 use billing_bridge::{
-    DocumentStore as _, Documents, OrderBook, SqliteStore, StoreError, UsageTotal, documents, export,
+    DocumentStore as _, Documents, OrderBook, SqliteStore, StoreError, UsageTotal, documents,
+    export,
 };
 use clap::Args;
 use rating::{Catalog, Date, PeriodDates, start_of_day};

@@ -49,7 +49,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut run = RatingRun::open(Arc::clone(&catalog), &staging.scratch())?;
     run.rate(&file("usage.ndjson").to_string_lossy())?;
     let summary = run.summary();
-    let rate = summary.records_per_second.map_or_else(String::new, |rate| format!(" at {rate} records a second"));
+    let rate = summary
+        .records_per_second
+        .map_or_else(String::new, |rate| format!(" at {rate} records a second"));
     print(&format!(
         "2. Rated it{rate}: every record once, its price exact,\n   \
          its state committed in RocksDB.\n   {summary}\n\n"

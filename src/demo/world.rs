@@ -13,8 +13,7 @@ pub(crate) const AS_OF: &str = "2026-02-01";
 const CUSTOMERS: u64 = 999;
 /// Seconds of January 2026, over which the records are spread.
 const JANUARY_SECONDS: u64 = 31 * 86_400;
-const ZONES: [&str; 5] =
-    ["Europe/Berlin", "Asia/Tokyo", "UTC", "Asia/Kolkata", "Australia/Sydney"];
+const ZONES: [&str; 5] = ["Europe/Berlin", "Asia/Tokyo", "UTC", "Asia/Kolkata", "Australia/Sydney"];
 
 /// The catalog: three meters, one plan, a thousand customers.
 pub(crate) fn catalog() -> String {

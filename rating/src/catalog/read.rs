@@ -23,7 +23,8 @@ pub(super) fn read(text: &[u8]) -> Result<Catalog, Vec<Fault>> {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     let mut faults = Faults::new(text);
     let mut tape = Tape::default();
-    let mut reader = Reader { catalog: Catalog::default(), faults: &mut faults, meter_keys: Vec::new() };
+    let mut reader =
+        Reader { catalog: Catalog::default(), faults: &mut faults, meter_keys: Vec::new() };
     match tape.parse(text) {
         Ok(document) => reader.document(document),
         Err(malformed) => reader.faults.add_malformed(&malformed),

@@ -161,7 +161,8 @@ impl Reader<'_, '_> {
             });
             if let Some(change) = twice.and_then(|pair| pair.first()) {
                 let from = change.effective_from;
-                self.faults.add(list, format!("two overrides of \"{charge}\" take effect on {from}"));
+                self.faults
+                    .add(list, format!("two overrides of \"{charge}\" take effect on {from}"));
             }
             overrides.push((charge, changes));
         }
