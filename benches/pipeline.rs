@@ -3,6 +3,12 @@
 //! Everything is on: decoding, admission, rating, totals, the write-ahead log, and the rated lines
 //! written to a file. The CPU of all threads is counted, until RocksDB has nothing left to compact,
 //! so background work is not a gift. `PIPELINE_RECORDS` and `PIPELINE_SUBSCRIPTIONS` change sizes.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a bench that cannot go on stops and says so"
+)]
 
 use rating::Catalog;
 use std::fmt::Write as _;

@@ -1,4 +1,9 @@
 //! What does one call of `rate()` cost, by price model?
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a bench that cannot go on stops and says so"
+)]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rating::{Catalog, Instant, Quantity, Total, rate};

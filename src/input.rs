@@ -2,18 +2,19 @@
 
 use crate::failure::Failure;
 use rating::Catalog;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Reads a file; one that is not there is the user's mistake, one that cannot be read is not.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
+    std::fs::read(path).map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
             Failure::Input(vec![format!("{}: there is no such file", path.display())])
-        }
-        std::io::ErrorKind::IsADirectory => {
+        } else if error.kind() == ErrorKind::IsADirectory {
             Failure::Input(vec![format!("{}: is a directory, not a file", path.display())])
+        } else {
+            Failure::io("read", path, &error)
         }
-        _ => Failure::io("read", path, &error),
     })
 }
 

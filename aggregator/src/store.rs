@@ -126,15 +126,8 @@ impl Store {
         let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
         let families = Table::ALL
             .map(|table| ColumnFamilyDescriptor::new(table.name(), table.options(&cache)));
-        let db =
-            DB::open_cf_descriptors(&options, directory, families).map_err(|error| match error
-                .kind()
-            {
-                rocksdb::ErrorKind::IOError if error.as_ref().contains("lock") => {
-                    Error::InUse { directory: name.clone() }
-                }
-                _ => Error::Store { directory: name.clone(), error },
-            })?;
+        let db = DB::open_cf_descriptors(&options, directory, families)
+            .map_err(|error| open_failed(name.clone(), error))?;
         let mut store = Self { db, directory: name, seeds };
         if is_new {
             store.put_meta("format", Self::format().as_bytes())?;
@@ -318,4 +311,9 @@ impl Store {
     fn failed(&self, error: rocksdb::Error) -> Error {
         Error::Store { directory: self.directory.clone(), error }
     }
+}
+
+fn open_failed(directory: String, error: rocksdb::Error) -> Error {
+    let locked = error.kind() == rocksdb::ErrorKind::IOError && error.as_ref().contains("lock");
+    if locked { Error::InUse { directory } } else { Error::Store { directory, error } }
 }

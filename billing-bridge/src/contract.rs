@@ -28,7 +28,7 @@ pub(crate) struct Progress {
     pub(crate) billed: Vec<Billed>,
     /// When the next portion is billed; `None` where none is left.
     pub(crate) next_billing_date: Option<Date>,
-    /// What all portions sum to; `None` for an evergreen order product.
+    /// What all portions sum to; `None` for an evergreen order product and for usage.
     pub(crate) contract_value: Option<Money>,
 }
 
@@ -36,8 +36,7 @@ pub(crate) struct Progress {
 pub(crate) fn bill(ordered: &Ordered, as_of: Date) -> Result<Progress, BillingError> {
     let model = ordered.revenue_model;
     if model == RevenueModel::OverageUsage {
-        let contract_value = Some(Money::from_minor(0, ordered.terms.currency));
-        return Ok(Progress { billed: Vec::new(), next_billing_date: None, contract_value });
+        return Ok(Progress { billed: Vec::new(), next_billing_date: None, contract_value: None });
     }
     if !bills_over_time(model, ordered.product.price_period) {
         return bill_at_once(ordered, as_of);

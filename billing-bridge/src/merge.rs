@@ -14,6 +14,7 @@ use crate::error::BillingError;
 use crate::line::{Line, Subject, What};
 use crate::order_book::{OrderBook, Ordered};
 use crate::product::RevenueModel;
+use crate::subscription::{Metered, metered};
 use crate::usage::{self, Lookup, UsageTotal};
 use rating::{Date, Money};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,10 +63,13 @@ pub fn documents(
             merge.bill(ordered, subject, as_of)?;
         }
     }
-    let lookup = Lookup { book, customers, by_reference: &by_reference };
+    let metered: BTreeMap<&str, Vec<Metered<'_>>> = by_reference
+        .iter()
+        .map(|(reference, (_, ordered))| (*reference, metered(ordered)))
+        .collect();
+    let lookup = Lookup { book, customers, by_reference: &by_reference, metered: &metered };
     let used = usage::lines(totals, &lookup, as_of)?;
-    let activated = book.ordered().iter().filter(|ordered| ordered.activated_on <= as_of);
-    let order_products = merge.order_products(activated, &used)?;
+    let order_products = merge.order_products(&lookup, &used, as_of)?;
     merge.lines.extend(used);
     let of_orders = book.ordered().iter().map(|ordered| &ordered.customer);
     let of_totals = totals.iter().map(|total| &total.customer);
@@ -169,10 +173,11 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    fn order_products<'o>(
-        &mut self,
-        activated: impl Iterator<Item = &'o Ordered>,
+    fn order_products(
+        &self,
+        lookup: &Lookup<'_>,
         used: &[Line],
+        as_of: Date,
     ) -> Result<Vec<Billing>, BillingError> {
         let mut usage: BTreeMap<&str, Vec<&Line>> = BTreeMap::new();
         for line in used {
@@ -183,12 +188,13 @@ impl<'a> Merge<'a> {
         let progress: BTreeMap<&str, &Progress> =
             self.order_products.iter().map(|(id, progress)| (*id, progress)).collect();
         let mut billings = Vec::with_capacity(progress.len());
-        for ordered in activated {
+        for ordered in lookup.book.ordered() {
+            // Those activated later have none.
             let id = ordered.product.id.as_str();
             let Some(progress) = progress.get(id) else { continue };
             let used = usage.get(id).map(Vec::as_slice).unwrap_or_default();
             let billing = if ordered.revenue_model == RevenueModel::OverageUsage {
-                of_usage(ordered, progress, used)
+                of_usage(ordered, lookup, used, as_of)
             } else {
                 of_portions(ordered, progress)
             };
@@ -211,21 +217,26 @@ fn of_portions(ordered: &Ordered, progress: &Progress) -> Option<Billing> {
     })
 }
 
-/// Usage goes from period to period; the next one is billed once it has ended.
-fn of_usage(ordered: &Ordered, progress: &Progress, used: &[&Line]) -> Option<Billing> {
-    let currency = used.first().map_or(ordered.terms.currency, |line| line.amount.currency());
-    let zero = Money::from_minor(0, currency);
+/// Usage goes from period to period, in the currency of its plan; nothing of it is contracted.
+fn of_usage(
+    ordered: &Ordered,
+    lookup: &Lookup<'_>,
+    used: &[&Line],
+    as_of: Date,
+) -> Option<Billing> {
+    let product = &ordered.product;
+    let of_plan = product.plan.as_ref().and_then(|plan| lookup.customers.plan_currency(plan));
+    let currency = used.first().map(|line| line.amount.currency()).or(of_plan);
+    let zero = Money::from_minor(0, currency.unwrap_or(ordered.terms.currency));
     let amounts = used.iter().map(|line| line.amount);
     let billed_to = used.iter().map(|line| line.days.end).max();
-    let next_start = billed_to.unwrap_or(ordered.product.start);
-    let is_over = ordered.product.end.is_some_and(|end| end < next_start);
-    let next_end = ordered.terms.cycle.dates_holding(next_start).map(|period| period.end);
-    let next_end = next_end.filter(|_| !is_over);
+    let metered = lookup.metered.get(product.reference.as_str());
+    let metered = metered.map(Vec::as_slice).unwrap_or_default();
     Some(Billing {
-        id: ordered.product.id.clone(),
-        contract_value: progress.contract_value,
+        id: product.id.clone(),
+        contract_value: Some(zero),
         billed_amount: { amounts }.try_fold(zero, Money::checked_add)?,
         invoiced_until: billed_to.and_then(|end| end.yesterday().ok()),
-        next_billing_date: next_end.map(|end| end.max(ordered.activated_on)),
+        next_billing_date: usage::next_billing_date(ordered, metered, as_of),
     })
 }

@@ -5,6 +5,7 @@ use crate::error::BillingError;
 use crate::line::{Line, Subject, What};
 use crate::order_book::{OrderBook, Ordered};
 use crate::product::RevenueModel;
+use crate::subscription::Metered;
 use crate::terms::Terms;
 use rating::{Amount, Currency, Date, PeriodDates, Quantity};
 use std::borrow::Cow;
@@ -59,11 +60,12 @@ impl Sum {
     }
 }
 
-/// What usage needs to know of the orders: the lines of each reference.
+/// What usage needs to know of the orders: the lines of each reference, and who meters it when.
 pub(crate) struct Lookup<'a> {
     pub(crate) book: &'a OrderBook,
     pub(crate) customers: &'a dyn Customers,
     pub(crate) by_reference: &'a BTreeMap<&'a str, (Arc<Subject>, Vec<&'a Ordered>)>,
+    pub(crate) metered: &'a BTreeMap<&'a str, Vec<Metered<'a>>>,
 }
 
 /// The lines of all totals whose periods had ended by the start of `as_of`.
@@ -98,7 +100,10 @@ fn line(key: Key<'_>, sum: &Sum, lookup: &Lookup<'_>) -> Result<Line, BillingErr
     let known = lookup.by_reference.get(key.subscription);
     let known = known
         .filter(|(_, ordered)| ordered.first().is_some_and(|first| first.customer == key.customer));
-    let metering = known.and_then(|(_, ordered)| metering(ordered, key.period));
+    let metering = known.and_then(|(_, ordered)| {
+        let metered = lookup.metered.get(key.subscription).map(Vec::as_slice).unwrap_or_default();
+        metering(metered, key.period).or_else(|| without_plan(ordered, key.period))
+    });
     let terms: Cow<'_, Terms> = match metering {
         Some(ordered) => Cow::Borrowed(&ordered.terms),
         None => {
@@ -128,16 +133,52 @@ fn line(key: Key<'_>, sum: &Sum, lookup: &Lookup<'_>) -> Result<Line, BillingErr
     })
 }
 
-/// The order product that a period's usage belongs to: of those that meter, the last to start
-/// among those in force in the period, else the last to start before its end.
-fn metering<'a>(ordered: &[&'a Ordered], period: PeriodDates) -> Option<&'a Ordered> {
+/// The order product that a period's usage belongs to: the last that meters in the period, else
+/// the last that metered before.
+fn metering<'a>(metered: &[Metered<'a>], period: PeriodDates) -> Option<&'a Ordered> {
+    let before = metered.iter().take_while(|metered| metered.start < period.end);
+    before.last().map(|metered| metered.by)
+}
+
+/// The usage product of a subscription that has its plan from the catalog.
+fn without_plan<'a>(ordered: &[&'a Ordered], period: PeriodDates) -> Option<&'a Ordered> {
     let candidates = ordered.iter().copied().filter(|ordered| {
+        let product = &ordered.product;
+        let adds = product.quantity >= Some(Quantity::ZERO);
         let metered = ordered.revenue_model == RevenueModel::OverageUsage;
-        let adds = ordered.product.quantity >= Some(Quantity::ZERO);
-        adds && (metered || ordered.product.plan.is_some()) && ordered.product.start < period.end
+        metered && adds && product.start < period.end
     });
     candidates.max_by_key(|ordered| {
         let in_force = ordered.product.end.is_none_or(|end| period.start <= end);
         (in_force, ordered.product.start)
     })
+}
+
+/// When more of a usage product is billed after `as_of`: once the period has ended that holds the
+/// next day on which it meters, or what meters its reference ends within it.
+pub(crate) fn next_billing_date(
+    ordered: &Ordered,
+    metered: &[Metered<'_>],
+    as_of: Date,
+) -> Option<Date> {
+    let product = &ordered.product;
+    let is_coming = |end: Option<Date>| end.is_none_or(|end| as_of <= end);
+    let own = |one: &Metered<'_>| one.by.product.id == product.id && is_coming(one.end);
+    let (start, end) = match metered.iter().position(own) {
+        Some(at) => {
+            let run = metered.get(at..)?.chunk_by(Metered::goes_on).next()?;
+            (run.first()?.start, run.last()?.end)
+        }
+        // The catalog's own plan rates on for as long as the order product lasts.
+        None if product.plan.is_none()
+            && product.quantity >= Some(Quantity::ZERO)
+            && is_coming(product.end) =>
+        {
+            (product.start, product.end)
+        }
+        None => return None,
+    };
+    let period = ordered.terms.cycle.dates_holding(start.max(as_of))?;
+    let over = end.and_then(|end| end.tomorrow().ok());
+    Some(over.map_or(period.end, |over| over.min(period.end)))
 }

@@ -275,3 +275,70 @@ fn automatic_activation_numbers_from_the_first() {
     assert_eq!(numbers, ["INV-000001", "INV-000002"]);
     assert_eq!(documents.filed()[0].balance().to_string(), "31.00");
 }
+
+/// As of a day: the next billing date, contract value and billed amount of each order product.
+#[track_caller]
+fn check_progress(book: &str, totals: &[UsageTotal], as_of: &str, wanted: &[&str]) {
+    let documents = bill(book, totals, as_of);
+    let shown: Vec<String> = documents
+        .order_products()
+        .iter()
+        .map(|one| {
+            let next =
+                one.next_billing_date.map_or_else(|| "-".to_owned(), |date| date.to_string());
+            format!("{next} {} {}", one.contract_value.unwrap(), one.billed_amount)
+        })
+        .collect();
+    assert_eq!(shown, wanted, "as of {as_of}");
+}
+
+const CANCEL: &str = r#""sku":"CALLS","reference":"S","quantity":"-1","start":"2026-02-10""#;
+
+/// A cancellation moved what February had cost to the day of its activation, and the next billing
+/// dates of what had ended lay in the past. Now usage stays where it was billed, and what is over
+/// has no next date.
+#[test]
+fn usage_is_over_once_it_is_cancelled() {
+    let whole = CALLS.replace("\"plan\"", "\"quantity\":\"1\",\"plan\"");
+    let bought = [("new", "2026-01-01", whole.as_str()), ("cancel", "2026-03-15", CANCEL)];
+    let book = orders("", &bought);
+    let totals = [
+        usage("S", "calls", ("2026-02-01", "2026-03-01"), "15"),
+        usage("S", "calls", ("2026-03-01", "2026-03-15"), "9"),
+    ];
+    let february = ["I 2026-03-01 USD 15.00", "  P1 calls 2026-02-01..2026-02-28 15.00"];
+    let march = ["I 2026-03-15 USD 9.00", "  P1 calls 2026-03-01..2026-03-14 9.00"];
+    check(&book, &totals, "2026-03-14", &february);
+    check(&book, &totals, "2026-03-15", &[february, march].concat());
+    check_progress(&book, &totals, "2026-03-14", &["2026-04-01 0.00 15.00"]);
+    check_progress(&book, &totals, "2026-03-15", &["- 0.00 24.00", "- 0.00 0.00"]);
+    let change = whole.replace("pro", "max").replace("-01-01", "-02-10");
+    let book = orders("", &[bought[0], ("change", "2026-03-15", &change)]);
+    let later = [totals[0].clone(), usage("S", "calls", ("2026-03-15", "2026-04-01"), "4")];
+    check(
+        &book,
+        &later,
+        "2026-04-01",
+        &[
+            february.as_slice(),
+            &["I 2026-04-01 USD 4.00", "  P2 calls 2026-03-15..2026-03-31 4.00"],
+        ]
+        .concat(),
+    );
+    check_progress(&book, &later, "2026-04-01", &["- 0.00 15.00", "2026-05-01 0.00 4.00"]);
+}
+
+#[test]
+fn the_next_date_of_usage_lies_ahead_in_the_currency_of_its_plan() {
+    let ends = CALLS.replace("USD", "JPY") + r#","end":"2026-03-20""#;
+    let book = orders("", &[("new", "2026-01-01", &ends)]);
+    check_progress(&book, &[], "2026-01-01", &["2026-02-01 0 0"]);
+    // Nobody used anything, and no total says so.
+    check_progress(&book, &[], "2026-02-15", &["2026-03-01 0 0"]);
+    check_progress(&book, &[], "2026-03-20", &["2026-03-21 0 0"]);
+    check_progress(&book, &[], "2026-03-21", &["- 0 0"]);
+    let renewal = r#""sku":"CALLS","reference":"S","start":"2026-03-21""#;
+    let book = orders("", &[("new", "2026-01-01", &ends), ("renewal", "2026-03-01", renewal)]);
+    check_progress(&book, &[], "2026-03-20", &["2026-04-01 0 0", "2026-04-01 0 0"]);
+    check_progress(&book, &[], "2026-03-21", &["- 0 0", "2026-04-01 0 0"]);
+}
