@@ -7,7 +7,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ingest::Decoder;
 use std::hint::black_box;
 
-const RECORD: &str = r#"{"specversion":"1.0","id":"000000001f4a","source":"metering/api-gw","type":"api.request","subject":"CUS-77421","time":"2026-01-14T09:30:00.123456Z","data":{"calls":"1251.5","region":"eu-west-1","status":200}}"#;
+const RECORD: &str = r#"{"specversion":"1.0","id":"000000001f4a","source":"metering/api-gw",
+"type":"api.request","subject":"CUS-77421","time":"2026-01-14T09:30:00.123456Z",
+"data":{"calls":"1251.5","region":"eu-west-1","status":200}}"#;
 
 fn bench(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode");

@@ -51,7 +51,8 @@ fn run(catalog: Arc<Catalog>, usage: &Path, state: &Path) -> Result<(), Failure>
 
 fn catalog(subscriptions: u64) -> String {
     let mut text = String::from(
-        r#"{"meters":[{"key":"api_calls","event_type":"api.request","aggregation":"sum","value":"$.calls"}],
+        r#"{"meters":[{"key":"api_calls","event_type":"api.request","aggregation":"sum",
+        "value":"$.calls"}],
         "plans":[{"key":"pro","version":1,"effective_from":"2025-01-01T00:00:00Z","currency":"USD",
         "charges":[{"key":"api","meter":"api_calls","included":"100","price":{"model":"graduated",
         "tiers":[{"up_to":"1000","unit_price":"0.012"},{"up_to":"10000","unit_price":"0.01"},
@@ -88,7 +89,10 @@ fn write_usage(path: &Path, records: u64, subscriptions: u64) -> u64 {
         line.clear();
         writeln!(
             line,
-            r#"{{"specversion":"1.0","id":"{index:012x}","source":"metering/api-gw","type":"api.request","subject":"CUS-{}","time":"2026-01-{:02}T{:02}:{:02}:{:02}.{:06}Z","data":{{"calls":"{}.{}","region":"eu-west-1","status":200}}}}"#,
+            "{{\"specversion\":\"1.0\",\"id\":\"{index:012x}\",\"source\":\"metering/api-gw\",\
+             \"type\":\"api.request\",\"subject\":\"CUS-{}\",\
+             \"time\":\"2026-01-{:02}T{:02}:{:02}:{:02}.{:06}Z\",\
+             \"data\":{{\"calls\":\"{}.{}\",\"region\":\"eu-west-1\",\"status\":200}}}}",
             draw % subscriptions,
             second / 86_400 + 1,
             second / 3_600 % 24,

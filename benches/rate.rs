@@ -34,7 +34,8 @@ fn catalog(price: &str) -> Catalog {
     let text = format!(
         r#"{{"meters":[{{"key":"m","event_type":"t","aggregation":"sum","value":"$.n"}}],
             "plans":[{{"key":"p","version":1,"effective_from":"2026-01-01T00:00:00Z",
-            "currency":"USD","charges":[{{"key":"c","meter":"m","included":"100","price":{price}}}]}}]}}"#
+            "currency":"USD","charges":[{{"key":"c","meter":"m","included":"100",
+            "price":{price}}}]}}]}}"#
     );
     Catalog::parse(text.as_bytes()).expect("a good catalog")
 }

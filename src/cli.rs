@@ -8,6 +8,33 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+const HELP_AFTER: &str = "\
+Begin with `usage-rater demo`: it needs no file, no server and no argument.
+Exit codes: 0 done, 1 the input is wrong, 2 the arguments are, 3 a dependency failed.";
+
+const HELP_AFTER_RATE: &str = "\
+Writes rated.ndjson, totals.ndjson and rejected.ndjson into --out. Rejected records do not fail the
+run; they are counted on stderr and stand in rejected.ndjson with their line and code.
+
+Example:
+  usage-rater rate --catalog catalog.json --usage usage.ndjson --out out \\
+    --close-at 2026-02-01T00:00:00Z";
+
+const HELP_AFTER_BILL: &str = "\
+Writes invoices.json, credit_memos.json and order_products.json into --out, and totals.ndjson and
+rejected.ndjson of the usage beside them.
+
+Example:
+  usage-rater bill --catalog catalog.json --orders orders.json --usage usage.ndjson \\
+    --as-of 2026-02-01 --out out";
+
+const HELP_AFTER_CHECK: &str = "\
+Which of the two a file is, is seen from its fields. Orders are checked against the customers and
+plans of the last good catalog among the files.
+
+Example:
+  usage-rater check catalog.json orders.json";
+
 /// Rates usage records exactly once, in exact decimals, and bills them.
 #[derive(Debug, Parser)]
 #[command(
@@ -15,8 +42,7 @@ use std::process::ExitCode;
     version = version(),
     about,
     arg_required_else_help = true,
-    after_help = "Begin with `usage-rater demo`: it needs no file, no server and no argument.\n\
-                  Exit codes: 0 done, 1 the input is wrong, 2 the arguments are, 3 a dependency failed."
+    after_help = HELP_AFTER
 )]
 struct Cli {
     #[command(subcommand)]
@@ -29,26 +55,13 @@ enum Command {
     #[command(after_help = "Example:\n  usage-rater demo --records 1000000")]
     Demo(demo::Arguments),
     /// Rates a file of usage records against a catalog
-    #[command(after_help = "Writes rated.ndjson, totals.ndjson and rejected.ndjson into --out.\n\
-                            Rejected records do not fail the run; they are counted on stderr and \
-                            stand in rejected.ndjson with their line and code.\n\n\
-                            Example:\n  usage-rater rate --catalog catalog.json --usage usage.ndjson \
-                            --out out --close-at 2026-02-01T00:00:00Z")]
+    #[command(after_help = HELP_AFTER_RATE)]
     Rate(rate::Arguments),
     /// Bills orders, and usage if there is any, up to a date
-    #[command(
-        after_help = "Writes invoices.json, credit_memos.json and order_products.json into --out, and \
-                            totals.ndjson and rejected.ndjson of the usage beside them.\n\n\
-                            Example:\n  usage-rater bill --catalog catalog.json --orders orders.json \
-                            --usage usage.ndjson --as-of 2026-02-01 --out out"
-    )]
+    #[command(after_help = HELP_AFTER_BILL)]
     Bill(bill::Arguments),
     /// Says everything that is wrong with catalogs and orders, with line and column
-    #[command(
-        after_help = "Which of the two a file is, is seen from its fields. Orders are checked \
-                            against the customers and plans of the last good catalog among the files.\n\n\
-                            Example:\n  usage-rater check catalog.json orders.json"
-    )]
+    #[command(after_help = HELP_AFTER_CHECK)]
     Check(check::Arguments),
 }
 

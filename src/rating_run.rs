@@ -20,6 +20,8 @@ pub struct RatingRun {
     clock: Stopwatch,
 }
 
+/// Records from which on a speed means something.
+const RATE_RECORDS_MIN: u64 = 10_000;
 /// Records between two looks at the progress.
 const PROGRESS_RECORDS: u64 = 1 << 14;
 
@@ -154,7 +156,7 @@ impl RatingRun {
             unpriced: now.unpriced - before.unpriced,
             duplicate: now.duplicate - before.duplicate,
             rejected: self.rejected.clone(),
-            records_per_second: self.clock.per_second(read),
+            records_per_second: self.clock.per_second(read).filter(|_| read >= RATE_RECORDS_MIN),
         }
     }
 }
@@ -182,16 +184,17 @@ pub struct Summary {
     pub duplicate: u64,
     /// Of those read, refused, by code.
     pub rejected: BTreeMap<Code, u64>,
-    /// How fast; `None` if it took no time.
+    /// How fast; `None` if there were too few to tell.
     pub records_per_second: Option<u64>,
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rejected: u64 = self.rejected.values().sum();
-        write!(f, "{} records read: {} rated", self.read, self.rated)?;
+        let records = if self.read == 1 { "record" } else { "records" };
+        write!(f, "{} {records} read: {} rated", self.read, self.rated)?;
         if self.unpriced > 0 {
-            write!(f, " ({} of them unpriced)", self.unpriced)?;
+            write!(f, " ({} of them taken by no charge)", self.unpriced)?;
         }
         write!(f, ", {} duplicate, {rejected} rejected", self.duplicate)?;
         if rejected > 0 {

@@ -171,7 +171,7 @@ mod tests {
         delta.put(Table::Ids, b"a", b"1");
         delta.put(Table::Meta, b"z", b"3");
         delta.sort();
-        let found: Vec<_> = delta.puts().map(|(table, key, value)| (table, key, value)).collect();
+        let found: Vec<_> = delta.puts().collect();
         assert_eq!(
             found,
             [

@@ -12,7 +12,7 @@ use crate::customers::Customers;
 use crate::document::{Filed, Numbers, Series, gather};
 use crate::error::BillingError;
 use crate::line::{Line, Subject, What};
-use crate::order_book::{OrderBook, Ordered};
+use crate::order_book::{OrderBook, Ordered, Saved};
 use crate::product::RevenueModel;
 use crate::subscription::{Metered, metered};
 use crate::usage::{self, Lookup, UsageTotal};
@@ -28,6 +28,7 @@ pub struct Documents {
     pub(crate) customers: BTreeSet<String>,
     pub(crate) filed: Vec<Filed>,
     pub(crate) order_products: Vec<Billing>,
+    pub(crate) contents: Vec<Saved>,
 }
 
 /// How far an order product is billed.
@@ -79,6 +80,7 @@ pub fn documents(
         customers: of_orders.chain(of_totals).cloned().collect(),
         filed: Vec::new(),
         order_products,
+        contents: book.contents(as_of),
     };
     documents.file(Numbers::default())?;
     Ok(documents)

@@ -1,5 +1,7 @@
 //! Orders and their order products, as they were activated.
 
+mod canonical;
+
 use crate::product::{open_with_settings, read_settings};
 use crate::terms::BillingTiming;
 use rating::fault::{read_date, read_name, read_price, read_quantity, read_text};

@@ -52,6 +52,16 @@ pub struct Ordered {
     pub terms: Terms,
 }
 
+/// The content of an order product, as stores keep it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Saved {
+    pub(crate) id: String,
+    /// Its canonical text.
+    pub(crate) text: String,
+    /// Whether its order is activated; before that it may still change.
+    pub(crate) is_activated: bool,
+}
+
 impl OrderBook {
     /// Reads `orders.json`.
     ///
@@ -100,6 +110,21 @@ impl OrderBook {
     pub fn is_invoiced_on_activation(&self, order: &str) -> bool {
         let mut products = self.ordered.iter().filter(|ordered| ordered.order == order);
         products.any(|ordered| ordered.terms.first_invoice_on_activation)
+    }
+
+    /// The content of every order product, by id; what is activated by `as_of` is final.
+    pub(crate) fn contents(&self, as_of: Date) -> Vec<Saved> {
+        let mut contents: BTreeMap<&str, Saved> = BTreeMap::new();
+        for order in self.orders.values() {
+            for product in &order.order_products {
+                contents.entry(&product.id).or_insert_with(|| Saved {
+                    id: product.id.clone(),
+                    text: product.canonical(order),
+                    is_activated: order.activated_on <= as_of,
+                });
+            }
+        }
+        contents.into_values().collect()
     }
 
     /// The terms of a customer's usage that no order product stands for.

@@ -13,10 +13,12 @@ use std::future::Future;
 
 /// Keeps documents from run to run. Every call happens as a whole or not at all.
 pub trait DocumentStore {
-    /// Files the documents of a run and gives them back as they are now filed, numbers included.
+    /// Files the documents of a run and gives them back as they are now filed, numbers included:
+    /// those dated by the day of the run, with the active and canceled ones among them.
     ///
-    /// The same run twice makes the same documents. Drafts by the day of the run are replaced;
-    /// active documents stay as they are, and what they bill is not billed again.
+    /// The same run twice makes the same documents. Its customers have no drafts but those of their
+    /// last run, whatever its day; active documents stay as they are, and what they bill is not
+    /// billed again. Order products are remembered, and a run that changes one is refused.
     fn save(
         &mut self,
         run: Documents,
@@ -90,6 +92,12 @@ pub enum StoreError {
         /// The state it would have to be in.
         wanted: State,
     },
+    /// Order one more order product that makes up the difference.
+    #[error(
+        "{} with other content by an earlier run: an activated order product never changes, a \
+         further one changes what it ordered; nothing was saved", were(.0)
+    )]
+    OrderProductsChanged(Vec<String>),
     /// A row that this program cannot have written.
     #[error("the document \"{0}\" in the store cannot be read")]
     Unreadable(String),
@@ -104,4 +112,12 @@ pub enum StoreError {
         /// What the database says.
         error: sqlx::Error,
     },
+}
+
+/// `the order product "A" was saved`, `the order products "A", "B" were saved`.
+fn were(ids: &[String]) -> String {
+    let list: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
+    let (noun, verb) =
+        if ids.len() == 1 { ("product", "was saved") } else { ("products", "were saved") };
+    format!("the order {noun} {} {verb}", list.join(", "))
 }

@@ -133,7 +133,8 @@ fn required<'a>(value: Option<Value<'a>>, name: &str) -> Result<Cow<'a, str>, Re
 mod tests {
     use super::*;
 
-    const GOOD: &str = r#"{"specversion":"1.0","id":"a","source":"s","type":"t","subject":"c","time":"2026-01-01T00:00:00Z","data":{"n":1}}"#;
+    const GOOD: &str = r#"{"specversion":"1.0","id":"a","source":"s",
+"type":"t","subject":"c","time":"2026-01-01T00:00:00Z","data":{"n":1}}"#;
 
     #[track_caller]
     fn check(text: &str, wanted: Option<Code>) {

@@ -260,7 +260,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_jiff(seconds in -60_000_000_000i64..250_000_000_000, nanos in 0i32..1_000_000_000) {
+        fn agrees_with_jiff(
+            seconds in -60_000_000_000i64..250_000_000_000,
+            nanos in 0i32..1_000_000_000,
+        ) {
             let timestamp = Timestamp::new(seconds, nanos).unwrap();
             let instant = Instant::from(timestamp);
             prop_assert_eq!(Instant::parse(&timestamp.to_string()), Ok(instant));

@@ -73,7 +73,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         say(&run.summary().to_string());
     }
     let (invoices, memos) = (documents.invoices().count(), documents.credit_memos().count());
-    say(&format!("{invoices} invoices, {memos} credit memos as of {}", arguments.as_of));
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    say(&format!(
+        "{invoices} invoice{}, {memos} credit memo{} as of {}",
+        plural(invoices),
+        plural(memos),
+        arguments.as_of
+    ));
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// How many usage records to make
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
     records: u64,
     /// Where the files go, so that you can look at them and go on with them
     #[arg(long, value_name = "DIR", default_value = "usage-rater-demo")]
@@ -68,8 +68,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     staging.publish()?;
     let invoices = documents.invoices().count();
     print(&format!(
-        "3. Billed as of {as_of}: {invoices} invoices. January's usage in arrears stands beside\n   \
-         the platform fee in advance; each line is rounded once:\n"
+        "3. Billed as of {as_of}: {invoices} invoices. January's usage in arrears stands\n   \
+         beside the platform fee in advance; each line is rounded once:\n"
     ))?;
     let wanted = documents.invoices().filter(|filed| filed.content().customer == world::SHOWN);
     if let Some(invoice) = wanted.last() {
@@ -100,7 +100,7 @@ fn first_rated(run: &RatingRun) -> Result<String, Failure> {
 fn next_steps(dir: &Path) -> String {
     let dir = dir.display();
     format!(
-        "\nEverything is in {dir}/out: rated.ndjson, totals.ndjson, rejected.ndjson and the documents.\n\
+        "\nEverything is in {dir}/out: rated usage, totals, dead letters and documents.\n\
          Try next:\n  \
          usage-rater check {dir}/catalog.json {dir}/orders.json\n  \
          usage-rater bill --catalog {dir}/catalog.json --orders {dir}/orders.json \\\n    \

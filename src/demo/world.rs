@@ -25,12 +25,15 @@ pub(crate) fn catalog() -> String {
     {"key": "builds", "event_type": "build.done", "aggregation": "count"}
   ],
   "plans": [
-    {"key": "growth", "version": 1, "effective_from": "2025-01-01T00:00:00Z", "currency": "USD", "charges": [
-      {"key": "calls", "meter": "calls", "included": "1000", "price": {"model": "graduated", "tiers": [
+    {"key": "growth", "version": 1, "effective_from": "2025-01-01T00:00:00Z", "currency": "USD",
+     "charges": [
+      {"key": "calls", "meter": "calls", "included": "1000", "price": {
+        "model": "graduated", "tiers": [
         {"up_to": "500", "unit_price": "0.02"}, {"up_to": null, "unit_price": "0.01"}]}},
       {"key": "storage", "meter": "storage", "price": {"model": "volume", "tiers": [
         {"up_to": "100", "unit_price": "0.125"}, {"up_to": null, "unit_price": "0.0925"}]}},
-      {"key": "builds", "meter": "builds", "price": {"model": "package", "package_size": "10", "package_price": "1.50"}},
+      {"key": "builds", "meter": "builds", "price": {
+        "model": "package", "package_size": "10", "package_price": "1.50"}},
       {"key": "support", "price": {"model": "flat", "amount": "25"}}
     ]}
   ],
@@ -52,10 +55,13 @@ pub(crate) fn catalog() -> String {
 pub(crate) fn orders() -> String {
     let mut text = String::from(
         r#"{
-  "settings": {"billing_period": "month", "bill_cycle_day": 1, "payment_term_days": 30, "currency": "USD"},
+  "settings": {"billing_period": "month", "bill_cycle_day": 1, "payment_term_days": 30,
+    "currency": "USD"},
   "products": [
-    {"sku": "PLATFORM", "name": "Platform", "provisions": "subscription", "revenue_model": "recurring"},
-    {"sku": "USAGE", "name": "Usage", "provisions": "subscription", "revenue_model": "overage_usage"}
+    {"sku": "PLATFORM", "name": "Platform", "provisions": "subscription",
+     "revenue_model": "recurring"},
+    {"sku": "USAGE", "name": "Usage", "provisions": "subscription",
+     "revenue_model": "overage_usage"}
   ],
   "orders": [
 "#,

@@ -3,6 +3,7 @@
 //! Statements keep to what PostgreSQL takes too; only opening and the meaning of error codes are
 //! SQLite's own. Amounts never become SQL numbers: they are text inside the JSON of a document.
 
+mod contents;
 mod open;
 
 use super::{DocumentStore, StoreError};
@@ -36,19 +37,19 @@ impl SqliteStore {
 struct Row {
     id: String,
     status: State,
-    invoice_date: String,
     body: String,
 }
 
 impl DocumentStore for SqliteStore {
     async fn save(&mut self, mut run: Documents) -> Result<Documents, StoreError> {
         let mut transaction = Transaction::begin(self).await?;
+        transaction.keep_contents(&run.contents).await?;
         let rows = transaction.rows_of(&run.customers).await?;
         let mut kept = Vec::new();
         let mut drafts = BTreeMap::new();
-        let as_of = run.as_of.to_string();
         for row in rows {
-            if row.status == State::Draft && row.invoice_date <= as_of {
+            // Also drafts of later days: what they were drafted from may have changed since.
+            if row.status == State::Draft {
                 drafts.insert(row.id, row.body);
             } else {
                 kept.push(row.restore()?);
@@ -73,6 +74,7 @@ impl DocumentStore for SqliteStore {
             transaction.set_numbers(numbers).await?;
         }
         transaction.commit().await?;
+        kept.retain(|filed| filed.content().invoice_date <= run.as_of);
         filed.append(&mut kept);
         sort(&mut filed);
         run.filed = filed;
@@ -109,7 +111,7 @@ impl DocumentStore for SqliteStore {
     }
 
     async fn documents(&mut self, customer: Option<&str>) -> Result<Vec<Filed>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT id, status, invoice_date, body FROM documents");
+        let mut query = QueryBuilder::new("SELECT id, status, body FROM documents");
         if let Some(customer) = customer {
             query.push(" WHERE customer = ").push_bind(customer.to_owned());
         }
@@ -147,7 +149,7 @@ impl Row {
         };
         let (id, status) = (text("id")?, text("status")?);
         let status = State::parse(&status).ok_or_else(|| StoreError::Unreadable(id.clone()))?;
-        Ok(Self { id, status, invoice_date: text("invoice_date")?, body: text("body")? })
+        Ok(Self { id, status, body: text("body")? })
     }
 
     fn restore(self) -> Result<Filed, StoreError> {
@@ -208,9 +210,8 @@ impl<'s> Transaction<'s> {
         let mut found = Vec::new();
         let customers: Vec<&String> = customers.iter().collect();
         for chunk in customers.chunks(ROWS_MAX) {
-            let mut query = QueryBuilder::new(
-                "SELECT id, status, invoice_date, body FROM documents WHERE customer IN (",
-            );
+            let mut query =
+                QueryBuilder::new("SELECT id, status, body FROM documents WHERE customer IN (");
             let mut list = query.separated(", ");
             for customer in chunk {
                 list.push_bind((*customer).clone());
@@ -225,7 +226,7 @@ impl<'s> Transaction<'s> {
     }
 
     async fn one(&mut self, id: &str) -> Result<Filed, StoreError> {
-        let query = "SELECT id, status, invoice_date, body FROM documents WHERE id = $1";
+        let query = "SELECT id, status, body FROM documents WHERE id = $1";
         let row = sqlx::query(query).bind(id.to_owned()).fetch_optional(&mut *self.inner).await;
         let row = row.map_err(|error| open::explained(self.place, error))?;
         let row = row.ok_or_else(|| StoreError::Unknown(id.to_owned()))?;

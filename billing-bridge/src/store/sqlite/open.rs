@@ -13,8 +13,10 @@ use std::time::Duration;
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
 /// The schemas this program knows. Frozen: their text is part of every store.
-const SCHEMAS: [(i64, &str, &str); 1] =
-    [(1, "documents", include_str!("../../../migrations/0001_documents.sql"))];
+const SCHEMAS: [(i64, &str, &str); 2] = [
+    (1, "documents", include_str!("../../../migrations/0001_documents.sql")),
+    (2, "order products", include_str!("../../../migrations/0002_order_products.sql")),
+];
 
 impl SqliteStore {
     /// A store that is gone when it is dropped.
