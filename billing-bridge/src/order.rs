@@ -108,9 +108,29 @@ pub struct Order {
     pub settings: Settings,
 }
 
-impl OrderProduct {
+/// What could be read of an order product; what is absent or has a fault is `None`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LegibleProduct {
+    pub(crate) id: Option<String>,
+    pub(crate) sku: Option<String>,
+    pub(crate) reference: Option<String>,
+    pub(crate) quantity: Option<Quantity>,
+    pub(crate) included: Quantity,
+    pub(crate) unit_price: Option<Price>,
+    pub(crate) price_period: Option<PricePeriod>,
+    pub(crate) start: Option<Date>,
+    pub(crate) end: Option<Date>,
+    pub(crate) total: Option<Price>,
+    pub(crate) plan: Option<String>,
+    pub(crate) billing_timing: Option<BillingTiming>,
+    pub(crate) settings: Settings,
+    /// Whether everything that was written could be read.
+    is_whole: bool,
+}
+
+impl LegibleProduct {
     /// Reads an order product; whatever is wrong with it is noted.
-    pub(crate) fn read(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Self> {
+    pub(crate) fn read(value: Value<'_>, faults: &mut Faults<'_>) -> Self {
         const FIELDS: [&str; 12] = [
             "id",
             "sku",
@@ -125,66 +145,114 @@ impl OrderProduct {
             "plan",
             "billing_timing",
         ];
-        let fields = open_with_settings(value, &FIELDS, faults)?;
-        let id = fields.required_text("id", faults);
-        let sku = fields.required_text("sku", faults);
-        let reference = fields.required_text("reference", faults);
-        let quantity = fields.optional("quantity", faults, read_quantity);
+        let Some(fields) = open_with_settings(value, &FIELDS, faults) else {
+            return Self::default();
+        };
+        let text = |name, faults: &mut Faults<'_>| {
+            fields.required_text(name, faults).map(std::borrow::Cow::into_owned)
+        };
         let included = fields.optional("included_quantity", faults, read_quantity);
-        let included = included.unwrap_or_default();
-        check_included(fields, quantity, included, faults);
-        let unit_price = fields.optional("unit_price", faults, read_price);
-        let price_period =
-            fields.optional("price_period", faults, |v, f| read_name(v, &PricePeriod::NAMES, f));
-        let start = fields.required("start", faults).and_then(|v| read_date(v, faults));
-        let end = fields.optional("end", faults, read_date);
-        check_dates(fields, start, end, faults);
-        let total = fields.optional("total", faults, read_price);
-        let plan = fields.optional("plan", faults, read_text);
-        let billing_timing = fields
-            .optional("billing_timing", faults, |v, f| read_name(v, &BillingTiming::NAMES, f));
-        let settings = read_settings(fields, faults);
-        Some(Self {
-            id: id?.into_owned(),
-            sku: sku?.into_owned(),
-            reference: reference?.into_owned(),
-            quantity,
-            included,
-            unit_price,
-            price_period,
-            start: start?,
-            end,
-            total,
-            plan: plan.map(std::borrow::Cow::into_owned),
-            billing_timing,
-            settings,
+        let mut read = Self {
+            id: text("id", faults),
+            sku: text("sku", faults),
+            reference: text("reference", faults),
+            quantity: fields.optional("quantity", faults, read_quantity),
+            included: included.unwrap_or_default(),
+            unit_price: fields.optional("unit_price", faults, read_price),
+            price_period: fields
+                .optional("price_period", faults, |v, f| read_name(v, &PricePeriod::NAMES, f)),
+            start: fields.required("start", faults).and_then(|v| read_date(v, faults)),
+            end: fields.optional("end", faults, read_date),
+            total: fields.optional("total", faults, read_price),
+            plan: fields.optional("plan", faults, read_text).map(std::borrow::Cow::into_owned),
+            billing_timing: fields
+                .optional("billing_timing", faults, |v, f| read_name(v, &BillingTiming::NAMES, f)),
+            settings: read_settings(fields, faults),
+            is_whole: false,
+        };
+        check_included(fields, read.quantity, read.included, faults);
+        check_dates(fields, read.start, read.end, faults);
+        read.is_whole = read.has_all_of(fields)
+            && included.is_some() == fields.get("included_quantity").is_some();
+        read
+    }
+
+    fn has_all_of(&self, fields: Fields<'_>) -> bool {
+        let is_read = [
+            ("quantity", self.quantity.is_some()),
+            ("unit_price", self.unit_price.is_some()),
+            ("price_period", self.price_period.is_some()),
+            ("end", self.end.is_some()),
+            ("total", self.total.is_some()),
+            ("plan", self.plan.is_some()),
+            ("billing_timing", self.billing_timing.is_some()),
+        ];
+        is_read.into_iter().all(|(name, is_read)| is_read == fields.get(name).is_some())
+    }
+
+    /// The order product, if it could be read.
+    pub(crate) fn whole(&self) -> Option<OrderProduct> {
+        if !self.is_whole {
+            return None;
+        }
+        Some(OrderProduct {
+            id: self.id.clone()?,
+            sku: self.sku.clone()?,
+            reference: self.reference.clone()?,
+            quantity: self.quantity,
+            included: self.included,
+            unit_price: self.unit_price,
+            price_period: self.price_period,
+            start: self.start?,
+            end: self.end,
+            total: self.total,
+            plan: self.plan.clone(),
+            billing_timing: self.billing_timing,
+            settings: self.settings,
         })
     }
 }
 
-impl Order {
+/// What could be read of an order beside its products.
+#[derive(Debug, Clone)]
+pub(crate) struct LegibleHead {
+    pub(crate) id: Option<String>,
+    pub(crate) customer: Option<String>,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) activated_on: Option<Date>,
+    pub(crate) settings: Settings,
+}
+
+impl LegibleHead {
+    /// The fields of an order beside its settings.
+    pub(crate) const FIELDS: [&'static str; 5] =
+        ["id", "customer", "kind", "activated_on", "order_products"];
+
     /// Reads the head of an order; its products are read by whoever keeps their places.
-    pub(crate) fn read_head(fields: Fields<'_>, faults: &mut Faults<'_>) -> Option<Self> {
-        let id = fields.required_text("id", faults);
-        let customer = fields.required_text("customer", faults);
+    pub(crate) fn read(fields: Fields<'_>, faults: &mut Faults<'_>) -> Self {
+        let text = |name, faults: &mut Faults<'_>| {
+            fields.required_text(name, faults).map(std::borrow::Cow::into_owned)
+        };
+        let (id, customer) = (text("id", faults), text("customer", faults));
         let kind = fields.required("kind", faults);
         let kind = kind.and_then(|v| read_name(v, &Kind::NAMES, faults));
         let activated_on = fields.required("activated_on", faults);
         let activated_on = activated_on.and_then(|v| read_date(v, faults));
         let settings = read_settings(fields, faults);
-        Some(Self {
-            id: id?.into_owned(),
-            customer: customer?.into_owned(),
-            kind: kind?,
-            activated_on: activated_on?,
-            order_products: Vec::new(),
-            settings,
-        })
+        Self { id, customer, kind, activated_on, settings }
     }
 
-    /// The fields of an order beside its settings.
-    pub(crate) const FIELDS: [&'static str; 5] =
-        ["id", "customer", "kind", "activated_on", "order_products"];
+    /// The order, if its head could be read.
+    pub(crate) fn whole(&self, order_products: Vec<OrderProduct>) -> Option<Order> {
+        Some(Order {
+            id: self.id.clone()?,
+            customer: self.customer.clone()?,
+            kind: self.kind?,
+            activated_on: self.activated_on?,
+            order_products,
+            settings: self.settings,
+        })
+    }
 }
 
 /// Included units lie between none and all of those ordered, also where units are taken away.

@@ -3,9 +3,11 @@
 //! Terms are settled once, when an order enters the book, so that whoever bills from it never asks
 //! which of five levels said what.
 
+mod fact;
 mod history;
 mod price;
 mod read;
+mod reference;
 #[cfg(test)]
 mod refusals;
 

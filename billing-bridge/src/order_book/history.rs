@@ -2,139 +2,179 @@
 //! changed, quantities that never fall below zero, ids that are never used for something else.
 
 use super::OrderBook;
+use super::fact::Fact;
+use super::price;
 use super::read::{Line, Placed, place};
+use super::reference::{Reference, Units, unstated_quantity};
 use crate::customers::Customers;
 use crate::order::{Kind, Order, OrderProduct};
-use crate::product::{Product, Provision, RevenueModel};
+use crate::product::{Product, RevenueModel};
 use rating::fault::did_you_mean;
 use rating::{Currency, Date, Faults, Quantity};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// Notes what does not fit together in `placed`, which are in the order of their activation.
-pub(super) fn check(
-    book: &OrderBook,
-    placed: &[Placed<'_>],
-    (customers, broken): (&dyn Customers, &BTreeSet<String>),
+/// Notes what does not fit together in `placed`, which are in the order of their activation, those
+/// of an unknown day last.
+pub(super) fn check<'a>(
+    book: &'a OrderBook,
+    placed: &'a [Placed<'_>],
+    customers: &'a dyn Customers,
     faults: &mut Faults<'_>,
 ) {
-    let mut history =
-        History { book, customers, broken, ids: BTreeMap::new(), references: BTreeMap::new() };
-    for ordered in &book.ordered {
-        history
-            .ids
-            .insert(&ordered.product.id, (book.orders.get(&ordered.order), &ordered.product));
+    let mut history = History {
+        book,
+        customers,
+        ids: BTreeMap::new(),
+        references: BTreeMap::new(),
+        created: created(book, placed),
+        is_nameless: false,
+    };
+    for order in book.orders.values() {
+        for product in &order.order_products {
+            history.ids.entry(&product.id).or_insert_with(|| Seen::known(order, product));
+        }
+    }
+    for order in placed {
+        history.give_benefit(order);
     }
     // Old and new orders take turns by the day of their activation.
     let mut old = book.ordered.iter().peekable();
     for order in placed {
-        while let Some(ordered) = old.next_if(|old| old.activated_on <= order.order.activated_on) {
-            history.enter_known(&ordered.order, &ordered.product);
+        let date = order.head.activated_on;
+        while let Some(ordered) =
+            old.next_if(|old| date.is_none_or(|date| old.activated_on <= date))
+        {
+            history.enter_known(ordered);
         }
         for line in &order.lines {
             history.check_line(order, line, faults);
         }
-    }
-    for ordered in old {
-        history.enter_known(&ordered.order, &ordered.product);
     }
 }
 
 struct History<'a> {
     book: &'a OrderBook,
     customers: &'a dyn Customers,
-    broken: &'a BTreeSet<String>,
-    ids: BTreeMap<&'a str, (Option<&'a Order>, &'a OrderProduct)>,
+    ids: BTreeMap<&'a str, Seen<'a>>,
     references: BTreeMap<&'a str, Reference<'a>>,
+    /// When each reference is first ordered.
+    created: BTreeMap<&'a str, Date>,
+    /// Whether a new order product has no reference; it may be any that is changed later.
+    is_nameless: bool,
 }
 
-/// What is known of a subscription, asset or entitlement by the orders so far.
-struct Reference<'a> {
-    order: &'a str,
-    customer: &'a str,
-    provision: Provision,
-    plan_currency: Option<Currency>,
-    /// Changes of the quantity by day: of what is charged, and of what meters usage. The two are
-    /// not units of one thing.
-    changes: [BTreeMap<Date, i128>; 2],
-    is_short: bool,
+fn created<'a>(book: &'a OrderBook, placed: &'a [Placed<'_>]) -> BTreeMap<&'a str, Date> {
+    let old = book.ordered.iter().filter(|ordered| ordered.kind == Kind::New);
+    let old = old.map(|ordered| (ordered.product.reference.as_str(), ordered.activated_on));
+    let new = placed.iter().filter(|order| order.head.kind == Some(Kind::New));
+    let new = new.flat_map(|order| {
+        order
+            .lines
+            .iter()
+            .filter_map(|line| Some((line.read.reference.as_deref()?, order.head.activated_on?)))
+    });
+    let mut created: BTreeMap<&str, Date> = BTreeMap::new();
+    for (reference, date) in old.chain(new) {
+        created.entry(reference).and_modify(|first| *first = date.min(*first)).or_insert(date);
+    }
+    created
 }
 
 impl<'a> History<'a> {
-    fn enter_known(&mut self, order: &str, line: &'a OrderProduct) {
-        let Some(order) = self.book.orders.get(order) else { return };
+    /// Lines of which it is unknown when they count may have created their references at any time.
+    fn give_benefit(&mut self, order: &'a Placed<'_>) {
+        let creates = order.head.kind.is_none_or(|kind| kind == Kind::New);
+        for line in &order.lines {
+            let Some(name) = line.read.reference.as_deref() else {
+                self.is_nameless |= creates;
+                continue;
+            };
+            if order.head.activated_on.is_some() {
+                continue;
+            }
+            let product = self.product(line);
+            let units = units(order.head.kind, line, product);
+            let new = if creates { Reference::doubtful } else { Reference::default };
+            let reference = self.references.entry(name).or_insert_with(new);
+            if units.is_none_or(|units| units.quantity > Quantity::ZERO) {
+                reference.count(units, None);
+            }
+            reference.plan(None);
+        }
+    }
+
+    fn product(&self, line: &Line<'_>) -> Option<&'a Product> {
+        self.book.products.get(line.read.sku.as_ref()?)
+    }
+
+    fn enter_known(&mut self, ordered: &'a super::Ordered) {
+        let line = &ordered.product;
         let Some(product) = self.book.products.get(&line.sku) else { return };
-        let reference = self.enter(order, line, product);
-        reference.add(line, product);
+        let plan = line.plan.as_ref();
+        let plan_currency = plan.and_then(|plan| self.customers.plan_currency(plan));
+        let reference = self.references.entry(&line.reference).or_default();
+        reference.owner = reference.owner.or(Fact::Is(&ordered.customer));
+        reference.provision = reference.provision.or(Fact::Is(ordered.provision));
+        if ordered.revenue_model != RevenueModel::OverageUsage {
+            reference.currency = reference.currency.or(Fact::Is(ordered.terms.currency));
+        }
+        if plan.is_some() {
+            reference.plan_currency = reference.plan_currency.or(Fact::of(plan_currency));
+            reference.plan(Some(&line.sku));
+        }
+        let quantity = line.quantity.unwrap_or_default();
+        let units = Units { quantity, start: line.start, end: line.end };
+        reference.count(Some(units), Some(product));
     }
 
-    fn enter(
-        &mut self,
-        order: &'a Order,
-        line: &'a OrderProduct,
-        product: &Product,
-    ) -> &mut Reference<'a> {
-        let currency = line.plan.as_ref().and_then(|plan| self.customers.plan_currency(plan));
-        let reference = self.references.entry(&line.reference).or_insert_with(|| Reference {
-            order: &order.id,
-            customer: &order.customer,
-            provision: product.provision,
-            plan_currency: None,
-            changes: Default::default(),
-            is_short: false,
-        });
-        reference.plan_currency = reference.plan_currency.or(currency);
-        reference
-    }
-
-    fn check_line(&mut self, placed: &'a Placed<'_>, line: &'a Line<'_>, faults: &mut Faults<'_>) {
-        let order = &placed.order;
+    fn check_line(&mut self, order: &'a Placed<'_>, line: &'a Line<'_>, faults: &mut Faults<'_>) {
         if self.is_repeated(order, line, faults) {
             return;
         }
-        let book = self.book;
-        let Some(product) = book.products.get(&line.product.sku) else { return };
-        let broken = self.broken.contains(&line.product.reference);
-        if !broken {
-            self.check_exists(placed, line, faults);
-        }
-        self.check_owner(order, (line, product), faults);
-        let reference = self.enter(order, &line.product, product);
-        reference.add(&line.product, product);
-        let quantity = line.product.quantity.unwrap_or_default();
-        let at = place(line.value, "quantity");
-        if quantity > Quantity::ZERO && order.kind == Kind::Cancel {
+        let product = self.product(line);
+        let kind = order.head.kind;
+        if kind == Some(Kind::Cancel) && line.read.quantity > Some(Quantity::ZERO) {
+            let at = place(line.value, "quantity");
             faults.add(at, "a cancellation takes away: its quantity must not be above 0");
         }
-        // Once is enough: what comes later on this reference is short because of it.
-        if quantity < Quantity::ZERO
-            && !broken
-            && !reference.is_short
-            && let Some((date, left)) = reference.shortage(product)
+        if let Some(name) = line.read.reference.as_deref()
+            && order.head.activated_on.is_some()
+            && !(self.is_missing(name, order, line, faults)
+                || self.is_of_another(name, order, line, faults))
         {
-            reference.is_short = true;
-            let name = &line.product.reference;
-            let text = format!("leaves \"{name}\" with a quantity of {left} on {date}");
-            faults.add(at, format!("{quantity} {text}, below 0"));
+            self.enter(name, (order, line, product), faults);
         }
+        if let Some(product) = product.filter(|one| one.revenue_model == RevenueModel::OverageUsage)
+        {
+            let has_plan = self.has_plan(line, kind, product);
+            price::check_usage(line, has_plan, faults);
+        }
+    }
+
+    /// Whether usage has a plan, from its line, an earlier one of its product, or the catalog.
+    fn has_plan(&self, line: &Line<'_>, kind: Option<Kind>, product: &Product) -> bool {
+        let Some(name) = line.read.reference.as_deref() else {
+            return kind != Some(Kind::New) || price::has_plan(line);
+        };
+        price::has_plan(line)
+            || self.references.get(name).is_some_and(|known| known.has_plan(&product.sku))
+            || self.customers.subscription_customer(name).is_some()
     }
 
     /// Whether the order product is there already; with other content that is a fault.
     fn is_repeated(
         &mut self,
-        order: &'a Order,
+        order: &'a Placed<'_>,
         line: &'a Line<'_>,
         faults: &mut Faults<'_>,
     ) -> bool {
-        let id = line.product.id.as_str();
-        let Some((known_in, known)) = self.ids.get(id) else {
-            self.ids.insert(id, (Some(order), &line.product));
+        let Some(id) = line.read.id.as_deref() else { return false };
+        let seen = Seen::placed(order, line);
+        let Some(known) = self.ids.get(id) else {
+            self.ids.insert(id, seen);
             return false;
         };
-        let same_order = known_in.is_some_and(|known| {
-            (&known.customer, known.kind, known.activated_on)
-                == (&order.customer, order.kind, order.activated_on)
-        });
-        if !same_order || **known != line.product {
+        if known.differs(&seen) {
             let text = "is activated already, with other content";
             faults.add(place(line.value, "id"), format!("the order product \"{id}\" {text}"));
         }
@@ -142,76 +182,172 @@ impl<'a> History<'a> {
     }
 
     /// Only a new order may name a reference that no order before it and no catalog has.
-    fn check_exists(&self, placed: &Placed<'_>, line: &Line<'_>, faults: &mut Faults<'_>) {
-        let (order, name) = (&placed.order, line.product.reference.as_str());
-        let ordered = self.references.get(name).is_some_and(|known| known.order != order.id);
-        if order.kind == Kind::New
-            || ordered
+    fn is_missing(
+        &mut self,
+        name: &'a str,
+        order: &'a Placed<'_>,
+        line: &Line<'_>,
+        faults: &mut Faults<'_>,
+    ) -> bool {
+        let (Some(kind), Some(date)) = (order.head.kind, order.head.activated_on) else {
+            return false;
+        };
+        if kind == Kind::New
+            || self.references.contains_key(name)
             || self.customers.subscription_customer(name).is_some()
         {
-            return;
+            return false;
         }
-        let hint = did_you_mean(name, self.references.keys().copied());
-        let (kind, date) = (order.kind.name(), order.activated_on);
-        let text = format!("a {kind} of \"{name}\", which does not exist before {date}{hint}");
+        // What follows from a reference that is not there is not judged.
+        self.references.entry(name).or_insert_with(Reference::doubtful).count(None, None);
+        let kind = kind.name();
+        let text = match self.created.get(name) {
+            Some(later) if *later > date => {
+                format!("a {kind} of \"{name}\" on {date}, which is only activated on {later}")
+            }
+            Some(_) => format!("a {kind} of \"{name}\", which is ordered after it on {date}"),
+            None if self.is_nameless => return true,
+            None => {
+                let owner = order.owner.as_deref();
+                let own = self.references.iter().filter(|(_, known)| known.owner.known() == owner);
+                let own = own.map(|(name, _)| *name).filter(|_| owner.is_some());
+                let hint = did_you_mean(name, own);
+                format!("a {kind} of \"{name}\", which does not exist before {date}{hint}")
+            }
+        };
         faults.add(place(line.value, "reference"), text);
+        true
     }
 
-    /// A reference belongs to one customer, is one kind of thing and has one currency of usage.
-    fn check_owner(
+    /// A reference belongs to one customer.
+    fn is_of_another(
         &self,
-        order: &Order,
-        (line, product): (&Line<'_>, &Product),
+        name: &str,
+        order: &Placed<'_>,
+        line: &Line<'_>,
+        faults: &mut Faults<'_>,
+    ) -> bool {
+        let known = self.references.get(name).map(|known| known.owner).unwrap_or_default();
+        let owner = match known {
+            Fact::Unstated => self.customers.subscription_customer(name),
+            Fact::Is(owner) => Some(owner.to_owned()),
+            Fact::Doubtful => None,
+        };
+        let (Some(owner), Some(customer)) = (owner, &order.owner) else { return false };
+        if owner == *customer {
+            return false;
+        }
+        let at = place(line.value, "reference");
+        faults.add(at, format!("\"{name}\" belongs to the customer \"{owner}\""));
+        true
+    }
+
+    /// A reference is one kind of thing, has one currency for what is charged and one for usage,
+    /// and never less than nothing of it is left.
+    fn enter(
+        &mut self,
+        name: &'a str,
+        (order, line, product): (&'a Placed<'_>, &'a Line<'_>, Option<&'a Product>),
         faults: &mut Faults<'_>,
     ) {
-        let name = line.product.reference.as_str();
-        let at = place(line.value, "reference");
-        let known = self.references.get(name);
-        let owner = known.map(|known| known.customer.to_owned());
-        let owner = owner.or_else(|| self.customers.subscription_customer(name));
-        if let Some(owner) = owner.filter(|owner| *owner != order.customer) {
-            faults.add(at, format!("\"{name}\" belongs to the customer \"{owner}\""));
-        }
-        let Some(known) = known else { return };
-        if known.provision != product.provision {
-            let (was, is) = (known.provision.name(), product.provision.name());
+        let plan_currency = self.plan_currency(line);
+        let reference = self.references.entry(name).or_default();
+        reference.owner = reference.owner.or(Fact::of(order.owner.as_deref()));
+        let provision = Fact::of(product.map(|product| product.provision));
+        if let Some((was, is)) = reference.provision.contradicted_by(provision) {
+            let (was, is) = (was.name(), is.name());
+            let at = place(line.value, "reference");
             faults.add(at, format!("\"{name}\" is of kind {was}, this product provisions {is}"));
         }
-        let currency = line.product.plan.as_ref();
-        let currency = currency.and_then(|plan| self.customers.plan_currency(plan));
-        if let (Some(was), Some(is)) = (known.plan_currency, currency)
-            && was != is
-        {
+        reference.provision = reference.provision.or(provision);
+        let currency = match product.map(|product| product.revenue_model) {
+            Some(RevenueModel::OverageUsage) => Fact::Unstated,
+            Some(_) => line.currency,
+            None => Fact::Doubtful,
+        };
+        if let Some((was, is)) = reference.currency.contradicted_by(currency) {
+            let at = place(line.value, "currency");
+            faults.add(at, format!("\"{name}\" is billed in {was}, not in {is}"));
+        }
+        reference.currency = reference.currency.or(currency);
+        if let Some((was, is)) = reference.plan_currency.contradicted_by(plan_currency) {
             let at = place(line.value, "plan");
             faults.add(at, format!("the usage of \"{name}\" is billed in {was}, not in {is}"));
         }
+        reference.plan_currency = reference.plan_currency.or(plan_currency);
+        if price::has_plan(line) || product.is_none() {
+            reference.plan(product.map(|product| product.sku.as_str()));
+        }
+        let units = units(order.head.kind, line, product);
+        reference.count(units, product);
+        let (Some(units), Some(product)) = (units, product) else { return };
+        if units.quantity < Quantity::ZERO
+            && let Some((date, left)) = reference.shortage(product)
+        {
+            let text = format!("leaves \"{name}\" with a quantity of {left} on {date}");
+            let at = place(line.value, "quantity");
+            faults.add(at, format!("{} {text}, below 0", units.quantity));
+        }
+    }
+
+    fn plan_currency(&self, line: &Line<'_>) -> Fact<Currency> {
+        if !price::has_plan(line) {
+            return Fact::Unstated;
+        }
+        let plan = line.read.plan.as_ref();
+        Fact::of(plan.and_then(|plan| self.customers.plan_currency(plan)))
     }
 }
 
-impl Reference<'_> {
-    fn add(&mut self, line: &OrderProduct, product: &Product) {
-        let quantity = line.quantity.unwrap_or_default().scaled();
-        let changes = self.changes_mut(product);
-        *changes.entry(line.start).or_default() += quantity;
-        if let Some(after) = line.end.and_then(|end| end.tomorrow().ok()) {
-            *changes.entry(after).or_default() -= quantity;
+/// What a line adds or takes away, where all of that can be read.
+fn units(kind: Option<Kind>, line: &Line<'_>, product: Option<&Product>) -> Option<Units> {
+    let read = &line.read;
+    let quantity = if price::is_absent(line, "quantity") {
+        unstated_quantity(kind?, product?)?
+    } else {
+        read.quantity?
+    };
+    let end = if price::is_absent(line, "end") { None } else { Some(read.end?) };
+    let start = read.start?;
+    end.is_none_or(|end| start <= end).then_some(Units { quantity, start, end })
+}
+
+/// What is known of an order product by its id.
+struct Seen<'a> {
+    /// The customer, kind and day of its order, the product and reference.
+    states: [Option<&'a str>; 4],
+    activated_on: Option<Date>,
+    /// All of it, if it could be read.
+    whole: Option<&'a OrderProduct>,
+}
+
+impl<'a> Seen<'a> {
+    fn known(order: &'a Order, product: &'a OrderProduct) -> Self {
+        let (customer, kind) = (order.customer.as_str(), order.kind.name());
+        Self {
+            states: [customer, kind, &product.sku, &product.reference].map(Some),
+            activated_on: Some(order.activated_on),
+            whole: Some(product),
         }
     }
 
-    fn changes_mut(&mut self, product: &Product) -> &mut BTreeMap<Date, i128> {
-        let [charged, metered] = &mut self.changes;
-        if product.revenue_model == RevenueModel::OverageUsage { metered } else { charged }
+    fn placed(order: &'a Placed<'_>, line: &'a Line<'_>) -> Self {
+        let (head, read) = (&order.head, &line.read);
+        let kind = head.kind.map(Kind::name);
+        let (sku, reference) = (read.sku.as_deref(), read.reference.as_deref());
+        Self {
+            states: [head.customer.as_deref(), kind, sku, reference],
+            activated_on: head.activated_on,
+            whole: line.product.as_ref(),
+        }
     }
 
-    /// The first day on which less than nothing would be left.
-    fn shortage(&mut self, product: &Product) -> Option<(Date, Quantity)> {
-        let mut left = 0i128;
-        for (date, change) in self.changes_mut(product) {
-            left += *change;
-            if left < 0 {
-                return Some((*date, Quantity::from_scaled(left)));
-            }
-        }
-        None
+    /// Whether two cannot be the same, whatever is meant where they could not be read.
+    fn differs(&self, other: &Self) -> bool {
+        let states = self.states.iter().zip(other.states);
+        let mut differing = states.map(|(known, state)| known.zip(state));
+        differing.any(|pair| pair.is_some_and(|(known, state)| known != state))
+            || self.activated_on.zip(other.activated_on).is_some_and(|(known, is)| known != is)
+            || self.whole.zip(other.whole).is_some_and(|(known, is)| known != is)
     }
 }

@@ -5,7 +5,7 @@ use crate::customers::Customers;
 use crate::order::PricePeriod;
 use crate::product::{Product, RevenueModel};
 use rating::fault::did_you_mean;
-use rating::{Faults, Price, Quantity, Settings};
+use rating::{Faults, PRICE_SCALE, Price, Quantity, Settings};
 
 /// Notes what is wrong with the price, quantity and plan of one line.
 pub(super) fn check(
@@ -15,11 +15,12 @@ pub(super) fn check(
     faults: &mut Faults<'_>,
 ) {
     check_plan(line, (of_order, product), customers, faults);
+    check_total(line, faults);
     if product.revenue_model == RevenueModel::OverageUsage {
-        check_usage(line, faults);
+        // Whether it has a plan is known once the orders before it are.
         return;
     }
-    let bought = &line.product;
+    let bought = &line.read;
     if is_absent(line, "quantity") {
         faults.add(line.value, "the field \"quantity\" is missing");
     }
@@ -51,12 +52,12 @@ pub(crate) fn bills_over_time(model: RevenueModel, period: Option<PricePeriod>) 
 }
 
 /// Whether nothing was written; what was written wrongly has its fault already.
-fn is_absent(line: &Line<'_>, name: &str) -> bool {
+pub(super) fn is_absent(line: &Line<'_>, name: &str) -> bool {
     line.value.get(name).is_none_or(|value| value.is_null())
 }
 
 fn check_term(line: &Line<'_>, faults: &mut Faults<'_>) {
-    let bought = &line.product;
+    let bought = &line.read;
     let evergreen = is_absent(line, "end");
     if !is_absent(line, "unit_price") && is_absent(line, "price_period") {
         faults.add(line.value, "the field \"price_period\" is missing");
@@ -70,13 +71,33 @@ fn check_term(line: &Line<'_>, faults: &mut Faults<'_>) {
     }
 }
 
+/// Whether the line itself names a plan, be it a wrong one.
+pub(super) fn has_plan(line: &Line<'_>) -> bool {
+    !is_absent(line, "plan")
+}
+
 /// A usage product has no price of its own; one that were written would never be billed.
-fn check_usage(line: &Line<'_>, faults: &mut Faults<'_>) {
-    for (name, price) in [("unit_price", line.product.unit_price), ("total", line.product.total)] {
+pub(super) fn check_usage(line: &Line<'_>, has_plan: bool, faults: &mut Faults<'_>) {
+    if !has_plan {
+        faults.add(line.value, "the field \"plan\" is missing: usage is priced by its plan");
+        return;
+    }
+    for (name, price) in [("unit_price", line.read.unit_price), ("total", line.read.total)] {
         if price.is_some_and(|price| price != Price::ZERO) {
             let at = place(line.value, name);
             faults.add(at, format!("usage is priced by its plan, \"{name}\" must be 0 or absent"));
         }
+    }
+}
+
+/// A total is billed as it stands, so it has to be an amount of money.
+fn check_total(line: &Line<'_>, faults: &mut Faults<'_>) {
+    let (Some(total), Some(currency)) = (line.read.total, line.currency.known()) else { return };
+    let digits = currency.exponent();
+    let finest = PRICE_SCALE.checked_sub(digits).and_then(|places| 10i128.checked_pow(places));
+    if finest.is_some_and(|finest| total.scaled() % finest != 0) {
+        let text = format!("total {total} is finer than {currency}, which has {digits} decimals");
+        faults.add(place(line.value, "total"), text);
     }
 }
 
@@ -86,7 +107,7 @@ fn check_plan(
     customers: &dyn Customers,
     faults: &mut Faults<'_>,
 ) {
-    let Some(plan) = &line.product.plan else { return };
+    let Some(plan) = &line.read.plan else { return };
     let at = place(line.value, "plan");
     if product.revenue_model == RevenueModel::OneTime {
         faults.add(at, "a one_time product has no usage and so no plan");
@@ -97,7 +118,7 @@ fn check_plan(
         return;
     };
     // A currency that comes from further away says nothing about usage, which has its plan's.
-    let stated = line.product.settings.or(&product.settings).or(of_order).currency;
+    let stated = line.read.settings.or(&product.settings).or(of_order).currency;
     if let Some(stated) = stated.filter(|stated| *stated != currency) {
         faults.add(at, format!("the plan \"{plan}\" is in {currency}, the order in {stated}"));
     }

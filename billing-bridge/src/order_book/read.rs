@@ -1,27 +1,37 @@
 //! Reading `orders.json`: every fault of the document at once, then the book.
 
+use super::fact::Fact;
+use super::reference::unstated_quantity;
 use super::{OrderBook, Ordered, history, price};
 use crate::customers::Customers;
-use crate::order::{Order, OrderProduct};
-use crate::product::{Product, Provision, RevenueModel};
+use crate::order::{LegibleHead, LegibleProduct, Order, OrderProduct};
+use crate::product::{Product, Provision};
 use crate::terms::Terms;
 use rating::fault::did_you_mean;
-use rating::json::{Tape, Value};
-use rating::{Fault, Faults, Fields, Quantity, Settings};
+use rating::json::{Kind, Tape, Value};
+use rating::{Currency, Fault, Faults, Fields, Settings};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An order product and where it stands.
-#[derive(Debug, Clone)]
+/// What could be read of an order product, and where it stands.
+#[derive(Debug)]
 pub(super) struct Line<'a> {
-    pub(super) product: OrderProduct,
+    pub(super) read: LegibleProduct,
+    /// All of it, if it could be read.
+    pub(super) product: Option<OrderProduct>,
+    /// What it is charged in.
+    pub(super) currency: Fact<Currency>,
     pub(super) value: Value<'a>,
 }
 
-/// An order that is new to the book, and its lines.
+/// An order that is new to the book, with what could be read of it, and its lines.
 #[derive(Debug)]
 pub(super) struct Placed<'a> {
-    pub(super) order: Order,
+    pub(super) head: LegibleHead,
+    /// Whom it bills, if that customer is known.
+    pub(super) owner: Option<String>,
+    /// All of it, if it could be read.
+    order: Option<Order>,
     pub(super) lines: Vec<Line<'a>>,
 }
 
@@ -48,14 +58,18 @@ pub(super) fn extend(
         book: book.clone(),
         customers,
         skus: book.products.keys().cloned().collect(),
-        broken: BTreeSet::new(),
+        currencies: BTreeMap::new(),
+        organisation_currency: Fact::default(),
+        ids: book.ordered.iter().map(|ordered| ordered.product.id.clone()).collect(),
         placed: Vec::new(),
         places: BTreeMap::new(),
     };
     reader.document(document, &mut faults);
     // Stable: orders of one day count in the order in which they are written.
-    reader.placed.sort_by_key(|placed| placed.order.activated_on);
-    history::check(&reader.book, &reader.placed, (customers, &reader.broken), &mut faults);
+    reader
+        .placed
+        .sort_by_key(|placed| (placed.head.activated_on.is_none(), placed.head.activated_on));
+    history::check(&reader.book, &reader.placed, customers, &mut faults);
     if !faults.is_empty() {
         return Err(faults.into_sorted());
     }
@@ -67,8 +81,11 @@ struct Reader<'a, 'c> {
     customers: &'c dyn Customers,
     /// Every stock-keeping unit that is named, also by a product with a fault of its own.
     skus: BTreeSet<String>,
-    /// References of order products with faults: nothing that follows from them is judged.
-    broken: BTreeSet<String>,
+    /// The currency that each product states.
+    currencies: BTreeMap<String, Fact<Currency>>,
+    organisation_currency: Fact<Currency>,
+    /// The order products of the book and those that were read so far.
+    ids: BTreeSet<String>,
     placed: Vec<Placed<'a>>,
     /// Where in `placed` an order is, while they are in the order of the document.
     places: BTreeMap<String, usize>,
@@ -82,8 +99,11 @@ impl<'a> Reader<'a, '_> {
             && let Some(inner) = Fields::open(value, &Settings::NAMES, faults)
         {
             let settings = Settings::read(&inner, faults);
+            self.organisation_currency = stated(value, &settings);
             self.book.organisation = settings.or(&self.book.organisation);
         }
+        let known = self.book.organisation.currency.map_or(Fact::Unstated, Fact::Is);
+        self.organisation_currency = self.organisation_currency.or(known);
         for value in fields.list("products", faults) {
             self.product(value, faults);
         }
@@ -95,6 +115,8 @@ impl<'a> Reader<'a, '_> {
     fn product(&mut self, value: Value<'a>, faults: &mut Faults<'_>) {
         self.skus.extend(value.get("sku").and_then(|sku| sku.as_text()).map(String::from));
         let Some(product) = Product::read(value, faults) else { return };
+        let currency = stated(value, &product.settings);
+        self.currencies.entry(product.sku.clone()).or_insert(currency);
         match self.book.products.entry(product.sku.clone()) {
             Entry::Vacant(slot) => {
                 slot.insert(product);
@@ -109,79 +131,109 @@ impl<'a> Reader<'a, '_> {
 
     fn order(&mut self, value: Value<'a>, faults: &mut Faults<'_>) {
         let Some(fields) = open_order(value, faults) else { return };
-        let head = Order::read_head(fields, faults);
-        let wanted = fields.list("order_products", faults);
-        let mut lines = Vec::with_capacity(wanted.len());
-        for value in &wanted {
-            match OrderProduct::read(*value, faults) {
-                Some(product) => lines.push(Line { product, value: *value }),
-                None => self.breaks(*value),
+        let head = LegibleHead::read(fields, faults);
+        let mut wanted = fields.list("order_products", faults);
+        if let Some(other) = fields.get("order_products").filter(|v| v.kind() != Kind::Array) {
+            // A line of which nothing can be read: it may be of any reference.
+            wanted.push(other);
+        }
+        let lines = wanted.into_iter().map(|value| {
+            let read = LegibleProduct::read(value, faults);
+            Line { product: read.whole(), read, currency: Fact::Doubtful, value }
+        });
+        let mut lines: Vec<Line<'a>> = lines.collect();
+        let products: Option<Vec<_>> = lines.iter().map(|line| line.product.clone()).collect();
+        let owner = self.check_customer(value, faults);
+        let order = products.and_then(|products| head.whole(products));
+        let mut placed = Placed { head, owner, order, lines: Vec::new() };
+        match self.repeats(&placed, &lines) {
+            None => {}
+            Some(false) => return,
+            Some(true) => {
+                let id = placed.head.id.as_deref().unwrap_or_default();
+                let text = format!("the order \"{id}\" is activated already, with other content");
+                faults.add(place(value, "id"), text);
+                // What the two have in common is the same fault.
+                lines.retain(|line| line.read.id.as_ref().is_none_or(|id| !self.ids.contains(id)));
             }
         }
-        let complete = lines.len() == wanted.len();
-        self.check_customer(value, faults);
-        if let Some(mut order) = head {
-            order.order_products = lines.iter().map(|line| line.product.clone()).collect();
-            if self.is_repeated(&order, (value, complete), faults) {
-                return;
-            }
-            self.check_lines(&lines, &order.settings, faults);
-            self.places.insert(order.id.clone(), self.placed.len());
-            self.placed.push(Placed { order, lines });
-        } else {
-            self.check_lines(&lines, &Settings::default(), faults);
-            lines.iter().for_each(|line| self.breaks(line.value));
+        let of_order = stated(value, &placed.head.settings);
+        self.check_lines(&mut lines, (&placed, of_order), faults);
+        self.ids.extend(lines.iter().filter_map(|line| line.read.id.clone()));
+        placed.lines = lines;
+        if let Some(id) = &placed.head.id {
+            self.places.entry(id.clone()).or_insert(self.placed.len());
         }
+        self.placed.push(placed);
     }
 
-    fn breaks(&mut self, line: Value<'_>) {
-        let reference = line.get("reference").and_then(|reference| reference.as_text());
-        self.broken.extend(reference.map(String::from));
-    }
-
-    fn check_customer(&mut self, order: Value<'_>, faults: &mut Faults<'_>) {
-        let Some(at) = order.get("customer") else { return };
-        let Some(id) = at.as_text().filter(|id| !self.book.customers.contains_key(&**id)) else {
-            return;
-        };
+    /// The customer's id, if there is such a customer.
+    fn check_customer(&mut self, order: Value<'_>, faults: &mut Faults<'_>) -> Option<String> {
+        let at = order.get("customer")?;
+        let id = at.as_text()?.into_owned();
         if let Some(facts) = self.customers.customer(&id) {
-            self.book.customers.insert(id.into_owned(), facts);
-        } else if !id.is_empty() {
-            let hint = did_you_mean(&id, self.customers.customer_ids());
-            faults.add(at, format!("unknown customer \"{id}\"{hint}"));
+            self.book.customers.entry(id.clone()).or_insert(facts);
+        } else if !self.book.customers.contains_key(&id) {
+            if !id.is_empty() {
+                let hint = did_you_mean(&id, self.customers.customer_ids());
+                faults.add(at, format!("unknown customer \"{id}\"{hint}"));
+            }
+            return None;
         }
+        Some(id)
     }
 
-    fn check_lines(&mut self, lines: &[Line<'_>], of_order: &Settings, faults: &mut Faults<'_>) {
+    fn check_lines(
+        &self,
+        lines: &mut [Line<'_>],
+        (order, of_order): (&Placed<'_>, Fact<Currency>),
+        faults: &mut Faults<'_>,
+    ) {
         for line in lines {
-            let sku = &line.product.sku;
-            if let Some(product) = self.book.products.get(sku) {
-                price::check(line, (of_order, product), self.customers, faults);
-                continue;
-            }
-            self.breaks(line.value);
-            if !self.skus.contains(sku) {
-                let hint = did_you_mean(sku, self.skus.iter().map(String::as_str));
+            let Some(sku) = line.read.sku.clone() else { continue };
+            let of_customer = order.owner.as_ref().and_then(|id| self.book.customers.get(id));
+            let of_customer = of_customer.map_or(Fact::Doubtful, |facts| {
+                facts.settings.currency.map_or(Fact::Unstated, Fact::Is)
+            });
+            line.currency = stated(line.value, &line.read.settings)
+                .or(self.currency_of(&sku))
+                .or(of_order)
+                .or(of_customer)
+                .or(self.organisation_currency)
+                .or(Fact::of(Currency::parse("USD")));
+            if let Some(product) = self.book.products.get(&sku) {
+                price::check(line, (&order.head.settings, product), self.customers, faults);
+            } else if !self.skus.contains(&sku) {
+                let hint = did_you_mean(&sku, self.skus.iter().map(String::as_str));
                 faults.add(place(line.value, "sku"), format!("unknown sku \"{sku}\"{hint}"));
             }
         }
     }
 
-    /// Whether an order is there already; with other content that is a fault.
-    fn is_repeated(
-        &self,
-        order: &Order,
-        (value, complete): (Value<'_>, bool),
-        faults: &mut Faults<'_>,
-    ) -> bool {
-        let placed = self.places.get(&order.id).and_then(|at| self.placed.get(*at));
-        let known = self.book.orders.get(&order.id).or_else(|| placed.map(|placed| &placed.order));
-        let Some(known) = known else { return false };
-        if complete && known != order {
-            let text = "is activated already, with other content";
-            faults.add(place(value, "id"), format!("the order \"{}\" {text}", order.id));
+    /// The currency that a product states.
+    fn currency_of(&self, sku: &str) -> Fact<Currency> {
+        let known = self.book.products.get(sku).and_then(|product| product.settings.currency);
+        let known = known.map_or(Fact::Unstated, Fact::Is);
+        self.currencies.get(sku).copied().unwrap_or_default().or(known)
+    }
+
+    /// Whether an order is there already, and if so whether it cannot be the same.
+    fn repeats(&self, order: &Placed<'_>, lines: &[Line<'_>]) -> Option<bool> {
+        let id = order.head.id.as_ref()?;
+        if let Some(known) = self.book.orders.get(id) {
+            return Some(order.order.as_ref().is_some_and(|order| order != known));
         }
-        true
+        let known = self.placed.get(*self.places.get(id)?)?;
+        Some(match (&known.order, &order.order) {
+            (Some(known), Some(order)) => known != order,
+            // One of them has a fault, without which the two may be the same.
+            (None, _) | (_, None) => {
+                let ids = |line: &Line<'_>| line.read.id.clone();
+                let known: Option<Vec<String>> = known.lines.iter().map(ids).collect();
+                let other: Option<Vec<String>> = lines.iter().map(ids).collect();
+                known.zip(other).is_some_and(|(known, other)| known != other)
+            }
+        })
     }
 
     /// The book with everything that was read; only called where nothing is wrong.
@@ -189,17 +241,17 @@ impl<'a> Reader<'a, '_> {
         let mut book = self.book;
         let mut known: BTreeSet<String> =
             book.ordered.iter().map(|ordered| ordered.product.id.clone()).collect();
-        for placed in &self.placed {
-            fix_anchor(&mut book, placed);
+        for order in self.placed.iter().filter_map(|placed| placed.order.as_ref()) {
+            fix_anchor(&mut book, order);
         }
-        for placed in self.placed {
-            for line in placed.lines {
-                if known.insert(line.product.id.clone()) {
-                    let ordered = settle(&book, &placed.order, line.product);
+        for order in self.placed.into_iter().filter_map(|placed| placed.order) {
+            for product in &order.order_products {
+                if known.insert(product.id.clone()) {
+                    let ordered = settle(&book, &order, product.clone());
                     book.ordered.extend(ordered);
                 }
             }
-            book.orders.insert(placed.order.id.clone(), placed.order);
+            book.orders.insert(order.id.clone(), order);
         }
         book.ordered.sort_by_key(|ordered| ordered.activated_on);
         inherit_plans(&mut book.ordered);
@@ -208,19 +260,29 @@ impl<'a> Reader<'a, '_> {
 }
 
 fn open_order<'a>(value: Value<'a>, faults: &mut Faults<'_>) -> Option<Fields<'a>> {
-    crate::product::open_with_settings(value, &Order::FIELDS, faults)
+    crate::product::open_with_settings(value, &LegibleHead::FIELDS, faults)
+}
+
+/// The currency that an object states among its settings.
+fn stated(value: Value<'_>, settings: &Settings) -> Fact<Currency> {
+    let writes = |value: Value<'_>| value.get("currency").is_some_and(|value| !value.is_null());
+    if settings.currency.is_none() && !writes(value) && !value.get("settings").is_some_and(writes) {
+        return Fact::Unstated;
+    }
+    Fact::of(settings.currency)
 }
 
 /// The first activation of a customer fixes the anchor: its first subscription, else its first
 /// line. Later orders find it there.
-fn fix_anchor(book: &mut OrderBook, placed: &Placed<'_>) {
-    let subscription = |line: &&Line<'_>| {
-        let product = book.products.get(&line.product.sku);
+fn fix_anchor(book: &mut OrderBook, order: &Order) {
+    let subscription = |line: &&OrderProduct| {
+        let product = book.products.get(&line.sku);
         product.is_some_and(|product| product.provision == Provision::Subscription)
     };
-    let first = placed.lines.iter().find(subscription).or_else(|| placed.lines.first());
-    if let Some(start) = first.map(|line| line.product.start) {
-        book.anchors.entry(placed.order.customer.clone()).or_insert(start);
+    let lines = &order.order_products;
+    let first = lines.iter().find(subscription).or_else(|| lines.first());
+    if let Some(start) = first.map(|line| line.start) {
+        book.anchors.entry(order.customer.clone()).or_insert(start);
     }
 }
 
@@ -230,8 +292,9 @@ fn settle(book: &OrderBook, order: &Order, mut product: OrderProduct) -> Option<
     let settings = product.settings.or(&sold.settings).or(&order.settings);
     let settings = settings.or(&facts.settings).or(&book.organisation);
     let timing = product.billing_timing.or(sold.billing_timing);
-    let usage = sold.revenue_model == RevenueModel::OverageUsage;
-    product.quantity = product.quantity.or_else(|| Quantity::from_units(i64::from(usage)));
+    // What is not usage always states one.
+    let unstated = || Some(unstated_quantity(order.kind, sold).unwrap_or_default());
+    product.quantity = product.quantity.or_else(unstated);
     Some(Ordered {
         order: order.id.clone(),
         customer: order.customer.clone(),

@@ -89,14 +89,19 @@ fn a_single_line_is_judged_by_itself() {
         &[("sku", "\"ONCE\""), ("plan", "\"USD-pro\"")],
         &["a one_time product has no usage and so no plan"],
     );
+    let calls = [("sku", "\"CALLS\""), ("plan", "\"USD-pro\""), ("unit_price", "0")];
+    check_new(&calls[..2], &["usage is priced by its plan, \"unit_price\" must be 0 or absent"]);
+    check_new(&[&calls[..], &[("billing_timing", "\"in_advance\"")]].concat(), &[]);
+    check_new(&calls[..1], &["the field \"plan\" is missing: usage is priced by its plan"]);
+    // The plan of the catalog rates its own subscriptions.
+    check_new(&[calls[0], calls[2], ("reference", "\"CAT-SUB\"")], &[]);
+    check_new(&[("total", "5.555")], &["total 5.555 is finer than USD, which has 2 decimals"]);
+    check_new(&[("total", "5.550")], &[]);
     check_new(
-        &[("sku", "\"CALLS\"")],
-        &["usage is priced by its plan, \"unit_price\" must be 0 or absent"],
+        &[("total", "5.5"), ("currency", "\"JPY\"")],
+        &["total 5.5 is finer than JPY, which has 0 decimals"],
     );
-    check_new(
-        &[("sku", "\"CALLS\""), ("unit_price", "0"), ("billing_timing", "\"in_advance\"")],
-        &[],
-    );
+    check_new(&[("total", "5.555"), ("currency", "\"KWD\"")], &[]);
     check_new(&[("reference", "\"CAT-SUB\"")], &[]);
 }
 
@@ -142,6 +147,96 @@ fn what_came_before_binds_what_comes_after() {
     assert_eq!(
         faults(&[order("A", "new", &[]), other]),
         ["\"S\" belongs to the customer \"CUS-1\""]
+    );
+}
+
+/// Orders of one product, of its customer's currency or another.
+#[test]
+fn a_reference_keeps_its_currency() {
+    check("change", &[("currency", "\"JPY\"")], &["\"S\" is billed in USD, not in JPY"]);
+    check("change", &[("currency", "\"USD\"")], &[]);
+    check("new", &[("currency", "\"JPY\""), ("reference", "\"T\"")], &[]);
+    // Usage has the currency of its plan, whatever the seats beside it are charged in.
+    let calls = [("sku", "\"CALLS\""), ("unit_price", "0"), ("plan", "\"JPY-pro\"")];
+    check("change", &calls, &[]);
+    // Which currency was meant is unknown, and so whether it is another one.
+    let mistaken = order("A", "new", &[("currency", "\"JPX\"")]);
+    let yen = order("B", "change", &[("currency", "\"JPY\"")]);
+    assert_eq!(faults(&[mistaken, yen]), ["\"JPX\" is not a currency of ISO 4217"]);
+}
+
+/// One cause made many faults: whoever got a new order product wrong was told that all that
+/// changes it later is wrong too. Now what may follow from a fault is not one of its own.
+#[test]
+fn what_follows_from_a_fault_is_not_another() {
+    let change = order("B", "change", &[("quantity", "-2"), ("start", "\"2026-03-01\"")]);
+    let after = |changed: &[(&str, &str)], wanted: &[&str]| {
+        assert_eq!(faults(&[order("A", "new", changed), change.clone()]), wanted);
+    };
+    after(&[], &[]);
+    after(&[("quantity", "null")], &["the field \"quantity\" is missing"]);
+    after(&[("reference", "null")], &["the field \"reference\" is missing"]);
+    after(
+        &[("end", "\"2025-12-01\"")],
+        &["the last day 2025-12-01 lies before the first, 2026-01-01"],
+    );
+    after(&[("start", "null")], &["the field \"start\" is missing"]);
+    after(&[("sku", "\"SAET\"")], &["unknown sku \"SAET\"; did you mean \"SEAT\"?"]);
+    let new = order("A", "new", &[]);
+    let with = |from: &str, to: &str, wanted: &[&str]| {
+        assert_eq!(faults(&[new.replace(from, to), change.clone()]), wanted);
+    };
+    with("CUS-1", "CC", &["unknown customer \"CC\""]);
+    with("\"new\"", "\"nwe\"", &["\"nwe\" is not known here; did you mean \"new\"?"]);
+    with(
+        "n\":\"2026-01-01",
+        "n\":\"2026-02-30",
+        &["\"2026-02-30\" is not a date such as 2026-01-31"],
+    );
+    let document = new.replace(r#"[{"#, r#"{"#).replace("}]", "}");
+    assert_eq!(faults(&[document, change]), ["\"order_products\" must be a list"]);
+}
+
+#[test]
+fn a_reference_that_is_not_there_is_one_fault() {
+    let missing = |changed: &[(&str, &str)], wanted: &[&str]| {
+        let seats = order("A", "new", &[("reference", "\"SEATS-1\"")]);
+        let other = order("C", "new", &[("reference", "\"SEATS-23\"")]).replace("CUS-1", "CUS-2");
+        assert_eq!(faults(&[seats, other, order("B", "change", changed)]), wanted);
+    };
+    missing(
+        &[("reference", "\"SEATS1\""), ("quantity", "-9")],
+        &["a change of \"SEATS1\", which does not exist before 2026-01-01; \
+           did you mean \"SEATS-1\"?"],
+    );
+    missing(
+        &[("reference", "\"SEATS-24\""), ("quantity", "-9")],
+        &["a change of \"SEATS-24\", which does not exist before 2026-01-01; \
+           did you mean \"SEATS-1\"?"],
+    );
+    let later = order("A", "new", &[]).replace("n\":\"2026-01-01", "n\":\"2026-02-01");
+    let change = order("B", "change", &[("quantity", "-2")]);
+    assert_eq!(
+        faults(&[later, change.clone()]),
+        ["a change of \"S\" on 2026-01-01, which is only activated on 2026-02-01"]
+    );
+    assert_eq!(
+        faults(&[change, order("A", "new", &[])]),
+        ["a change of \"S\", which is ordered after it on 2026-01-01"]
+    );
+}
+
+#[test]
+fn usage_takes_the_plan_that_its_product_has_on_the_reference() {
+    let calls = [("sku", "\"CALLS\""), ("unit_price", "0"), ("plan", "\"USD-pro\"")];
+    let without = [calls[0], calls[1], ("quantity", "-1")];
+    // One is used where no quantity is stated.
+    let new = order("A", "new", &[&calls[..], &[("quantity", "null")]].concat());
+    assert_eq!(faults(&[new, order("B", "cancel", &without)]), [""; 0]);
+    check(
+        "change",
+        &[calls[0], ("unit_price", "5")],
+        &["the field \"plan\" is missing: usage is priced by its plan"],
     );
 }
 
@@ -193,4 +288,43 @@ fn a_broken_file_shows_all_of_its_faults_at_once() {
             "11:17: unknown sku \"ONEC\"; did you mean \"ONCE\"?",
         ]
     );
+}
+
+/// Twelve things are wrong here. Eleven show: how many of "R" there are is not known as long as
+/// the first quantity is none, so nothing says that 99 are too many to take away.
+#[test]
+fn a_line_that_cannot_be_read_hides_no_other_fault() {
+    let document = r#"{"settings":{"currency":"USDD"},
+"products":[{"sku":"P","provisions":"subscription","revenue_model":"recurring"}],
+"orders":[{"id":"O1","customer":"Z","kind":"Z","activated_on":"Z","order_products":[
+{"id":"A","sku":"PP","reference":"R","quantity":"x","unit_price":"y","price_period":"z",
+"start":"z","end":"z"}]},
+{"id":"O1","customer":"CUS-1","kind":"change","activated_on":"2026-02-01","order_products":[
+{"id":"B","sku":"P","reference":"R","quantity":"-99","unit_price":"1","price_period":"month",
+"start":"2026-02-01","end":"2026-12-31"}]}]}"#;
+    let faults = |document: &str| -> Vec<String> {
+        let refused = OrderBook::parse(document.as_bytes(), &Catalog::default()).unwrap_err();
+        refused.iter().map(ToString::to_string).collect()
+    };
+    let mut wanted = vec![
+        "1:25: \"USDD\" is not a currency of ISO 4217",
+        "3:33: unknown customer \"Z\"",
+        "3:44: \"Z\" is not known here; known are new, change, renewal, cancel",
+        "3:63: \"Z\" is not a date such as 2026-01-31",
+        "4:17: unknown sku \"PP\"",
+        "4:49: \"x\" is not a decimal number",
+        "4:66: \"y\" is not a decimal number",
+        "4:85: \"z\" is not known here; known are month, quarter, half_year, year, once",
+        "5:9: \"z\" is not a date such as 2026-01-31",
+        "5:19: \"z\" is not a date such as 2026-01-31",
+        "6:7: the order \"O1\" is activated already, with other content",
+    ];
+    assert_eq!(faults(document), wanted);
+    // With a quantity and days that can be read, the twelfth shows too.
+    let legible = document
+        .replace("\"x\"", "\"5\"")
+        .replace(r#""start":"z","end":"z""#, r#""start":"2026-01-01","end":"2026-12-31""#);
+    wanted.retain(|fault| !["4:49", "5:9:", "5:19"].iter().any(|at| fault.starts_with(at)));
+    wanted.push("7:48: -99 leaves \"R\" with a quantity of -94 on 2026-02-01, below 0");
+    assert_eq!(faults(&legible), wanted);
 }
