@@ -55,9 +55,17 @@ pub(crate) fn take_orders(catalog: &mut Catalog, book: &OrderBook) -> Result<(),
         }));
     }
     for ordered in book.subscriptions() {
-        // What the catalog itself says of a subscription stands.
+        // What the catalog itself says of a subscription stands, so an order must not say other.
         if in_catalog.contains(&ordered.id) {
-            continue;
+            let own = catalog.subscription(&ordered.id).and_then(|own| catalog.plan_of(own));
+            if own.is_some_and(|own| own.key == ordered.plan) {
+                continue;
+            }
+            return Err(Failure::Input(vec![format!(
+                "subscription \"{}\": the catalog and an order name different plans; \
+                 leave it out of the catalog, so that orders alone decide",
+                ordered.id
+            )]));
         }
         let OrderedSubscription { id, customer, plan, start, end, cycle } = ordered;
         let name = id.clone();

@@ -31,15 +31,18 @@ impl RatingRun {
     /// # Errors
     /// [`Failure`] if the state cannot be opened or belongs to something else.
     pub fn open(catalog: Arc<Catalog>, directory: &Path) -> Result<Self, Failure> {
-        let foreign = !directory.join("partition-0").exists()
-            && directory.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+        let ours = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("partition-0");
+        let foreign = directory.read_dir().is_ok_and(|entries| {
+            let mut names = entries.flatten().map(|entry| entry.file_name()).peekable();
+            names.peek().is_some() && !names.any(|name| ours(&name))
+        });
         if foreign {
             let reason = "is not a state directory, and not empty; name another";
             return Err(Failure::Input(vec![format!("error: {}: {reason}", directory.display())]));
         }
+        std::fs::create_dir_all(directory)
+            .map_err(|error| Failure::io("make the directory", directory, &error))?;
         let directory = directory.join("partition-0");
-        std::fs::create_dir_all(&directory)
-            .map_err(|error| Failure::io("make the directory", &directory, &error))?;
         let store = Store::open(&directory, draw_seeds()?)?;
         let port = Box::new(Embedded::new(&store)?);
         let partition = Partition::open(catalog, store, port)?;
@@ -138,7 +141,7 @@ impl RatingRun {
 
     /// What was read of standard input cannot be read again, so only files have a position.
     fn advance(&mut self, source: &LineSource) {
-        if source.name() != "-" {
+        if source.is_repeatable() {
             let SourcePosition { line, bytes, digest } = source.position();
             let name = source.name().to_owned();
             self.partition.advance(SavedSource { name, line, bytes, digest });

@@ -1,11 +1,11 @@
-//! Output directories: everything a command writes appears whole, or not at all.
+//! Output directories: every file a command writes appears whole, or not at all.
 //!
 //! Files are written into a hidden directory inside the output directory and moved to their names
 //! only when all of them are complete and on disk. What a killed run left behind is removed by the
 //! next one.
 
 use crate::failure::Failure;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -38,9 +38,13 @@ impl Staging {
         };
         fs::create_dir_all(&partial).map_err(fail)?;
         let lock = File::create(partial.join("lock")).map_err(fail)?;
-        if lock.try_lock().is_err() {
-            let message = format!("another run is writing into {}", out.display());
-            return Err(Failure::Dependency(message));
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("another run is writing into {}", out.display());
+                return Err(Failure::Dependency(message));
+            }
+            Err(TryLockError::Error(error)) => return Err(fail(error)),
         }
         clear_when_stopped(partial.clone(), created_out.then(|| out.to_owned()));
         let staging =
@@ -94,7 +98,9 @@ impl Staging {
                 .map_err(|error| Failure::io("write", &to, &error))?;
         }
         self.created_out = false;
-        Ok(())
+        // The names themselves must survive a power failure too.
+        let synced = File::open(&self.out).and_then(|directory| directory.sync_all());
+        synced.map_err(|error| Failure::io("write", &self.out, &error))
     }
 }
 

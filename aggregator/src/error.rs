@@ -1,9 +1,12 @@
 //! Errors of a partition, and who must act on them.
 
+use crate::counters::Counters;
+use rating::Instant;
+
 /// What is to be done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The machine failed: disk, permissions, memory. Trying again may help.
+    /// The machine failed or is full: disk, permissions, memory. It may work once that is mended.
     Dependency,
     /// The state is not what this program and configuration expect. It must not be used.
     State,
@@ -19,6 +22,14 @@ pub enum Error {
         directory: String,
         /// What RocksDB said.
         error: rocksdb::Error,
+    },
+    /// The directory cannot be made or moved.
+    #[error("cannot make the state in {directory}: {error}")]
+    Directory {
+        /// Where the store is to lie.
+        directory: String,
+        /// What the system said.
+        error: std::io::Error,
     },
     /// Another process has the store open.
     #[error("another run is using the state in {directory}")]
@@ -57,6 +68,31 @@ pub enum Error {
         /// The charge.
         charge: String,
     },
+    /// A commit failed before: open the partition anew.
+    #[error("an earlier commit failed; open the state again")]
+    Failed,
+    /// A record went two ways, or none: a defect of this program.
+    #[error("the counters do not add up ({counters:?}); nothing was committed")]
+    Unbalanced {
+        /// The counters.
+        counters: Counters,
+    },
+    /// A period that overlaps one that the state already has usage of.
+    #[error(
+        "the state has charge \"{charge}\" of subscription \"{subscription}\" from {start} to \
+         {end}, but by this catalog and orders its billing periods are others; what was rated cannot be \
+         cut anew: use the periods it was rated with, or another state"
+    )]
+    Recut {
+        /// The subscription.
+        subscription: String,
+        /// The charge.
+        charge: String,
+        /// Where the period that the state has begins.
+        start: Instant,
+        /// Where it ends.
+        end: Instant,
+    },
     /// A sum that left its domain where no record can be blamed.
     #[error("the total of charge \"{charge}\" of subscription \"{subscription}\" overflows")]
     Overflow {
@@ -72,11 +108,17 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Store { .. } | Self::InUse { .. } | Self::Full { .. } => ErrorKind::Dependency,
+            Self::Store { .. }
+            | Self::Directory { .. }
+            | Self::InUse { .. }
+            | Self::Full { .. } => ErrorKind::Dependency,
             Self::Refused { .. }
             | Self::Damaged { .. }
             | Self::Orphaned { .. }
-            | Self::Overflow { .. } => ErrorKind::State,
+            | Self::Overflow { .. }
+            | Self::Failed
+            | Self::Unbalanced { .. }
+            | Self::Recut { .. } => ErrorKind::State,
         }
     }
 }

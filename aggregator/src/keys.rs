@@ -1,7 +1,7 @@
 //! Keys of the store, drawn. Frozen: bytes that were written once are read for ever.
 //!
 //! ```text
-//! totals    shard:2 │ subscription 00 │ charge 00 │ plan 00 │ period start, seconds + 2^63:8
+//! totals    shard:2 │ subscription 00 │ charge 00 │ plan 00 │ cell 00 │ start, s + 2^63:8
 //! ids       run:4   │ first identity of the block:16
 //! rated     number:8
 //! rejected  number:8
@@ -24,6 +24,9 @@ pub(crate) fn shard(customer: &str) -> u16 {
     u16::try_from(hasher.finish() % u64::from(SHARDS)).unwrap_or_default()
 }
 
+/// The cell of a charge that is priced without a matrix.
+pub(crate) const NO_CELL: &str = "";
+
 /// What tells a total from all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TotalKey<'a> {
@@ -31,6 +34,8 @@ pub(crate) struct TotalKey<'a> {
     pub(crate) subscription: &'a str,
     pub(crate) charge: &'a str,
     pub(crate) plan: &'a str,
+    /// The cell of a price matrix, each of which has a position of its own; else [`NO_CELL`].
+    pub(crate) cell: &'a str,
     pub(crate) period_start: Instant,
 }
 
@@ -41,7 +46,7 @@ const NANOS_PER_SECOND: i128 = 1_000_000_000;
 impl<'a> TotalKey<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.shard.to_be_bytes());
-        for name in [self.subscription, self.charge, self.plan] {
+        for name in [self.subscription, self.charge, self.plan, self.cell] {
             out.extend_from_slice(name.as_bytes());
             out.push(0);
         }
@@ -56,11 +61,11 @@ impl<'a> TotalKey<'a> {
         let (names, seconds) = rest.split_last_chunk::<8>()?;
         let mut names = names.strip_suffix(&[0])?.split(|byte| *byte == 0);
         let mut name = || names.next().and_then(|name| std::str::from_utf8(name).ok());
-        let (subscription, charge, plan) = (name()?, name()?, name()?);
+        let (subscription, charge, plan, cell) = (name()?, name()?, name()?, name()?);
         let seconds = (u64::from_be_bytes(*seconds) ^ SIGN).cast_signed();
         let period_start = Instant::from_nanos(i128::from(seconds) * NANOS_PER_SECOND);
         let shard = u16::from_be_bytes(*shard);
-        Some(Self { shard, subscription, charge, plan, period_start })
+        Some(Self { shard, subscription, charge, plan, cell, period_start })
     }
 }
 
@@ -88,6 +93,7 @@ mod tests {
             subscription,
             charge: "api",
             plan: "pro",
+            cell: NO_CELL,
             period_start: Instant::parse(period_start).unwrap(),
         }
     }
@@ -101,7 +107,7 @@ mod tests {
     #[test]
     fn keys_are_frozen_and_come_back() {
         let key = key("S", "1970-01-01T00:00:01Z");
-        let wanted = b"\x01\x02S\0api\0pro\0\x80\0\0\0\0\0\0\x01";
+        let wanted = b"\x01\x02S\0api\0pro\0\0\x80\0\0\0\0\0\0\x01";
         assert_eq!(bytes(&key), wanted);
         assert_eq!(TotalKey::read(wanted), Some(key));
         assert_eq!(run_key(1, 2)[..5], [0, 0, 0, 1, 0]);

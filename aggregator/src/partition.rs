@@ -12,7 +12,7 @@ use crate::counters::Counters;
 use crate::dedupe::{AdmittedLine, Dedupe, Seen};
 use crate::error::Error;
 use crate::identity::{Seeds, owner_hash};
-use crate::keys::{TotalKey, shard};
+use crate::keys::{NO_CELL, TotalKey, shard};
 use crate::limits::{COMMIT_OUTPUT_BYTES_MAX, COMMIT_RECORDS_MAX, PERIODS_MAX, SLOTS_MAX};
 use crate::lineage::record_hash;
 use crate::query::Query;
@@ -61,6 +61,8 @@ pub struct Partition {
     transaction: Transaction,
     /// Records taken since the last commit.
     taken: usize,
+    /// Whether a commit failed: what is in memory may then not be what is in the store.
+    failed: bool,
     seeds: Seeds,
     /// A hash of every customer's id, by its position in the catalog.
     owners: Vec<u128>,
@@ -68,6 +70,7 @@ pub struct Partition {
     lines: Vec<Line>,
     measures: Vec<Measure>,
     admitted: Vec<AdmittedLine>,
+    targets: Vec<SlotIndex>,
     quantity_text: String,
 }
 
@@ -98,11 +101,13 @@ impl Partition {
             periods: vec![Vec::new(); catalog.cycles().len()],
             transaction,
             taken: 0,
+            failed: false,
             seeds: store.seeds(),
             owners: catalog.customers().iter().map(|customer| owner_hash(&customer.id)).collect(),
             lines: Vec::new(),
             measures: Vec::new(),
             admitted: Vec::new(),
+            targets: Vec::new(),
             quantity_text: String::new(),
             catalog,
             store,
@@ -166,6 +171,7 @@ impl Partition {
         origin: Origin,
         horizon: Option<Instant>,
     ) -> Result<Verdict, Error> {
+        self.check_usable()?;
         let catalog = Arc::clone(&self.catalog);
         let mut lines = std::mem::take(&mut self.lines);
         let verdict = self.judge(&catalog, record, (origin, horizon), &mut lines);
@@ -202,7 +208,13 @@ impl Partition {
     /// Whatever the commit port met. Nothing of it is durable then, and the partition must be
     /// opened anew.
     pub fn commit(&mut self) -> Result<(), Error> {
-        debug_assert!(self.counters.balanced(), "every record goes one way: {:?}", self.counters);
+        self.check_usable()?;
+        if !self.counters.balanced() {
+            return Err(Error::Unbalanced { counters: self.counters });
+        }
+        // Until it is known to have succeeded, it has failed: a second try would write this delta
+        // twice over, in no certain order.
+        self.failed = true;
         let delta = &mut self.transaction.delta;
         self.dedupe.stage(delta)?;
         for slot in self.slots.dirty() {
@@ -222,7 +234,12 @@ impl Partition {
         self.transaction.delta.clear();
         self.transaction.outputs.clear();
         self.taken = 0;
+        self.failed = false;
         Ok(())
+    }
+
+    const fn check_usable(&self) -> Result<(), Error> {
+        if self.failed { Err(Error::Failed) } else { Ok(()) }
     }
 
     /// Decides about a record in the frozen order of codes.
@@ -241,7 +258,8 @@ impl Partition {
             Ok(owner) => owner,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let hash = self.owners.get(owner.customer.0 as usize).copied().unwrap_or_default();
+        let hash = self.owners.get(owner.customer.0 as usize).copied();
+        let hash = hash.ok_or(Error::Damaged { what: "list of customers" })?;
         let identity = self.seeds.identity(hash, &record.source, &record.id);
         let seen = self.dedupe.find(&self.store, identity)?;
         if seen.is_some_and(|seen| seen.content_digest == record.content_digest) {
@@ -284,14 +302,21 @@ impl Partition {
         lines: &[Line],
     ) -> Result<Result<(), Rejection>, Error> {
         let output = self.transaction.outputs.rated.len();
-        let mut before: Vec<(SlotIndex, Total)> = Vec::new();
+        self.targets.clear();
+        // All slots first: after this, only an overflow can stop the record.
         for line in lines {
-            let Some((index, timeline)) = self.load(catalog, line, record.used_at)? else {
+            let Some(target) = self.load(catalog, line, record.used_at)? else {
                 let reason = "the record's time lies beyond the calendar";
                 return Ok(Err(Rejection::new(Code::NoActivePlan, reason)));
             };
-            let Some(terms) = timeline.at(record.used_at) else { continue };
-            let Some(slot) = self.slots.change(index) else { continue };
+            self.targets.push(target);
+        }
+        let mut before: Vec<(SlotIndex, Total)> = Vec::new();
+        for (line, index) in lines.iter().zip(&self.targets) {
+            let index = *index;
+            let timeline = timeline_of(catalog, line)?;
+            let terms = timeline.at(record.used_at).ok_or(Error::Damaged { what: "timeline" })?;
+            let slot = self.slots.change(index).ok_or(Error::Damaged { what: "slot" })?;
             // Only a record with several lines can fail after it has changed something.
             if lines.len() > 1 {
                 before.push((index, slot.total.clone()));
@@ -325,27 +350,21 @@ impl Partition {
         Ok(Ok(()))
     }
 
-    /// Brings the slot of a line into memory.
-    fn load<'c>(
+    /// Brings the slot of a line into memory; `None` beyond the calendar.
+    fn load(
         &mut self,
-        catalog: &'c Catalog,
+        catalog: &Catalog,
         line: &Line,
         at: Instant,
-    ) -> Result<Option<(SlotIndex, &'c Timeline)>, Error> {
-        let found = catalog.subscription_at(line.subscription);
-        let Some(subscription) = found else { return Ok(None) };
-        let timeline = catalog.timelines_of(subscription).get(line.timeline);
-        let (Some(period), Some(timeline)) = (self.period(catalog, subscription, at), timeline)
-        else {
-            return Ok(None);
-        };
-        let timeline_index = u32::try_from(line.timeline).unwrap_or(u32::MAX);
-        let key = SlotKey {
-            subscription: line.subscription,
-            timeline: timeline_index,
-            period_start: period.start,
-        };
-        Ok(Some((self.load_slot(catalog, key, period)?, timeline)))
+    ) -> Result<Option<SlotIndex>, Error> {
+        let subscription = catalog
+            .subscription_at(line.subscription)
+            .ok_or(Error::Damaged { what: "list of subscriptions" })?;
+        let Some(period) = self.period(catalog, subscription, at) else { return Ok(None) };
+        let timeline = u32::try_from(line.timeline).unwrap_or(u32::MAX);
+        let period_start = period.start;
+        let key = SlotKey { subscription: line.subscription, timeline, period_start };
+        self.load_slot(catalog, key, period).map(Some)
     }
 
     fn load_slot(
@@ -363,10 +382,36 @@ impl Partition {
         let mut stored_key = Vec::new();
         names.key(key.period_start).write(&mut stored_key);
         let total = match self.store.get(Table::Totals, &stored_key)? {
-            None => Total::default(),
+            None => {
+                self.refuse_overlap(&names, period)?;
+                Total::default()
+            }
             Some(value) => decode_total(&value).ok_or(Error::Damaged { what: "total" })?.total,
         };
         Ok(self.slots.insert(key, Slot::new(total, period, stored_key, names.charge_hash())))
+    }
+
+    /// Refuses a total whose period overlaps one that the state has: the subscription's billing
+    /// periods, time zone or days were changed after usage had been rated, and both totals would
+    /// be billed.
+    fn refuse_overlap(&self, names: &Names<'_>, period: Period) -> Result<(), Error> {
+        let mut bound = Vec::new();
+        names.key(period.end).write(&mut bound);
+        let Some((key, value)) = self.store.last_below(Table::Totals, &bound)? else {
+            return Ok(());
+        };
+        let Some(found) = TotalKey::read(&key) else { return Ok(()) };
+        let same = names.key(found.period_start) == found;
+        let end = decode_total(&value).ok_or(Error::Damaged { what: "total" })?.period_end;
+        if same && end > period.start {
+            return Err(Error::Recut {
+                subscription: names.subscription.to_owned(),
+                charge: names.charge.to_owned(),
+                start: found.period_start,
+                end,
+            });
+        }
+        Ok(())
     }
 
     /// The billing period of a subscription that holds an instant, within its active time.
@@ -394,6 +439,13 @@ impl Partition {
     }
 }
 
+fn timeline_of<'c>(catalog: &'c Catalog, line: &Line) -> Result<&'c Timeline, Error> {
+    let subscription = catalog.subscription_at(line.subscription);
+    subscription
+        .and_then(|subscription| catalog.timelines_of(subscription).get(line.timeline))
+        .ok_or(Error::Damaged { what: "list of charges" })
+}
+
 /// The names that tell a total from others.
 struct Names<'a> {
     customer: &'a str,
@@ -416,14 +468,14 @@ impl<'a> Names<'a> {
 
     fn key(&self, period_start: Instant) -> TotalKey<'a> {
         let Self { customer, subscription, charge, plan } = *self;
-        TotalKey { shard: shard(customer), subscription, charge, plan, period_start }
+        TotalKey { shard: shard(customer), subscription, charge, plan, cell: NO_CELL, period_start }
     }
 
     /// A hash by which the charge of an admitted record is found again among those of its owner.
     // Frozen.
     fn charge_hash(&self) -> u64 {
         let mut hasher = SipHasher13::new();
-        for name in [self.subscription, self.charge, self.plan] {
+        for name in [self.subscription, self.charge, self.plan, NO_CELL] {
             hasher.write(name.as_bytes());
             hasher.write_u8(0);
         }

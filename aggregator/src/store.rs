@@ -113,6 +113,39 @@ impl Store {
             let reason = "is not a state directory, and not empty; name another".to_owned();
             return Err(Error::Refused { directory: name, reason });
         }
+        if is_new {
+            Self::make(directory, seeds)?;
+        }
+        let mut store = Self::open_db(directory, false, seeds)?;
+        store.check_format()?;
+        let saved = store.meta("seeds")?.unwrap_or_default();
+        store.seeds = Seeds::decode(&saved).ok_or(Error::Damaged { what: "set of seeds" })?;
+        Ok(store)
+    }
+
+    /// Makes a store beside its place and moves it there whole, so that a kill or a full disk
+    /// leaves either a store or none.
+    fn make(directory: &Path, seeds: Seeds) -> Result<(), Error> {
+        let name = directory.display().to_string();
+        let io = |error: std::io::Error| Error::Directory { directory: name.clone(), error };
+        let mut unfinished = directory.as_os_str().to_owned();
+        unfinished.push(".unfinished");
+        let unfinished = Path::new(&unfinished);
+        if unfinished.exists() {
+            std::fs::remove_dir_all(unfinished).map_err(io)?;
+        }
+        let store = Self::open_db(unfinished, true, seeds)?;
+        let mut delta = Delta::default();
+        delta.put(Table::Meta, b"format", Self::format().as_bytes());
+        delta.put(Table::Meta, b"seeds", &seeds.encode());
+        store.write(&[&delta])?;
+        store.sync()?;
+        drop(store);
+        std::fs::rename(unfinished, directory).map_err(io)
+    }
+
+    fn open_db(directory: &Path, is_new: bool, seeds: Seeds) -> Result<Self, Error> {
+        let name = directory.display().to_string();
         let mut options = Options::default();
         options.create_if_missing(is_new);
         options.create_missing_column_families(is_new);
@@ -128,15 +161,7 @@ impl Store {
             .map(|table| ColumnFamilyDescriptor::new(table.name(), table.options(&cache)));
         let db = DB::open_cf_descriptors(&options, directory, families)
             .map_err(|error| open_failed(name.clone(), error))?;
-        let mut store = Self { db, directory: name, seeds };
-        if is_new {
-            store.put_meta("format", Self::format().as_bytes())?;
-            store.put_meta("seeds", &seeds.encode())?;
-        }
-        store.check_format()?;
-        let saved = store.meta("seeds")?.unwrap_or_default();
-        store.seeds = Seeds::decode(&saved).ok_or(Error::Damaged { what: "set of seeds" })?;
-        Ok(store)
+        Ok(Self { db, directory: name, seeds })
     }
 
     /// Format and what else must be the same for keys and values to mean the same.
@@ -234,11 +259,6 @@ impl Store {
         self.get(Table::Meta, name.as_bytes())
     }
 
-    fn put_meta(&self, name: &str, value: &[u8]) -> Result<(), Error> {
-        let family = self.family(Table::Meta)?;
-        self.db.put_cf(family, name, value).map_err(|error| self.failed(error))
-    }
-
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         self.db.get_cf(self.family(table)?, key).map_err(|error| self.failed(error))
     }
@@ -248,6 +268,19 @@ impl Store {
         let mode = IteratorMode::From(key, rocksdb::Direction::Reverse);
         let mut entries = self.db.iterator_cf(self.family(table)?, mode);
         entries.next().transpose().map_err(|error| self.failed(error))
+    }
+
+    /// The entry with the greatest key below `key`.
+    pub(crate) fn last_below(&self, table: Table, key: &[u8]) -> Result<Option<Entry>, Error> {
+        let mode = IteratorMode::From(key, rocksdb::Direction::Reverse);
+        let entries = self.db.iterator_cf(self.family(table)?, mode);
+        for entry in entries.take(2) {
+            let (found, value) = entry.map_err(|error| self.failed(error))?;
+            if &*found < key {
+                return Ok(Some((found, value)));
+            }
+        }
+        Ok(None)
     }
 
     /// Calls `each` with every entry of a table in the order of keys.
@@ -314,6 +347,7 @@ impl Store {
 }
 
 fn open_failed(directory: String, error: rocksdb::Error) -> Error {
-    let locked = error.kind() == rocksdb::ErrorKind::IOError && error.as_ref().contains("lock");
+    let text = error.as_ref();
+    let locked = text.contains("While lock file") || text.contains("lock hold by current process");
     if locked { Error::InUse { directory } } else { Error::Store { directory, error } }
 }

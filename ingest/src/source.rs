@@ -78,6 +78,8 @@ pub struct LineSource {
     start: usize,
     end: usize,
     at_end: bool,
+    /// Whether it is a plain file, which can be read again from where it was left.
+    repeatable: bool,
     unfinished: bool,
     line: u64,
     bytes: u64,
@@ -102,8 +104,12 @@ impl LineSource {
         }
         let fail = |error| SourceError { name: name.to_owned(), error };
         let mut file = File::open(Path::new(name)).map_err(fail)?;
-        if file.metadata().map_err(fail)?.is_dir() {
+        let metadata = file.metadata().map_err(fail)?;
+        if metadata.is_dir() {
             return Err(fail(io::Error::other("it is a directory")));
+        }
+        if !metadata.is_file() {
+            return Ok(Self::from_reader(name, Box::new(file)));
         }
         let resumed = match position {
             Some(position) => begins_alike(&mut file, position).map_err(fail)?,
@@ -113,6 +119,7 @@ impl LineSource {
             file.rewind().map_err(fail)?;
         }
         let mut source = Self::from_reader(name, Box::new(file));
+        source.repeatable = true;
         if let (Some(digest), Some(position)) = (resumed, position) {
             (source.line, source.bytes, source.digest) = (position.line, position.bytes, digest);
         }
@@ -130,6 +137,7 @@ impl LineSource {
             start: 0,
             end: 0,
             at_end: false,
+            repeatable: false,
             unfinished: false,
             line: 0,
             bytes: 0,
@@ -141,6 +149,12 @@ impl LineSource {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether a later run can go on behind a position: true of plain files, not of pipes.
+    #[must_use]
+    pub const fn is_repeatable(&self) -> bool {
+        self.repeatable
     }
 
     /// How far it has been read: behind the last whole line that was given out.
@@ -228,18 +242,23 @@ impl LineSource {
         let head = self.start..self.start + TOO_LARGE_BYTES_KEPT;
         self.large.clear();
         self.large.extend_from_slice(self.buffer.get(head).unwrap_or_default());
-        let begin = self.bytes;
-        loop {
+        let (begin, digest) = (self.bytes, self.digest.clone());
+        let ended = loop {
             let rest = self.buffer.get(self.start..self.end).unwrap_or_default();
             let found = memchr::memchr(b'\n', rest);
             self.count(found.map_or(self.end, |at| self.start + at + 1));
             if found.is_some() || self.at_end {
-                break;
+                break found.is_some();
             }
             self.fill()?;
-        }
+        };
         self.line += 1;
-        Ok(Taken::Large { length: self.bytes - begin })
+        let length = self.bytes - begin;
+        if !ended {
+            // As with a short one, whoever is writing it may finish it.
+            (self.unfinished, self.bytes, self.digest) = (true, begin, digest);
+        }
+        Ok(Taken::Large { length })
     }
 
     /// Reads more behind what is there; gives by how much that was moved to make room.

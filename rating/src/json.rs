@@ -235,9 +235,11 @@ impl Scanner<'_> {
                 keys.iter().take(position).any(|&other| text(other) == text(key)).then_some(key)
             })
         } else {
-            keys.sort_by(|&a, &b| text(a).cmp(&text(b)));
-            keys.windows(2).find_map(|pair| match *pair {
-                [a, b] if text(a) == text(b) => Some(a.max(b)),
+            // Unescaped once each, not once a comparison.
+            let mut texts: Vec<_> = keys.iter().map(|&key| (text(key), key)).collect();
+            texts.sort_unstable();
+            texts.windows(2).find_map(|pair| match pair {
+                [(a, _), (b, key)] if a == b => Some(*key),
                 _ => None,
             })
         };

@@ -59,11 +59,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         run.rate(usage)?;
     }
     let mut documents = bill(&mut run, &catalog, &due, arguments.as_of)?;
-    if let Some(store) = &arguments.store {
-        documents = file(store, documents)?;
-    }
+    // What a document is made from is durable before the document is.
     if arguments.rating.state.is_some() {
         run.partition().store().sync()?;
+    }
+    if let Some(store) = &arguments.store {
+        documents = file(store, documents)?;
     }
     write_documents(&documents, &mut staging)?;
     // What the documents are made from, and what could not be: finance asks for both.
@@ -118,7 +119,13 @@ fn file(path: &Path, documents: Documents) -> Result<Documents, Failure> {
         let mut store = SqliteStore::open(path).await?;
         store.save(documents).await
     });
-    filed.map_err(|error: StoreError| Failure::Dependency(error.to_string()))
+    filed.map_err(|error: StoreError| {
+        if matches!(error, StoreError::OrderProductsChanged { .. }) {
+            Failure::Input(vec![format!("error: {error}")])
+        } else {
+            Failure::Dependency(error.to_string())
+        }
+    })
 }
 
 /// A closed total in the words of billing: its period as days.

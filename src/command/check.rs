@@ -1,6 +1,6 @@
 //! `usage-rater check`: everything that is wrong with catalogs and orders, at once.
 
-use crate::catalog_port::CatalogPort;
+use crate::catalog_port::{CatalogPort, take_orders};
 use crate::cli::{print, say};
 use crate::failure::Failure;
 use crate::input;
@@ -49,11 +49,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 faults.push(format!("{}: {reason}", path.display()));
             }
             Document::Orders => match OrderBook::parse(&text, &CatalogPort(&catalog)) {
-                Ok(book) => print(&format!(
-                    "{}: good: {} order products\n",
-                    path.display(),
-                    book.ordered().len()
-                ))?,
+                Ok(book) => match take_orders(&mut catalog, &book) {
+                    Ok(()) => {
+                        let count = book.ordered().len();
+                        print(&format!("{}: good: {count} order products\n", path.display()))?;
+                    }
+                    Err(failure) => faults.push(format!("{}: {failure}", path.display())),
+                },
                 Err(found) => faults.push(Failure::faults(path, &found).to_string()),
             },
         }

@@ -1,8 +1,10 @@
 //! Closing: every charge of a period that has ended gets a closed total, used or not.
 
-use super::{Partition, SlotKey};
+use super::{Names, Partition, SlotKey};
+use crate::codec::decode_total;
 use crate::error::Error;
 use crate::limits::CLOSE_TOTALS_MAX;
+use crate::store::Table;
 use rating::{Catalog, Customer, Instant, Period, SubscriptionId};
 use std::sync::Arc;
 
@@ -62,6 +64,10 @@ impl Partition {
     ) -> Result<(), Error> {
         let timeline = u32::try_from(timeline).unwrap_or(u32::MAX);
         let key = SlotKey { subscription, timeline, period_start: period.start };
+        // What was closed before needs no slot: a state may hold years of closed periods.
+        if self.slots.find(&key).is_none() && self.is_closed(catalog, &key)? {
+            return Ok(());
+        }
         let index = self.load_slot(catalog, key, period)?;
         if self.slots.get(index).is_some_and(|slot| !slot.total.closed)
             && let Some(slot) = self.slots.change(index)
@@ -69,5 +75,13 @@ impl Partition {
             slot.total.closed = true;
         }
         Ok(())
+    }
+
+    fn is_closed(&self, catalog: &Catalog, key: &SlotKey) -> Result<bool, Error> {
+        let names = Names::of(catalog, key).ok_or(Error::Damaged { what: "slot" })?;
+        let mut stored_key = Vec::new();
+        names.key(key.period_start).write(&mut stored_key);
+        let Some(value) = self.store.get(Table::Totals, &stored_key)? else { return Ok(false) };
+        Ok(decode_total(&value).ok_or(Error::Damaged { what: "total" })?.total.closed)
     }
 }

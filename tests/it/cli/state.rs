@@ -44,7 +44,7 @@ fn a_last_line_without_its_end_is_read_again_when_it_has_one() {
     let place = place();
     let (whole, part) = (usage::lines(0, 10), usage::record(10));
     place.write("usage.ndjson", format!("{whole}{}", &part[..40]));
-    check(&place, "11 record read: 10 rated, 0 duplicate, 1 rejected", 10);
+    check(&place, "11 records read: 10 rated, 0 duplicate, 1 rejected", 10);
     place.write("usage.ndjson", usage::lines(0, 12));
     check(&place, "2 records read: 2 rated, 0 duplicate, 0 rejected", 12);
     place.write("usage.ndjson", usage::lines(0, 13).trim_end());
