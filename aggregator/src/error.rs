@@ -80,8 +80,8 @@ pub enum Error {
     /// A period that overlaps one that the state already has usage of.
     #[error(
         "the state has charge \"{charge}\" of subscription \"{subscription}\" from {start} to \
-         {end}, but by this catalog and orders its billing periods are others; what was rated cannot be \
-         cut anew: use the periods it was rated with, or another state"
+         {end}, but by this catalog and orders its billing periods are others; what was rated \
+         cannot be cut anew: use the periods it was rated with, or another state"
     )]
     Recut {
         /// The subscription.

@@ -1,7 +1,7 @@
 //! Order products in one canonical text, by which a later run knows whether one was changed.
 //!
-//! The text lies in stores. Frozen: names, their order, and that what is absent is left out, so that
-//! a field of a later program says nothing about the order products of an earlier one.
+//! The text lies in stores. Frozen: names, their order, and that what is absent is left out, so
+//! that a field of a later program says nothing about the order products of an earlier one.
 
 use super::{Kind, Order, OrderProduct, PricePeriod};
 use crate::terms::BillingTiming;

@@ -131,3 +131,31 @@ fn a_catalog_without_what_was_rated_is_refused() {
     place.write("catalog.json", gone);
     place.fail(RATE, 1, &["\"SUB-1\"", "catalog"]);
 }
+
+/// A changed cycle day used to begin a second, overlapping series of totals beside those that were
+/// rated, and both would have been billed. Now what was rated stays as it was cut.
+#[test]
+fn periods_are_not_cut_anew_under_a_state() {
+    let place = place();
+    place.write("usage.ndjson", usage::lines(0, 100));
+    check(&place, "100 records read", 100);
+    let before = place.text("out/totals.ndjson");
+    let customer = "\"id\":\"CUS-1\",";
+    assert!(usage::CATALOG.contains(customer), "the catalog has the customer");
+    let other = usage::CATALOG.replace(customer, "\"id\":\"CUS-1\",\"bill_cycle_day\":15,");
+    place.write("catalog.json", other);
+    place.fail(&format!("{RATE} --close-at 2026-03-01T00:00:00Z"), 1, &["billing periods", "SUB-"]);
+    assert_eq!(place.text("out/totals.ndjson"), before);
+}
+
+/// A process that was killed while it made its first state used to leave a directory that no later
+/// run would take. A state is now made beside its place and moved there whole.
+#[test]
+fn a_state_that_was_never_finished_is_made_anew() {
+    let place = place();
+    place.write("usage.ndjson", usage::lines(0, 10));
+    std::fs::create_dir_all(place.path("state/partition-0.unfinished")).unwrap();
+    place.write("state/partition-0.unfinished/000004.log", "torn");
+    check(&place, "10 records read: 10 rated", 10);
+    assert_eq!(place.names("state"), ["partition-0"]);
+}
