@@ -20,7 +20,7 @@ impl Documents {
     pub(crate) fn beside(&self, known: &[Filed]) -> Result<Vec<Gathered>, BillingError> {
         // A run of an earlier day says nothing about what later days have billed.
         let by_then = known.iter().filter(|filed| filed.content().invoice_date <= self.as_of);
-        let mut billed = billed(by_then);
+        let mut billed = billed(by_then)?;
         let mut lines = Cow::Borrowed(&self.lines);
         if !billed.is_empty() {
             let mut left = Vec::with_capacity(self.lines.len());
@@ -42,32 +42,35 @@ impl Documents {
 }
 
 /// What active documents have billed.
-fn billed<'a>(known: impl Iterator<Item = &'a Filed>) -> Billed {
+fn billed<'a>(known: impl Iterator<Item = &'a Filed>) -> Result<Billed, BillingError> {
     let mut billed = Billed::new();
     for filed in known.filter(|filed| filed.state() == State::Active) {
         let content = filed.content();
+        let lost = || BillingError::overflow(&content.id());
         let mut add = |key: Key, amount: Money| {
             let signed = match content.series {
                 Series::Invoice => Some(amount),
                 Series::CreditMemo => amount.checked_neg(),
             };
             let sum = billed.entry(key).or_insert_with(|| Money::from_minor(0, content.currency));
-            *sum = signed.and_then(|signed| sum.checked_add(signed)).unwrap_or(*sum);
+            // What is forgotten here would be billed a second time.
+            *sum = signed.and_then(|signed| sum.checked_add(signed)).ok_or_else(lost)?;
+            Ok::<(), BillingError>(())
         };
         for item in &content.items {
             for detail in &item.details {
                 let order_product = detail.order_product.clone();
                 let days = half_open(detail.start, detail.end);
-                add(Key::Portion { order_product, days }, detail.amount);
+                add(Key::Portion { order_product, days }, detail.amount)?;
             }
             for line in &item.usage {
                 let (subscription, charge) = (item.reference.clone(), line.charge.clone());
                 let days = half_open(line.period_start, line.period_end);
-                add(Key::Usage { subscription, charge, days }, line.amount);
+                add(Key::Usage { subscription, charge, days }, line.amount)?;
             }
         }
     }
-    billed
+    Ok(billed)
 }
 
 fn half_open(start: Date, last: Date) -> PeriodDates {
