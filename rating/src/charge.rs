@@ -1,16 +1,32 @@
 //! Charges: what a plan bills for one meter, and the terms in force at an instant.
 
+use crate::aggregation::Aggregation;
 use crate::catalog::MeterId;
 use crate::instant::Instant;
 use crate::json::Value;
 use crate::meter::Meter;
 use crate::money::{Amount, Price};
+use crate::period::Period;
 use crate::price::PriceModel;
 use crate::quantity::Quantity;
+use crate::scope::Scope;
+use crate::share::Share;
+use crate::unit::Unit;
 use std::sync::Arc;
 
 /// The values of a dimension that a charge takes.
 pub type Filter = Vec<(String, Vec<String>)>;
+
+/// Which of a charge's numbers shrink with a period that is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Prorated {
+    /// The included units.
+    pub included: bool,
+    /// The minimum.
+    pub minimum: bool,
+    /// The amount of a flat price.
+    pub flat: bool,
+}
 
 /// What a plan bills for the records of one meter that pass a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,16 +35,26 @@ pub struct Charge {
     pub key: String,
     /// The meter whose records it takes; `None` only for a flat price.
     pub meter: Option<MeterId>,
+    /// How that meter's records become a quantity.
+    pub aggregation: Aggregation,
     /// Dimensions and the values of them that it takes; empty takes all.
     pub filter: Filter,
-    /// Units free of charge in each scope.
+    /// Where position, tiers and included units begin anew.
+    pub scope: Scope,
+    /// The unit that is priced, where it is not the one that is metered.
+    pub unit: Option<Unit>,
+    /// Units free of charge in each scope, in the unit that is priced.
     pub included: Quantity,
     /// How the overage is priced.
     pub model: PriceModel,
+    /// Percent of the usage amount that are not owed, 0 to 100.
+    pub discount_percent: Price,
     /// What a period costs at least.
     pub minimum: Option<Price>,
     /// What a period costs at most; the minimum wins over it.
     pub maximum: Option<Price>,
+    /// What shrinks with a period that is not whole.
+    pub prorated: Prorated,
 }
 
 impl Charge {
@@ -42,16 +68,50 @@ impl Charge {
         })
     }
 
-    /// The units of a position that are priced: those beyond the included ones, never below 0.
+    /// Whether a total holds all that this charge needs: the sum of its records, without parts
+    /// by scope or cell.
     #[must_use]
-    pub fn billable(&self, position: Quantity) -> Option<Quantity> {
-        Some(position.checked_sub(self.included)?.max(Quantity::ZERO))
+    pub fn is_simple(&self) -> bool {
+        self.scope == Scope::BillingPeriod && self.aggregation.adds_up() && self.model.is_plain()
     }
 
-    /// `P(position)`: what a period costs, before any bound, when its quantity stands there.
+    /// The units of a position that are priced: those beyond the included ones, never below 0.
+    ///
+    /// `share` is how much of its scope the subscription was active in.
     #[must_use]
-    pub fn amount_at(&self, position: Quantity) -> Option<Amount> {
-        self.model.amount(self.billable(position)?)
+    pub fn billable(&self, position: Quantity, share: Share) -> Option<Quantity> {
+        let units = match &self.unit {
+            None => position,
+            Some(unit) => unit.convert(position)?,
+        };
+        let included =
+            if self.prorated.included { share.of(self.included)? } else { self.included };
+        Some(units.checked_sub(included)?.max(Quantity::ZERO))
+    }
+
+    /// `P(position)`: what a scope costs, before any bound, when its quantity stands there.
+    #[must_use]
+    pub fn amount_at(&self, position: Quantity, share: Share) -> Option<Amount> {
+        self.priced(&self.model, position, share)
+    }
+
+    /// `P(position)` by a price of this charge: its own, or that of a cell.
+    #[must_use]
+    pub fn priced(&self, model: &PriceModel, position: Quantity, share: Share) -> Option<Amount> {
+        match model {
+            PriceModel::Flat { amount } if self.prorated.flat => {
+                share.of_price(*amount).map(Price::once)
+            }
+            PriceModel::Flat { amount } => Some(amount.once()),
+            // Without records, whatever is priced by the record costs nothing.
+            PriceModel::Percentage(_) => Some(Amount::ZERO),
+            PriceModel::PerUnit { .. }
+            | PriceModel::Package { .. }
+            | PriceModel::Graduated(_)
+            | PriceModel::Volume(_)
+            | PriceModel::Stairstep(_)
+            | PriceModel::Matrix(_) => model.amount(self.billable(position, share)?),
+        }
     }
 }
 
@@ -75,9 +135,33 @@ pub struct Timeline {
     pub key: String,
     /// In order of `from`; never empty.
     pub terms: Vec<Terms>,
+    /// Whether every charge of it is simple: [`Charge::is_simple`].
+    pub is_simple: bool,
 }
 
 impl Timeline {
+    /// Lays out a charge through time.
+    #[must_use]
+    pub fn new(key: String, terms: Vec<Terms>) -> Self {
+        let charges = || terms.iter().filter_map(|terms| terms.charge.as_deref());
+        let is_simple = charges().all(Charge::is_simple);
+        Self { key, terms, is_simple }
+    }
+
+    /// The terms that are in force at some time of a stretch, with the charge.
+    pub fn within(&self, stretch: Period) -> impl Iterator<Item = (&Terms, &Charge)> {
+        let first = self.terms.iter().rposition(|terms| terms.from <= stretch.start).unwrap_or(0);
+        let terms = self.terms.iter().skip(first);
+        let terms = terms.take_while(move |terms| terms.from < stretch.end);
+        terms.filter_map(|terms| Some((terms, terms.charge.as_deref()?)))
+    }
+
+    /// Whether a total holds all that is needed for a billing period.
+    #[must_use]
+    pub fn is_simple_in(&self, period: Period) -> bool {
+        self.is_simple || self.within(period).all(|(_, charge)| charge.is_simple())
+    }
+
     /// The terms in force at an instant; `None` before the first.
     #[must_use]
     pub fn at(&self, instant: Instant) -> Option<&Terms> {

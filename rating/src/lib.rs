@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod aggregation;
+mod at_zero;
 mod catalog;
 mod charge;
 mod content;
@@ -10,8 +12,10 @@ mod instant;
 pub mod json;
 mod meter;
 mod money;
+mod owed;
 mod period;
 mod plan;
+mod position;
 mod price;
 mod quantity;
 mod rate;
@@ -19,14 +23,19 @@ mod record;
 mod rejection;
 pub mod resolve;
 mod rounding;
+mod rows;
+mod scope;
 mod settings;
+mod share;
 mod total;
+mod unit;
 
+pub use aggregation::{Aggregation, Percentile};
 pub use catalog::{
     Catalog, Customer, CustomerId, CycleRule, MeterId, Subject, Subscription, SubscriptionEntry,
     SubscriptionId,
 };
-pub use charge::{Charge, Filter, Terms, Timeline};
+pub use charge::{Charge, Filter, Prorated, Terms, Timeline};
 
 pub use content::ContentDigest;
 pub use decimal::{DecimalError, Domain, parse_scaled, write_scaled};
@@ -34,17 +43,28 @@ pub use fault::{Fault, Faults, Fields};
 pub use instant::{Instant, InstantError};
 pub use jiff::civil::Date;
 pub use jiff::tz::TimeZone;
-pub use meter::{Aggregation, Meter, Path, QuantityFault};
+pub use meter::{Measured, Meter, Path, QuantityFault};
 pub use money::{AMOUNT_SCALE, Amount, Currency, Money, PRICE_SCALE, Price};
+pub use owed::{OWED_SCALE, Owed};
 pub use period::{
     Cycle, Period, PeriodDates, PeriodLength, start_of_day, time_zone_database_version,
 };
 pub use plan::{Override, Plan, PlanVersion};
-pub use price::{PriceModel, Tier, TierRate, Tiers, TiersError};
+pub use position::{
+    Contribution, Direction, Kept, Place, Position, PositionPart, Pricing, RecordKey, Shift, Tally,
+    Usage,
+};
+pub use price::{
+    Cell, DEFAULT_CELL, Freed, Matrix, Percentage, PriceModel, Tier, TierRate, Tiers, TiersError,
+};
 pub use quantity::{QUANTITY_SCALE, Quantity};
 pub use rate::{Rated, rate};
 pub use record::UsageRecord;
 pub use rejection::{Code, Rejection};
 pub use rounding::Rounding;
+pub use rows::{Block, Rows, Weight};
+pub use scope::{Scope, Span, days_of};
 pub use settings::{CycleDay, ProrationBasis, Settings};
-pub use total::{Part, Settled, Total};
+pub use share::Share;
+pub use total::{Frame, Part, Settled, Sums, Total};
+pub use unit::{Unit, UnitRounding};

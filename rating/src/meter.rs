@@ -1,18 +1,12 @@
 //! Meters: what of a record's data is counted, and by which dimensions it can be told apart.
 
+mod distinct;
+
+use crate::aggregation::Aggregation;
 use crate::decimal::DecimalError;
 use crate::json::{Kind, Value};
 use crate::quantity::Quantity;
 use std::borrow::Cow;
-
-/// How the records of a period become one quantity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aggregation {
-    /// The values added up.
-    Sum,
-    /// The number of records.
-    Count,
-}
 
 /// A path into a record's data, such as `$.usage.calls`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +81,8 @@ pub enum QuantityFault {
     Missing,
     /// The value is no number or text.
     NotADecimal,
+    /// The value is an object or a list, of which none is the same as another.
+    NotAScalar,
     /// The text or number is not a decimal of the domain.
     Decimal(DecimalError),
     /// Below zero, which this meter refuses.
@@ -101,10 +97,20 @@ impl QuantityFault {
         match self {
             Self::Missing => format!("meter {key} finds no value in the data"),
             Self::NotADecimal => format!("the value of meter {key} is neither a number nor a text"),
+            Self::NotAScalar => format!("the value of meter {key} is an object or a list"),
             Self::Decimal(error) => format!("the value of meter {key} {error}"),
             Self::Negative => format!("the value of meter {key} is below zero"),
         }
     }
+}
+
+/// What a record measures by a meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// Its value; 1 where only its being there, or being different, counts.
+    pub quantity: Quantity,
+    /// A hash of its value, where different values are counted; else 0.
+    pub distinct: u128,
 }
 
 impl Meter {
@@ -112,17 +118,21 @@ impl Meter {
     ///
     /// # Errors
     /// [`QuantityFault`] if there is no usable value.
-    pub fn quantity(&self, data: Option<Value<'_>>) -> Result<Quantity, QuantityFault> {
+    pub fn measure(&self, data: Option<Value<'_>>) -> Result<Measured, QuantityFault> {
         const ONE: Quantity = Quantity::from_scaled(1_000_000_000_000);
-        let Some(path) = &self.value else { return Ok(ONE) };
+        let Some(path) = &self.value else { return Ok(Measured { quantity: ONE, distinct: 0 }) };
         let found = data.and_then(|data| path.find(data)).filter(|value| !value.is_null());
         let value = found.ok_or(QuantityFault::Missing)?;
+        if self.aggregation == Aggregation::UniqueCount {
+            let distinct = distinct::hash_of(value).ok_or(QuantityFault::NotAScalar)?;
+            return Ok(Measured { quantity: ONE, distinct });
+        }
         let text = value.as_decimal_text().ok_or(QuantityFault::NotADecimal)?;
         let quantity = Quantity::parse(&text).map_err(QuantityFault::Decimal)?;
         if quantity.is_negative() && !self.accepts_negative {
             return Err(QuantityFault::Negative);
         }
-        Ok(quantity)
+        Ok(Measured { quantity, distinct: 0 })
     }
 
     /// The value of a dimension: texts as they are, numbers and booleans as they are written.

@@ -78,6 +78,12 @@ impl Price {
         self.0
     }
 
+    /// The price of so many 10^-12 of the major unit.
+    #[must_use]
+    pub(crate) const fn from_scaled(scaled: i128) -> Self {
+        Self(scaled)
+    }
+
     /// Whether it is below zero.
     #[must_use]
     pub const fn is_negative(self) -> bool {

@@ -125,5 +125,5 @@ fn timeline(key: &str, versions: &[PlanVersion], overrides: &[Override]) -> Time
         let override_from = in_force.last().map(|change| change.effective_from);
         Some(Terms { from, plan_version: version.version, override_from, charge })
     });
-    Timeline { key: key.to_owned(), terms: terms.collect() }
+    Timeline::new(key.to_owned(), terms.collect())
 }

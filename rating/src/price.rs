@@ -3,8 +3,12 @@
 //! A model is a function `P` from a billable quantity to an amount, before any bound. What one
 //! record costs is `P(with it) − P(without it)`, so no model needs to know about records.
 
+mod matrix;
+mod percentage;
 mod tiers;
 
+pub use matrix::{Cell, DEFAULT_CELL, Matrix};
+pub use percentage::{Freed, Percentage};
 pub use tiers::{Tier, TierRate, Tiers, TiersError};
 
 use crate::money::{Amount, Price};
@@ -36,11 +40,15 @@ pub enum PriceModel {
         /// The amount.
         amount: Price,
     },
+    /// A fee for every record.
+    Percentage(Percentage),
+    /// A price for every combination of dimensions.
+    Matrix(Matrix),
 }
 
 impl PriceModel {
     /// `P(billable)` for a quantity that is not below zero; `None` where the amount leaves its
-    /// domain.
+    /// domain, and for the models that a quantity alone does not price: [`PriceModel::is_plain`].
     #[must_use]
     pub fn amount(&self, billable: Quantity) -> Option<Amount> {
         debug_assert!(!billable.is_negative(), "a billable quantity is never below zero");
@@ -53,6 +61,28 @@ impl PriceModel {
             Self::Volume(tiers) => tiers.volume(billable),
             Self::Stairstep(tiers) => tiers.stairstep(billable),
             Self::Flat { amount } => Some(amount.once()),
+            Self::Percentage(_) | Self::Matrix(_) => None,
+        }
+    }
+
+    /// Whether the quantity alone decides the amount: not which records made it.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        !matches!(self, Self::Percentage(_) | Self::Matrix(_))
+    }
+
+    /// The price of a cell: of a matrix the one of that label, of all others themselves.
+    #[must_use]
+    pub fn of_cell(&self, label: &str) -> Option<&Self> {
+        match self {
+            Self::Matrix(matrix) => matrix.price(label),
+            Self::PerUnit { .. }
+            | Self::Package { .. }
+            | Self::Graduated(_)
+            | Self::Volume(_)
+            | Self::Stairstep(_)
+            | Self::Flat { .. }
+            | Self::Percentage(_) => label.is_empty().then_some(self),
         }
     }
 
@@ -65,7 +95,9 @@ impl PriceModel {
             | Self::Package { .. }
             | Self::Graduated(_)
             | Self::Volume(_)
-            | Self::Stairstep(_) => true,
+            | Self::Stairstep(_)
+            | Self::Percentage(_)
+            | Self::Matrix(_) => true,
         }
     }
 }

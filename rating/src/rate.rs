@@ -4,6 +4,7 @@ use crate::charge::{Charge, Terms, Timeline};
 use crate::instant::Instant;
 use crate::money::Amount;
 use crate::quantity::Quantity;
+use crate::share::Share;
 use crate::total::Total;
 
 /// What one record did to one total.
@@ -23,25 +24,25 @@ pub struct Rated {
 #[must_use]
 pub fn rate(
     total: &mut Total,
-    (timeline, terms): (&Timeline, &Terms),
+    (timeline, terms, share): (&Timeline, &Terms, Share),
     quantity: Quantity,
     used_at: Instant,
 ) -> Option<Rated> {
     let charge = terms.charge.as_deref()?;
     let rated = match total.parts.as_mut_slice() {
-        [] => rate_first(total, (charge, terms), quantity)?,
+        [] => rate_first(total, (charge, terms, share), quantity)?,
         [part] if part.from == terms.from => {
             let total_before = part.quantity;
             let after = total_before.checked_add(quantity)?;
             // Σ rated is P(before) − P(0), so the position before need not be priced again.
-            let at_zero = charge.amount_at(Quantity::ZERO)?;
-            let rated = charge.amount_at(after)?.checked_sub(at_zero)?;
+            let at_zero = charge.amount_at(Quantity::ZERO, share)?;
+            let rated = charge.amount_at(after, share)?.checked_sub(at_zero)?;
             let amount = rated.checked_sub(total.rated)?;
             part.quantity = after;
             total.rated = rated;
             Rated { amount, total_before }
         }
-        _ => rate_across_terms(total, (timeline, terms), quantity)?,
+        _ => rate_across_terms(total, (timeline, terms, share), quantity)?,
     };
     total.records = total.records.saturating_add(1);
     total.first_used_at = Some(total.first_used_at.map_or(used_at, |first| first.min(used_at)));
@@ -51,10 +52,11 @@ pub fn rate(
 
 fn rate_first(
     total: &mut Total,
-    (charge, terms): (&Charge, &Terms),
+    (charge, terms, share): (&Charge, &Terms, Share),
     quantity: Quantity,
 ) -> Option<Rated> {
-    let amount = charge.amount_at(quantity)?.checked_sub(charge.amount_at(Quantity::ZERO)?)?;
+    let amount = charge.amount_at(quantity, share)?;
+    let amount = amount.checked_sub(charge.amount_at(Quantity::ZERO, share)?)?;
     total.rated = total.rated.checked_add(amount)?;
     total.add(terms, quantity)?;
     Some(Rated { amount, total_before: Quantity::ZERO })
@@ -64,14 +66,14 @@ fn rate_first(
 /// own, so the whole period is priced again.
 fn rate_across_terms(
     total: &mut Total,
-    (timeline, terms): (&Timeline, &Terms),
+    (timeline, terms, share): (&Timeline, &Terms, Share),
     quantity: Quantity,
 ) -> Option<Rated> {
     let total_before = total.quantity()?;
     let mut after = total.clone();
     after.add(terms, quantity)?;
     total_before.checked_add(quantity)?;
-    let rated = after.amount_of_parts(timeline)?;
+    let rated = after.amount_of_parts(timeline, share)?;
     let amount = rated.checked_sub(total.rated)?;
     after.rated = rated;
     *total = after;

@@ -4,9 +4,10 @@
 //! always refused for the same one.
 
 use crate::catalog::{Catalog, CustomerId, MeterId, SYSTEM_TYPES, Subject, SubscriptionId};
+use crate::charge::Charge;
 use crate::instant::Instant;
-use crate::meter::QuantityFault;
-use crate::quantity::Quantity;
+use crate::meter::{Measured, Meter, QuantityFault};
+use crate::price::PriceModel;
 use crate::record::UsageRecord;
 use crate::rejection::{Code, Rejection};
 
@@ -17,8 +18,11 @@ pub struct Line {
     pub subscription: SubscriptionId,
     /// Position of the charge among [`Catalog::timelines_of`] the subscription.
     pub timeline: usize,
-    /// Units used.
-    pub quantity: Quantity,
+    /// The cell of its matrix by position, that of the default behind the others; `None` where
+    /// its price is no matrix.
+    pub cell: Option<u32>,
+    /// What it measured.
+    pub measured: Measured,
 }
 
 /// Who owns a record: the customer within which its identity is unique.
@@ -34,7 +38,7 @@ pub struct Owner {
 #[derive(Debug, Clone, Copy)]
 pub struct Measure {
     meter: MeterId,
-    quantity: Result<Quantity, QuantityFault>,
+    quantity: Result<Measured, QuantityFault>,
     /// The subscription whose plan takes it.
     taker: Option<SubscriptionId>,
 }
@@ -56,7 +60,7 @@ pub fn check_measure(
     let mut invalid = None;
     for id in meters {
         let Some(meter) = catalog.meter(*id) else { continue };
-        let quantity = meter.quantity(record.data);
+        let quantity = meter.measure(record.data);
         measures.push(Measure { meter: *id, quantity, taker: None });
         if let Err(fault) = quantity
             && fault != QuantityFault::Missing
@@ -192,7 +196,10 @@ pub fn lines(
                 continue;
             }
             match measure.quantity {
-                Ok(quantity) => lines.push(Line { subscription: *id, timeline: index, quantity }),
+                Ok(measured) => {
+                    let cell = cell_of(charge, meter, record);
+                    lines.push(Line { subscription: *id, timeline: index, cell, measured });
+                }
                 Err(fault) => missing = missing.or_else(|| Some(fault.reason(meter))),
             }
         }
@@ -210,6 +217,20 @@ pub fn lines(
         let message = format!("\"{}\" has no plan in force on {}", record.subject, record.used_at);
         Rejection::new(Code::NoActivePlan, message)
     }))
+}
+
+/// The cell of a matrix that a record belongs to.
+fn cell_of(charge: &Charge, meter: &Meter, record: &UsageRecord<'_>) -> Option<u32> {
+    let PriceModel::Matrix(matrix) = &charge.model else { return None };
+    let found = matrix
+        .dimensions
+        .iter()
+        .map(|name| (name.as_str(), meter.dimension(name, record.data)))
+        .collect::<Vec<_>>();
+    let dimension = |name: &str| {
+        found.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.as_deref())
+    };
+    u32::try_from(matrix.cell_of(dimension)).ok()
 }
 
 fn several_take(subject: &str, meter: &str) -> Rejection {

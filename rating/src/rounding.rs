@@ -13,6 +13,20 @@ pub enum Rounding {
 }
 
 impl Rounding {
+    /// `numerator` ÷ `denominator`, the next whole number that is not below it.
+    #[must_use]
+    pub fn quotient_up(numerator: I256, denominator: I256) -> Option<I256> {
+        let down = Self::quotient_down(numerator, denominator)?;
+        let exact = down.checked_mul(denominator)? == numerator;
+        if exact { Some(down) } else { down.checked_add(I256::ONE) }
+    }
+
+    /// `numerator` ÷ `denominator`, the next whole number that is not above it.
+    #[must_use]
+    pub fn quotient_down(numerator: I256, denominator: I256) -> Option<I256> {
+        (denominator > I256::ZERO).then(|| numerator.checked_div_euclid(denominator)).flatten()
+    }
+
     /// `numerator` ÷ `denominator` as the nearest whole number; `None` if the denominator is not
     /// positive or the result does not fit.
     #[must_use]

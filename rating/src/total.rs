@@ -1,12 +1,16 @@
 //! Totals: what one subscription used of one charge in one billing period, and owes for it.
 
+use crate::at_zero::at_zero;
 use crate::charge::{Charge, Terms, Timeline};
 use crate::instant::Instant;
 use crate::money::{Amount, Currency, Money};
+use crate::owed::Owed;
 use crate::period::Period;
 use crate::quantity::Quantity;
 use crate::rounding::Rounding;
+use crate::share::Share;
 use ethnum::U256;
+use jiff::tz::TimeZone;
 
 /// The quantity used while one stretch of terms was in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,11 +21,37 @@ pub struct Part {
     pub quantity: Quantity,
 }
 
+/// What the positions of a total add up to, where it does not hold them itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sums {
+    /// Units used.
+    pub quantity: Quantity,
+    /// Units priced.
+    pub billable: Quantity,
+    /// The level that the period began with, for a time-weighted sum.
+    pub carried: Quantity,
+}
+
+/// A billing period of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// When.
+    pub period: Period,
+    /// How much of it the subscription is active in.
+    pub share: Share,
+    /// When the subscription is active at all.
+    pub active: Period,
+    /// The calendar of its days.
+    pub zone: &'a TimeZone,
+}
+
 /// The running sum of one charge in one period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Total {
-    /// In order of `from`; one, unless terms changed within the period.
+    /// In order of `from`; one, unless terms changed within the period. Empty where `sums` stand.
     pub parts: Vec<Part>,
+    /// What its positions add up to, where the charge is not [`Charge::is_simple`].
+    pub sums: Option<Sums>,
     /// Σ of the rated amounts of its records, exactly.
     pub rated: Amount,
     /// How many records it holds.
@@ -42,6 +72,7 @@ impl Default for Total {
     fn default() -> Self {
         Self {
             parts: Vec::new(),
+            sums: None,
             rated: Amount::ZERO,
             records: 0,
             first_used_at: None,
@@ -60,10 +91,12 @@ pub struct Settled {
     pub quantity: Quantity,
     /// Units priced.
     pub billable_quantity: Quantity,
+    /// `P(0)`: what the period costs without its records.
+    pub amount_at_zero: Amount,
     /// `P(0)` + Σ rated.
     pub usage_amount: Amount,
-    /// The usage amount within its bounds.
-    pub amount: Amount,
+    /// The usage amount after discount, maximum and minimum.
+    pub amount: Owed,
     /// The amount as money.
     pub rounded: Money,
 }
@@ -72,6 +105,9 @@ impl Total {
     /// Units used in all; `None` where the sum leaves its domain.
     #[must_use]
     pub fn quantity(&self) -> Option<Quantity> {
+        if let Some(sums) = &self.sums {
+            return sums.quantity.checked_add(sums.carried);
+        }
         self.parts.iter().try_fold(Quantity::ZERO, |sum, part| sum.checked_add(part.quantity))
     }
 
@@ -81,15 +117,22 @@ impl Total {
     pub fn settle(
         &self,
         timeline: &Timeline,
-        period: Period,
+        frame: &Frame<'_>,
         (currency, rounding): (Currency, Rounding),
     ) -> Option<Settled> {
-        let last = timeline.at_end(period.start, period.end)?.charge.as_deref()?;
-        let usage_amount = amount_at_zero(timeline, period)?.checked_add(self.rated)?;
-        let amount = bounded(last, usage_amount);
+        let last = timeline.at_end(frame.period.start, frame.period.end)?.charge.as_deref()?;
+        let carried = self.sums.map_or(Quantity::ZERO, |sums| sums.carried);
+        let at_zero = at_zero(timeline, frame, carried)?;
+        let usage_amount = at_zero.amount.checked_add(self.rated)?;
+        let amount = owed(last, usage_amount, frame.share)?;
+        let billable = match &self.sums {
+            Some(sums) => sums.billable.checked_add(at_zero.billable)?,
+            None => self.billable(timeline, frame.share)?.max(Quantity::ZERO),
+        };
         Some(Settled {
             quantity: self.quantity()?,
-            billable_quantity: self.billable(timeline)?.max(Quantity::ZERO),
+            billable_quantity: billable,
+            amount_at_zero: at_zero.amount,
             usage_amount,
             amount,
             rounded: amount.to_money(currency, rounding)?,
@@ -97,24 +140,26 @@ impl Total {
     }
 
     /// Σ over the parts of what each one's terms make billable of it.
-    fn billable(&self, timeline: &Timeline) -> Option<Quantity> {
+    fn billable(&self, timeline: &Timeline, share: Share) -> Option<Quantity> {
         let (mut position, mut billable) = (Quantity::ZERO, Quantity::ZERO);
         for part in &self.parts {
             let charge = charge_from(timeline, part.from)?;
             let after = position.checked_add(part.quantity)?;
-            let added = charge.billable(after)?.checked_sub(charge.billable(position)?)?;
+            let added = charge.billable(after, share)?;
+            let added = added.checked_sub(charge.billable(position, share)?)?;
             (position, billable) = (after, billable.checked_add(added)?);
         }
         Some(billable)
     }
 
     /// Σ over the parts of `P(total at its end) − P(total at its start)`, by each one's terms.
-    pub(crate) fn amount_of_parts(&self, timeline: &Timeline) -> Option<Amount> {
+    pub(crate) fn amount_of_parts(&self, timeline: &Timeline, share: Share) -> Option<Amount> {
         let (mut position, mut amount) = (Quantity::ZERO, Amount::ZERO);
         for part in &self.parts {
             let charge = charge_from(timeline, part.from)?;
             let after = position.checked_add(part.quantity)?;
-            let added = charge.amount_at(after)?.checked_sub(charge.amount_at(position)?)?;
+            let added = charge.amount_at(after, share)?;
+            let added = added.checked_sub(charge.amount_at(position, share)?)?;
             (position, amount) = (after, amount.checked_add(added)?);
         }
         Some(amount)
@@ -133,33 +178,19 @@ impl Total {
     }
 }
 
-/// `P(0)`: what a period costs unused.
-///
-/// A flat price comes from the terms in force at the end. Everything else does from those at the
-/// start, so that the sum over the parts goes on from it: a tier that is due at quantity 0 is
-/// entered once, by whichever version is in force then.
-fn amount_at_zero(timeline: &Timeline, period: Period) -> Option<Amount> {
-    let last = timeline.at_end(period.start, period.end)?.charge.as_deref()?;
-    if !last.model.needs_meter() {
-        return last.amount_at(Quantity::ZERO);
-    }
-    let within = |terms: &&Terms| {
-        let metered = terms.charge.as_deref().is_some_and(|charge| charge.model.needs_meter());
-        metered && terms.from < period.end
-    };
-    let at_start = timeline.at(period.start).filter(within);
-    let mut later = timeline.terms.iter().filter(|terms| terms.from >= period.start);
-    let first = at_start.or_else(|| later.find(within))?;
-    first.charge.as_deref()?.amount_at(Quantity::ZERO)
-}
-
 /// The charge whose terms came into force at `from`, or that were in force then.
 fn charge_from(timeline: &Timeline, from: Instant) -> Option<&Charge> {
     timeline.at(from)?.charge.as_deref()
 }
 
-/// Maximum first, then minimum: a minimum is owed even where it exceeds the maximum.
-fn bounded(charge: &Charge, usage_amount: Amount) -> Amount {
-    let capped = charge.maximum.map_or(usage_amount, |maximum| usage_amount.min(maximum.once()));
-    charge.minimum.map_or(capped, |minimum| capped.max(minimum.once()))
+/// Discount, then maximum, then minimum: a minimum is owed even where it exceeds the maximum.
+fn owed(charge: &Charge, usage_amount: Amount, share: Share) -> Option<Owed> {
+    let discounted = Owed::after_discount(usage_amount, charge.discount_percent)?;
+    let capped = match charge.maximum {
+        Some(maximum) => discounted.min(Owed::of(maximum.once())?),
+        None => discounted,
+    };
+    let Some(minimum) = charge.minimum else { return Some(capped) };
+    let minimum = if charge.prorated.minimum { share.of_price(minimum)? } else { minimum };
+    Some(capped.max(Owed::of(minimum.once())?))
 }

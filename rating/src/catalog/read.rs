@@ -2,11 +2,12 @@
 
 use super::read_plan::{PlanText, read_plans};
 use super::{Catalog, Customer, CustomerId, MeterId, Subject, SubscriptionEntry};
+use crate::aggregation::Aggregation;
 use crate::fault::{
     Fault, Faults, Fields, did_you_mean, read_bool, read_date, read_name, read_text, read_time_zone,
 };
 use crate::json::{Kind, Tape, Value};
-use crate::meter::{Aggregation, Meter, Path};
+use crate::meter::{Meter, Path};
 use crate::settings::Settings;
 use jiff::tz::TimeZone;
 
@@ -83,7 +84,7 @@ impl Reader<'_, '_> {
                 self.faults
                     .add(fields.value(), "the field \"value\" is missing: a path such as $.calls");
             }
-            (Some(Aggregation::Count | Aggregation::Sum) | None, _) => {}
+            _ => {}
         }
         let group_by = self.group_by(&fields);
         let names = [("reject", false), ("accept", true)];

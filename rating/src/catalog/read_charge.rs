@@ -2,7 +2,8 @@
 
 use super::MeterId;
 use super::read::Reader;
-use crate::charge::{Charge, Filter};
+use crate::aggregation::Aggregation;
+use crate::charge::{Charge, Filter, Prorated};
 use crate::fault::{
     Faults, Fields, did_you_mean, read_bool, read_name, read_price, read_quantity, read_text,
 };
@@ -10,6 +11,7 @@ use crate::json::{Kind, Value};
 use crate::money::Price;
 use crate::price::{PriceModel, Tier, TierRate, Tiers, TiersError};
 use crate::quantity::Quantity;
+use crate::scope::Scope;
 
 const KNOWN: [&str; 17] = [
     "key",
@@ -45,7 +47,23 @@ pub(super) fn read_charge(reader: &mut Reader<'_, '_>, value: Value<'_>) -> Opti
     let minimum = fields.optional("minimum", reader.faults, not_negative(read_price));
     let maximum = fields.optional("maximum", reader.faults, not_negative(read_price));
     let included = included.unwrap_or_default();
-    Some(Charge { key: key?, meter, filter, included, model: model?, minimum, maximum })
+    let aggregation = meter
+        .and_then(|id| reader.catalog.meter(id))
+        .map_or(Aggregation::Sum, |meter| meter.aggregation);
+    Some(Charge {
+        key: key?,
+        meter,
+        aggregation,
+        filter,
+        scope: Scope::BillingPeriod,
+        unit: None,
+        included,
+        model: model?,
+        discount_percent: Price::ZERO,
+        minimum,
+        maximum,
+        prorated: Prorated::default(),
+    })
 }
 
 /// Fields that have their place in the format but are not rated yet must not be ignored.

@@ -107,6 +107,12 @@ impl Tiers {
         Ok(Self { tiers: placed, flat_price_at_zero })
     }
 
+    /// Whether there is something to pay at quantity 0.
+    #[must_use]
+    pub const fn costs_unused(&self) -> bool {
+        self.flat_price_at_zero
+    }
+
     /// The tier that `quantity` ends in.
     fn ending(&self, quantity: Quantity) -> Option<&Placed> {
         // Plans have a handful of tiers: walking from the top is faster than a binary search.

@@ -1,0 +1,116 @@
+//! `P(0)`: what a billing period costs without any record of its own.
+
+use crate::aggregation::Aggregation;
+use crate::charge::{Charge, Timeline};
+use crate::money::Amount;
+use crate::period::Period;
+use crate::price::PriceModel;
+use crate::quantity::Quantity;
+use crate::scope::Scope;
+use crate::share::Share;
+use crate::total::Frame;
+
+/// What stands in a total before its first record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct AtZero {
+    /// Units priced: those of a level that was carried in.
+    pub(crate) billable: Quantity,
+    /// What it costs.
+    pub(crate) amount: Amount,
+}
+
+/// What a billing period costs unused.
+///
+/// A flat price comes from the terms in force at the end. Everything else does from those at the
+/// start of each scope, so that the sum over the parts goes on from it: a tier that is due at
+/// quantity 0 is entered once, by whichever version is in force then. A scope that began before
+/// the period was paid for in the period in which it began.
+pub(crate) fn at_zero(timeline: &Timeline, frame: &Frame<'_>, carried: Quantity) -> Option<AtZero> {
+    let period = frame.period;
+    let last = timeline.at_end(period.start, period.end)?.charge.as_deref()?;
+    if !last.model.needs_meter() {
+        let amount = last.amount_at(Quantity::ZERO, frame.share)?;
+        return Some(AtZero { billable: Quantity::ZERO, amount });
+    }
+    let scope = last.scope;
+    if scope == Scope::BillingPeriod {
+        let weighted = last.aggregation == Aggregation::TimeWeightedSum;
+        let level = if weighted { carried } else { Quantity::ZERO };
+        return of_scope(timeline, period, (level, frame.share));
+    }
+    if !timeline.within(period).any(|(_, charge)| costs_unused(&charge.model)) {
+        return Some(AtZero::default());
+    }
+    let mut sum = AtZero::default();
+    let mut at = period.start;
+    while at < period.end {
+        let span = scope.span_holding(at, frame.active, frame.zone)?;
+        if span.time.start >= period.start {
+            let share = Share { active: span.active_days, whole: span.whole_days };
+            let one = of_scope(timeline, span.time, (Quantity::ZERO, share))?;
+            sum.amount = sum.amount.checked_add(one.amount)?;
+        }
+        if span.time.end <= at {
+            return None;
+        }
+        at = span.time.end;
+    }
+    Some(sum)
+}
+
+/// Whether there may be something to pay at quantity 0.
+fn costs_unused(model: &PriceModel) -> bool {
+    match model {
+        PriceModel::Graduated(tiers) | PriceModel::Volume(tiers) | PriceModel::Stairstep(tiers) => {
+            tiers.costs_unused()
+        }
+        PriceModel::Matrix(matrix) => matrix.prices().any(|(_, price)| costs_unused(price)),
+        PriceModel::Flat { .. } => true,
+        PriceModel::PerUnit { .. } | PriceModel::Package { .. } | PriceModel::Percentage(_) => {
+            false
+        }
+    }
+}
+
+/// The sum over all cells, each by the first metered terms of the scope that have it.
+fn of_scope(
+    timeline: &Timeline,
+    scope: Period,
+    (level, share): (Quantity, Share),
+) -> Option<AtZero> {
+    let metered = || timeline.within(scope).filter(|(_, charge)| charge.model.needs_meter());
+    let mut known: Vec<String> = Vec::new();
+    let mut sum = AtZero::default();
+    let mut add = |charge: &Charge, price: &PriceModel| {
+        let billable = charge.billable(level, share)?;
+        let amount = charge.priced(price, level, share)?;
+        let amount = sum.amount.checked_add(amount)?;
+        sum = AtZero { billable: sum.billable.checked_add(billable)?, amount };
+        Some(())
+    };
+    for (_, charge) in metered() {
+        match &charge.model {
+            PriceModel::Matrix(matrix) => {
+                for (label, price) in matrix.prices() {
+                    if !known.contains(&label) {
+                        add(charge, price)?;
+                        known.push(label);
+                    }
+                }
+            }
+            PriceModel::PerUnit { .. }
+            | PriceModel::Package { .. }
+            | PriceModel::Graduated(_)
+            | PriceModel::Volume(_)
+            | PriceModel::Stairstep(_)
+            | PriceModel::Flat { .. }
+            | PriceModel::Percentage(_) => {
+                if !known.iter().any(String::is_empty) {
+                    add(charge, &charge.model)?;
+                    known.push(String::new());
+                }
+            }
+        }
+    }
+    Some(sum)
+}

@@ -1,0 +1,445 @@
+//! Positions: where the quantity of one charge stands in one scope, and what that costs.
+//!
+//! A position is cut into parts: where the terms of the charge change, and where a billing period
+//! begins. Each part adds to its billing period `P(position at its end) − P(position at its
+//! start)`, by its own terms. A record changes its own part and shifts those after it.
+
+mod tally;
+
+pub use tally::{Direction, Tally};
+
+use crate::aggregation::Aggregation;
+use crate::charge::{Charge, Timeline};
+use crate::instant::Instant;
+use crate::money::Amount;
+use crate::period::Period;
+use crate::price::{Freed, Percentage, PriceModel};
+use crate::quantity::Quantity;
+use crate::rows::Rows;
+use crate::share::Share;
+use tally::{Running, change_count};
+
+/// What one record measured for one position.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage<'a> {
+    /// Its value; 1 where only its being there, or being different, counts.
+    pub value: Quantity,
+    /// A hash of the value, where different values are counted.
+    pub distinct: u128,
+    /// When it was used.
+    pub at: Instant,
+    /// Who measured.
+    pub source: &'a str,
+    /// Its id within the source.
+    pub id: &'a str,
+}
+
+/// The order of records: by time, source and id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordKey {
+    /// When it was used.
+    pub at: Instant,
+    /// Who measured.
+    pub source: Box<str>,
+    /// Its id within the source.
+    pub id: Box<str>,
+}
+
+impl RecordKey {
+    /// Below all records from an instant on.
+    fn first_of(at: Instant) -> Self {
+        Self { at, source: Box::from(""), id: Box::from("") }
+    }
+}
+
+/// What a position knows of its records beside the tallies of its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// Nothing.
+    Nothing,
+    /// How often each value was seen, by a hash of it, in the part that starts then.
+    Distinct(Rows<(u128, Instant), u64>),
+    /// The value of every record, in their order.
+    Records(Rows<RecordKey, Quantity>),
+}
+
+/// What a part adds to its billing period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Contribution {
+    /// Units used.
+    pub quantity: Quantity,
+    /// Units priced.
+    pub billable: Quantity,
+    /// What they cost.
+    pub amount: Amount,
+}
+
+/// A stretch of a position under one set of terms, within one billing period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PositionPart {
+    /// The later of the start of its terms and of its billing period.
+    pub start: Instant,
+    /// Its billing period.
+    pub period: Period,
+    /// How much of its scope the subscription was active in.
+    pub share: Share,
+    /// The number under which its rows are stored.
+    pub number: u32,
+    /// What is known of its records.
+    pub tally: Tally,
+    /// Σ of what its records cost where nothing is free, for prices by the record.
+    pub full_fees: Amount,
+    /// The level that its billing period began with, for a time-weighted sum.
+    pub carried: Quantity,
+    /// What it adds to its billing period.
+    pub adds: Contribution,
+}
+
+/// Where a charge stands in a scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// In order of their starts.
+    pub parts: Vec<PositionPart>,
+    /// What is known beside them.
+    pub kept: Kept,
+}
+
+/// By what a position is priced.
+#[derive(Debug, Clone, Copy)]
+pub struct Pricing<'a> {
+    /// The charge through time.
+    pub timeline: &'a Timeline,
+    /// The cell of its matrix; empty without one.
+    pub cell: &'a str,
+    /// How its records become a quantity.
+    pub aggregation: Aggregation,
+}
+
+/// Where in a position a record belongs.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// The later of the start of its terms and of its billing period.
+    pub start: Instant,
+    /// Its billing period.
+    pub period: Period,
+    /// How much of its scope the subscription is active in.
+    pub share: Share,
+}
+
+/// By how much a billing period changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shift {
+    /// Which one.
+    pub period: Period,
+    /// By what.
+    pub by: Contribution,
+    /// The level that it begins with now.
+    pub carried: Quantity,
+}
+
+impl Position {
+    /// One without records. `by_record` where some of its terms price every record by itself.
+    #[must_use]
+    pub fn new(aggregation: Aggregation, by_record: bool) -> Self {
+        let kept = match aggregation {
+            _ if by_record => Kept::Records(Rows::default()),
+            Aggregation::Latest => Kept::Records(Rows::default()),
+            Aggregation::UniqueCount => Kept::Distinct(Rows::default()),
+            Aggregation::Sum
+            | Aggregation::Count
+            | Aggregation::Max
+            | Aggregation::Min
+            | Aggregation::Average
+            | Aggregation::Percentile(_)
+            | Aggregation::TimeWeightedSum => Kept::Nothing,
+        };
+        Self { parts: Vec::new(), kept }
+    }
+
+    /// Makes sure that there is a part at a place; gives the level that its period begins with.
+    pub fn ensure(&mut self, aggregation: Aggregation, place: Place) -> Option<Quantity> {
+        let index = self.part_at(aggregation, place)?;
+        self.parts.get(index).map(|part| part.carried)
+    }
+
+    /// The index of the part at a place, which is made if there is none.
+    fn part_at(&mut self, aggregation: Aggregation, place: Place) -> Option<usize> {
+        match self.parts.binary_search_by_key(&place.start, |part| part.start) {
+            Ok(index) => Some(index),
+            Err(index) => {
+                let last = self.parts.iter().map(|part| part.number).max();
+                let number = last.map_or(Some(0), |last| last.checked_add(1))?;
+                let carried = self.level_before(place.period.start)?;
+                let part = PositionPart {
+                    start: place.start,
+                    period: place.period,
+                    share: place.share,
+                    number,
+                    tally: Tally::new(aggregation),
+                    full_fees: Amount::ZERO,
+                    carried,
+                    adds: Contribution::default(),
+                };
+                self.parts.insert(index, part);
+                Some(index)
+            }
+        }
+    }
+
+    /// The level that earlier periods have left, for a time-weighted sum.
+    fn level_before(&self, period_start: Instant) -> Option<Quantity> {
+        let mut earlier = self.parts.iter().filter(|part| part.period.start < period_start);
+        earlier.try_fold(Quantity::ZERO, |sum, part| match &part.tally {
+            Tally::Weighted { level, .. } => sum.checked_add(*level),
+            Tally::Sum(_)
+            | Tally::Mean { .. }
+            | Tally::Values(_)
+            | Tally::Distinct(_)
+            | Tally::Latest => Some(sum),
+        })
+    }
+
+    /// Adds a record or takes it back, and says which billing periods change by how much, its own
+    /// first.
+    ///
+    /// `None`, with the position unchanged, where an amount or a sum leaves its domain, or where
+    /// what is to be taken back is not there.
+    pub fn change(
+        &mut self,
+        pricing: &Pricing<'_>,
+        place: Place,
+        usage: &Usage<'_>,
+        direction: Direction,
+    ) -> Option<Vec<Shift>> {
+        let index = self.part_at(pricing.aggregation, place)?;
+        self.count(pricing, index, usage, direction)?;
+        let priced = self.contributions(pricing, index);
+        let Some((after, shifts)) = priced.and_then(|after| {
+            let shifts = self.shifts(index, &after)?;
+            Some((after, shifts))
+        }) else {
+            let back = match direction {
+                Direction::Add => Direction::TakeBack,
+                Direction::TakeBack => Direction::Add,
+            };
+            self.count(pricing, index, usage, back)?;
+            return None;
+        };
+        for (part, (adds, carried)) in self.parts.iter_mut().skip(index).zip(after) {
+            (part.adds, part.carried) = (adds, carried);
+        }
+        Some(shifts)
+    }
+
+    /// By how much billing periods change when the parts from `first` on add what is given.
+    fn shifts(&self, first: usize, after: &[(Contribution, Quantity)]) -> Option<Vec<Shift>> {
+        let mut shifts: Vec<Shift> = Vec::new();
+        for (part, (adds, carried)) in self.parts.iter().skip(first).zip(after) {
+            let by = adds.minus(part.adds)?;
+            let moved = part.carried != *carried;
+            if let Some(shift) = shifts.iter_mut().find(|shift| shift.period == part.period) {
+                shift.by = shift.by.plus(by)?;
+            } else if shifts.is_empty() || moved || by != Contribution::default() {
+                shifts.push(Shift { period: part.period, by, carried: *carried });
+            }
+        }
+        Some(shifts)
+    }
+
+    /// Notes a record in the tallies, without pricing it.
+    fn count(
+        &mut self,
+        pricing: &Pricing<'_>,
+        index: usize,
+        usage: &Usage<'_>,
+        direction: Direction,
+    ) -> Option<()> {
+        let part = self.parts.get_mut(index)?;
+        let fees = match percentage_of(pricing, part.start) {
+            None => part.full_fees,
+            Some(percentage) => {
+                let fee = percentage.full_fee(usage.value)?;
+                match direction {
+                    Direction::Add => part.full_fees.checked_add(fee)?,
+                    Direction::TakeBack => part.full_fees.checked_sub(fee)?,
+                }
+            }
+        };
+        part.tally.change(usage, direction, part.period)?;
+        part.full_fees = fees;
+        let start = part.start;
+        match &mut self.kept {
+            Kept::Nothing => {}
+            Kept::Records(rows) => {
+                let key =
+                    RecordKey { at: usage.at, source: usage.source.into(), id: usage.id.into() };
+                match direction {
+                    Direction::Add => rows.change(key, |_| Some(usage.value)),
+                    Direction::TakeBack => rows.change(key, |_| None),
+                }
+            }
+            Kept::Distinct(_) => self.count_distinct((usage.distinct, start), direction)?,
+        }
+        Some(())
+    }
+
+    /// A value counts in the first part that has it.
+    fn count_distinct(&mut self, key: (u128, Instant), direction: Direction) -> Option<()> {
+        let Kept::Distinct(rows) = &mut self.kept else { return None };
+        let was_there = rows.get(&key).is_some();
+        change_count(rows, key, direction)?;
+        if was_there == rows.get(&key).is_some() {
+            return Some(());
+        }
+        let same = |row: &((u128, Instant), u64)| (row.0.0 == key.0).then_some(row.0.1);
+        if rows.last_below(&key).and_then(same).is_some() {
+            return Some(());
+        }
+        let later = rows.first_above(&key).and_then(same);
+        self.add_new(key.1, direction)?;
+        let Some(later) = later else { return Some(()) };
+        self.add_new(
+            later,
+            match direction {
+                Direction::Add => Direction::TakeBack,
+                Direction::TakeBack => Direction::Add,
+            },
+        )
+    }
+
+    fn add_new(&mut self, start: Instant, direction: Direction) -> Option<()> {
+        let part = self.parts.iter_mut().find(|part| part.start == start)?;
+        let Tally::Distinct(new) = &mut part.tally else { return None };
+        *new = match direction {
+            Direction::Add => new.checked_add(1)?,
+            Direction::TakeBack => new.checked_sub(1)?,
+        };
+        Some(())
+    }
+
+    /// What each part from `first` on adds to its billing period, and the level that it began
+    /// with.
+    fn contributions(
+        &self,
+        pricing: &Pricing<'_>,
+        first: usize,
+    ) -> Option<Vec<(Contribution, Quantity)>> {
+        let mut running = Running::default();
+        let mut all = Vec::new();
+        for (index, part) in self.parts.iter().enumerate() {
+            let weighted = pricing.aggregation == Aggregation::TimeWeightedSum;
+            if weighted {
+                running.enter(part.period)?;
+            }
+            let end = self.parts.get(index.checked_add(1)?).map(|next| next.start);
+            if index < first {
+                running.add(&part.tally, self.latest_before(end))?;
+                continue;
+            }
+            let before = running.quantity(pricing.aggregation, part.period)?;
+            running.add(&part.tally, self.latest_before(end))?;
+            let after = running.quantity(pricing.aggregation, part.period)?;
+            let adds = self.contribution(pricing, part, end, (before, after))?;
+            all.push((adds, if weighted { running.carried } else { Quantity::ZERO }));
+        }
+        Some(all)
+    }
+
+    fn latest_before(&self, end: Option<Instant>) -> Option<Quantity> {
+        let Kept::Records(rows) = &self.kept else { return None };
+        let last = match end {
+            Some(end) => rows.last_below(&RecordKey::first_of(end)),
+            None => rows.last(),
+        };
+        last.map(|(_, value)| *value)
+    }
+
+    fn contribution(
+        &self,
+        pricing: &Pricing<'_>,
+        part: &PositionPart,
+        end: Option<Instant>,
+        (before, after): (Quantity, Quantity),
+    ) -> Option<Contribution> {
+        let quantity = after.checked_sub(before)?;
+        let Some((charge, model)) = price_at(pricing, part.start) else {
+            // Terms without the charge, or without the cell: nobody can have used it then.
+            return (quantity == Quantity::ZERO).then(Contribution::default);
+        };
+        if let PriceModel::Percentage(percentage) = model {
+            let (free, saved) = self.freed(percentage, part, end)?;
+            let billable = quantity.checked_sub(free)?;
+            let amount = part.full_fees.checked_sub(saved)?;
+            return Some(Contribution { quantity, billable, amount });
+        }
+        let billable = |position| charge.billable(position, part.share);
+        let price = |position| charge.priced(model, position, part.share);
+        Some(Contribution {
+            quantity,
+            billable: billable(after)?.checked_sub(billable(before)?)?,
+            amount: price(after)?.checked_sub(price(before)?)?,
+        })
+    }
+
+    /// How many units of a part are free, and what they would have cost. Looks at the records up
+    /// to where the free part runs out.
+    fn freed(
+        &self,
+        percentage: &Percentage,
+        part: &PositionPart,
+        end: Option<Instant>,
+    ) -> Option<(Quantity, Amount)> {
+        let Kept::Records(rows) = &self.kept else { return None };
+        let (mut before, mut free, mut saved) = (Freed::default(), Quantity::ZERO, Amount::ZERO);
+        for (key, value) in rows.iter() {
+            if percentage.has_run_out(before) || end.is_some_and(|end| end <= key.at) {
+                break;
+            }
+            if part.start <= key.at {
+                let billable = percentage.billable(before, *value)?;
+                free = free.checked_add(value.checked_sub(billable)?)?;
+                let fee = percentage.fee(before, *value)?;
+                saved = saved.checked_add(percentage.full_fee(*value)?.checked_sub(fee)?)?;
+            }
+            before = before.and(*value)?;
+        }
+        Some((free, saved))
+    }
+}
+
+impl Contribution {
+    fn plus(self, other: Self) -> Option<Self> {
+        Some(Self {
+            quantity: self.quantity.checked_add(other.quantity)?,
+            billable: self.billable.checked_add(other.billable)?,
+            amount: self.amount.checked_add(other.amount)?,
+        })
+    }
+
+    fn minus(self, other: Self) -> Option<Self> {
+        Some(Self {
+            quantity: self.quantity.checked_sub(other.quantity)?,
+            billable: self.billable.checked_sub(other.billable)?,
+            amount: self.amount.checked_sub(other.amount)?,
+        })
+    }
+}
+
+/// The charge in force at an instant, and its price for a cell.
+fn price_at<'a>(pricing: &Pricing<'a>, at: Instant) -> Option<(&'a Charge, &'a PriceModel)> {
+    let charge = pricing.timeline.at(at)?.charge.as_deref()?;
+    Some((charge, charge.model.of_cell(pricing.cell)?))
+}
+
+fn percentage_of<'a>(pricing: &Pricing<'a>, at: Instant) -> Option<&'a Percentage> {
+    match price_at(pricing, at)?.1 {
+        PriceModel::Percentage(percentage) => Some(percentage),
+        PriceModel::PerUnit { .. }
+        | PriceModel::Package { .. }
+        | PriceModel::Graduated(_)
+        | PriceModel::Volume(_)
+        | PriceModel::Stairstep(_)
+        | PriceModel::Flat { .. }
+        | PriceModel::Matrix(_) => None,
+    }
+}

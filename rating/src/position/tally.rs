@@ -1,0 +1,225 @@
+//! Tallies: what a position knows of the records of one of its parts.
+
+use super::Usage;
+use crate::aggregation::Aggregation;
+use crate::instant::Instant;
+use crate::period::Period;
+use crate::quantity::Quantity;
+use crate::rounding::Rounding;
+use crate::rows::{Rows, Weight};
+use ethnum::I256;
+
+/// Whether a record is added or taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Added.
+    Add,
+    /// Taken back.
+    TakeBack,
+}
+
+/// What is known of the records of a part, by aggregation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tally {
+    /// For a sum or a count: the sum of the values.
+    Sum(Quantity),
+    /// For an average.
+    Mean {
+        /// The sum of the values.
+        sum: Quantity,
+        /// How many there are.
+        count: u64,
+    },
+    /// For a maximum, a minimum or a percentile: how often there is each value.
+    Values(Rows<Quantity, u64>),
+    /// For a count of different values: how many are in no earlier part.
+    Distinct(u64),
+    /// For the latest value, which the records tell.
+    Latest,
+    /// For a time-weighted sum.
+    Weighted {
+        /// The sum of the changes.
+        level: Quantity,
+        /// Σ change × nanoseconds left, in 10^-12 units × nanoseconds.
+        weighted: I256,
+    },
+}
+
+impl Weight for Quantity {
+    fn weight(&self) -> u64 {
+        1
+    }
+}
+
+impl Tally {
+    /// That of no record.
+    #[must_use]
+    pub fn new(aggregation: Aggregation) -> Self {
+        match aggregation {
+            Aggregation::Sum | Aggregation::Count => Self::Sum(Quantity::ZERO),
+            Aggregation::Average => Self::Mean { sum: Quantity::ZERO, count: 0 },
+            Aggregation::Max | Aggregation::Min | Aggregation::Percentile(_) => {
+                Self::Values(Rows::default())
+            }
+            Aggregation::UniqueCount => Self::Distinct(0),
+            Aggregation::Latest => Self::Latest,
+            Aggregation::TimeWeightedSum => {
+                Self::Weighted { level: Quantity::ZERO, weighted: I256::ZERO }
+            }
+        }
+    }
+
+    /// Adds a record or takes it back; `None`, with nothing changed, where a sum leaves its domain
+    /// or what is to be taken back is not there.
+    pub(super) fn change(
+        &mut self,
+        usage: &Usage<'_>,
+        direction: Direction,
+        period: Period,
+    ) -> Option<()> {
+        let signed = match direction {
+            Direction::Add => usage.value,
+            Direction::TakeBack => usage.value.checked_neg()?,
+        };
+        match self {
+            Self::Sum(sum) => *sum = sum.checked_add(signed)?,
+            Self::Mean { sum, count } => {
+                let after = sum.checked_add(signed)?;
+                *count = match direction {
+                    Direction::Add => count.checked_add(1)?,
+                    Direction::TakeBack => count.checked_sub(1)?,
+                };
+                *sum = after;
+            }
+            Self::Values(rows) => change_count(rows, usage.value, direction)?,
+            Self::Distinct(_) | Self::Latest => {}
+            Self::Weighted { level, weighted } => {
+                let left = period.end.nanos().checked_sub(usage.at.nanos())?;
+                let added = I256::new(signed.scaled()).checked_mul(I256::new(left))?;
+                let after = weighted.checked_add(added)?;
+                *level = level.checked_add(signed)?;
+                *weighted = after;
+            }
+        }
+        Some(())
+    }
+}
+
+/// Counts a key once more or once less; `None` where it is to be taken back but not there.
+pub(super) fn change_count<K: Ord + Clone>(
+    rows: &mut Rows<K, u64>,
+    key: K,
+    direction: Direction,
+) -> Option<()> {
+    match direction {
+        Direction::Add => rows.change(key, |count| Some(count.unwrap_or(0).saturating_add(1))),
+        Direction::TakeBack => {
+            rows.get(&key)?;
+            rows.change(key, |count| count?.checked_sub(1).filter(|left| *left > 0));
+        }
+    }
+    Some(())
+}
+
+/// The aggregate of the parts up to some part.
+#[derive(Debug, Default)]
+pub(super) struct Running<'p> {
+    sum: Quantity,
+    count: u64,
+    least: Option<Quantity>,
+    greatest: Option<Quantity>,
+    values: Vec<&'p Rows<Quantity, u64>>,
+    distinct: u64,
+    latest: Quantity,
+    weighted: I256,
+    /// The level of the periods before the current one.
+    pub(super) carried: Quantity,
+    period_start: Option<Instant>,
+}
+
+impl<'p> Running<'p> {
+    /// Where a new billing period begins, weights begin anew from the level so far.
+    pub(super) fn enter(&mut self, period: Period) -> Option<()> {
+        if self.period_start.replace(period.start) != Some(period.start) {
+            self.carried = self.carried.checked_add(self.sum)?;
+            (self.sum, self.weighted) = (Quantity::ZERO, I256::ZERO);
+        }
+        Some(())
+    }
+
+    /// Adds a part; `latest` is the value of the last record up to its end.
+    pub(super) fn add(&mut self, tally: &'p Tally, latest: Option<Quantity>) -> Option<()> {
+        match tally {
+            Tally::Sum(sum) => self.sum = self.sum.checked_add(*sum)?,
+            Tally::Mean { sum, count } => {
+                self.sum = self.sum.checked_add(*sum)?;
+                self.count = self.count.checked_add(*count)?;
+            }
+            Tally::Values(rows) => {
+                if let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) {
+                    self.least = Some(self.least.map_or(*first, |least| least.min(*first)));
+                    self.greatest = Some(self.greatest.map_or(*last, |most| most.max(*last)));
+                    self.values.push(rows);
+                }
+            }
+            Tally::Distinct(new) => self.distinct = self.distinct.checked_add(*new)?,
+            Tally::Latest => self.latest = latest.unwrap_or_default(),
+            Tally::Weighted { level, weighted } => {
+                self.sum = self.sum.checked_add(*level)?;
+                self.weighted = self.weighted.checked_add(*weighted)?;
+            }
+        }
+        Some(())
+    }
+
+    /// The quantity at this point; `None` where it leaves its domain.
+    pub(super) fn quantity(&self, aggregation: Aggregation, period: Period) -> Option<Quantity> {
+        match aggregation {
+            Aggregation::Sum | Aggregation::Count => Some(self.sum),
+            Aggregation::Average => {
+                if self.count == 0 {
+                    return Some(Quantity::ZERO);
+                }
+                let (sum, count) = (I256::new(self.sum.scaled()), I256::from(self.count));
+                to_quantity(Rounding::HalfAwayFromZero.quotient(sum, count)?)
+            }
+            Aggregation::Max => Some(self.greatest.unwrap_or_default()),
+            Aggregation::Min => Some(self.least.unwrap_or_default()),
+            Aggregation::Percentile(percentile) => {
+                let count = self.values.iter().map(|rows| rows.weight()).sum();
+                let rank = percentile.rank(count);
+                if rank == 0 { Some(Quantity::ZERO) } else { self.at_rank(rank) }
+            }
+            Aggregation::UniqueCount => Quantity::from_units(i64::try_from(self.distinct).ok()?),
+            Aggregation::Latest => Some(self.latest),
+            Aggregation::TimeWeightedSum => {
+                let length = period.end.nanos().checked_sub(period.start.nanos())?;
+                let length = I256::new(length);
+                let carried = I256::new(self.carried.scaled()).checked_mul(length)?;
+                let sum = carried.checked_add(self.weighted)?;
+                to_quantity(Rounding::HalfAwayFromZero.quotient(sum, length)?)
+            }
+        }
+    }
+
+    /// The value at a rank among the values of all parts.
+    fn at_rank(&self, rank: u64) -> Option<Quantity> {
+        if let [rows] = self.values.as_slice() {
+            return rows.at_rank(rank).copied();
+        }
+        // The least value that as many values do not exceed, by halving the range of values.
+        let (mut low, mut high) = (self.least?.scaled(), self.greatest?.scaled());
+        while low < high {
+            // Half the range, without leaving it.
+            let middle = low.checked_add(high.checked_sub(low)?.checked_div(2)?)?;
+            let value = Quantity::from_scaled(middle);
+            let count: u64 = self.values.iter().map(|rows| rows.rank_of(&value)).sum();
+            if count >= rank { high = middle } else { low = middle.checked_add(1)? }
+        }
+        Some(Quantity::from_scaled(low))
+    }
+}
+
+fn to_quantity(scaled: I256) -> Option<Quantity> {
+    i128::try_from(scaled).ok().map(Quantity::from_scaled)
+}

@@ -1,0 +1,166 @@
+//! Scopes: the stretches of time in which a position grows, and with which it begins anew.
+
+use crate::instant::Instant;
+use crate::period::{Period, start_of_day};
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+/// Where position, tiers and included units begin anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// With every billing period.
+    #[default]
+    BillingPeriod,
+    /// With every day of the customer's calendar.
+    Day,
+    /// With every month of the customer's calendar.
+    CalendarMonth,
+    /// With every year from the start of the subscription's term.
+    Year,
+    /// With the subscription's term.
+    Term,
+}
+
+/// A scope's stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// From its start to its end, within the subscription's active time.
+    pub time: Period,
+    /// Days that the subscription is active in it, and the days that it has.
+    pub active_days: u32,
+    /// Days from its start to its end, whether the subscription is active or not.
+    pub whole_days: u32,
+}
+
+impl Scope {
+    /// The names of a catalog.
+    pub const NAMES: [(&'static str, Self); 5] = [
+        ("billing_period", Self::BillingPeriod),
+        ("day", Self::Day),
+        ("calendar_month", Self::CalendarMonth),
+        ("year", Self::Year),
+        ("term", Self::Term),
+    ];
+
+    /// The span that holds an instant of a subscription that is `active` in a time zone; `None`
+    /// beyond the calendar, and for the billing period, which the subscription's cycle knows.
+    #[must_use]
+    pub fn span_holding(self, at: Instant, active: Period, zone: &TimeZone) -> Option<Span> {
+        let date = day_of(at, zone);
+        let (first, next) = match self {
+            Self::BillingPeriod => return None,
+            Self::Day => (date, date.tomorrow().ok()?),
+            Self::CalendarMonth => {
+                let first = date.first_of_month();
+                (first, first.checked_add(1.month()).ok()?)
+            }
+            Self::Year => year_holding(date, day_of(active.start, zone))?,
+            Self::Term => {
+                let days = u32::from(active.start < active.end);
+                return Some(Span { time: active, active_days: days, whole_days: days });
+            }
+        };
+        let whole = Period { start: start_of_day(first, zone), end: start_of_day(next, zone) };
+        let time = whole.clipped_to(&active)?;
+        // A year is whole by definition, but for its end.
+        Some(Span {
+            time,
+            active_days: days_of(time, zone)?,
+            whole_days: days_between(first, next)?,
+        })
+    }
+}
+
+/// The day of a calendar on which an instant lies.
+///
+/// Where a zone repeats or skips a day, it is the day whose start was last.
+fn day_of(at: Instant, zone: &TimeZone) -> Date {
+    let date = zone.to_datetime(at.to_timestamp()).date();
+    if at < start_of_day(date, zone) {
+        return date.yesterday().unwrap_or(date);
+    }
+    match date.tomorrow() {
+        Ok(next) if start_of_day(next, zone) <= at => next,
+        _ => date,
+    }
+}
+
+/// Days whose start lies in a stretch of time that begins and ends with days.
+#[must_use]
+pub fn days_of(time: Period, zone: &TimeZone) -> Option<u32> {
+    days_between(day_of(time.start, zone), day_of(time.end, zone))
+}
+
+fn days_between(first: Date, next: Date) -> Option<u32> {
+    u32::try_from(first.until(next).ok()?.get_days()).ok()
+}
+
+/// The year of a term that holds a day. A term that began on the 29th of February has its
+/// anniversaries on the last of it.
+fn year_holding(date: Date, start: Date) -> Option<(Date, Date)> {
+    let years = i32::from(date.year()).checked_sub(i32::from(start.year()))?;
+    let anniversary = |years: i32| start.checked_add(i64::from(years).years()).ok();
+    let this = anniversary(years)?;
+    if this <= date {
+        return Some((this, anniversary(years.checked_add(1)?)?));
+    }
+    Some((anniversary(years.checked_sub(1)?)?, this))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(scope: Scope, zone: &str, at: &str, wanted: (&str, &str), days: (u32, u32)) {
+        let zone = TimeZone::get(zone).unwrap();
+        let parse = |text| Instant::parse(text).unwrap();
+        let active =
+            Period { start: parse("2024-02-29T00:00:00Z"), end: parse("2027-05-01T00:00:00Z") };
+        let span = scope.span_holding(parse(at), active, &zone).unwrap();
+        assert_eq!((span.time.start.to_string(), span.time.end.to_string()), {
+            (wanted.0.to_owned(), wanted.1.to_owned())
+        });
+        assert_eq!((span.active_days, span.whole_days), days);
+    }
+
+    #[test]
+    fn spans_hold_their_instants() {
+        check(
+            Scope::Day,
+            "Europe/Berlin",
+            "2026-03-29T12:00:00Z",
+            ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),
+            (1, 1),
+        );
+        check(
+            Scope::CalendarMonth,
+            "UTC",
+            "2024-02-29T12:00:00Z",
+            ("2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"),
+            (1, 29),
+        );
+        check(
+            Scope::Year,
+            "UTC",
+            "2025-02-28T00:00:00Z",
+            ("2025-02-28T00:00:00Z", "2026-02-28T00:00:00Z"),
+            (365, 365),
+        );
+        check(
+            Scope::Year,
+            "UTC",
+            "2027-03-01T00:00:00Z",
+            ("2027-02-28T00:00:00Z", "2027-05-01T00:00:00Z"),
+            (62, 366),
+        );
+        check(
+            Scope::Term,
+            "UTC",
+            "2025-01-01T00:00:00Z",
+            ("2024-02-29T00:00:00Z", "2027-05-01T00:00:00Z"),
+            (1, 1),
+        );
+    }
+}
