@@ -23,13 +23,15 @@ def recompute_rate(catalog, usage, close_at=None):
     instant = None if close_at is None else parse_instant(close_at)
     rater = Rater(Catalog(strictjson.loads(catalog)))
     rater.read(usage)
+    rater.finish()
     if instant is not None:
         rater.close(instant)
-    rows = [total_row(total, instant) for _, total in sorted(rater.totals.items())]
+    rows = [total_row(total, rater.is_closed(total)) for _, total in sorted(rater.totals.items())]
     return {
         "totals": rows,
         "rated": rater.rated,
         "rejected": rater.rejected,
+        "corrected": [list(each) for each in rater.corrected],
         "counts": {"duplicates": rater.duplicates, "unpriced": rater.unpriced},
     }
 
