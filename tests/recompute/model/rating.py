@@ -241,9 +241,9 @@ class Rater:
         """Counts a record in a charge, or takes it back, and says what that did to every total."""
         subscription, charge = use.subscription, use.charge
         own = self.total(subscription, charge, subscription.period(record.time))
-        moved = [
+        moved = [own] + [
             total for total in self.totals.values()
-            if total.ledger is own.ledger and total.start >= own.start
+            if total.ledger is own.ledger and total.start > own.start
         ]
         quantity_before, amounts_before = own.quantity, [total.rated_amount for total in moved]
         entry = Entry(record.time, record.source, record.id, use.quantity, use.token, use.cell)
