@@ -170,6 +170,11 @@ class Rater:
             self._reject(correction, "unknown_reference")
 
     @property
+    def standing(self):
+        """The records that count, all corrections done."""
+        return [record for record in self._standing.values() if record is not None]
+
+    @property
     def corrected(self):
         """(customer, source, id) of all corrections and of what they name."""
         return sorted(self._corrected)
@@ -252,28 +257,29 @@ class Rater:
             amount = total.rated_amount - before
             if total is own:
                 line = self._line(cause, record, use, total, amount)
+                terms = subscription.charges_at(record.time)[charge]
                 line["data"].update(
-                    quantity=plain(sign * use.quantity), total_before=plain(quantity_before)
+                    plan_version=terms.version,
+                    quantity=plain(sign * use.quantity),
+                    total_before=plain(quantity_before),
                 )
+                if use.cell is not None:
+                    line["data"]["cell"] = use.cell
                 self.rated.append(line)
             elif amount != 0:
                 self.rated.append(self._line(cause, record, use, total, amount))
 
     def _line(self, cause, record, use, total, amount):
         """A rated line; one of quantity 0 shifts a later total of the same charge."""
-        terms = use.subscription.charges_at(record.time)[use.charge]
         data = {
             "customer": record.customer,
             "charge": use.charge,
             "plan": use.subscription.plan,
-            "plan_version": terms.version,
             "period_start": instant_text(total.start),
             "quantity": "0",
             "amount": plain(amount),
             "currency": total.currency,
         }
-        if use.cell is not None:
-            data["cell"] = use.cell
         if isinstance(cause, Correction):
             data["corrects"] = dict(zip(("source", "id"), cause.of))
         if self.is_closed(total):
