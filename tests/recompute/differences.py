@@ -71,7 +71,8 @@ def _compare_lines(expected, rated):
     """Line by line where no correction is involved: with one, only the sum is certain."""
     corrected = {tuple(each) for each in expected["corrected"]}
     ours, theirs = (
-        [row for row in rows if _identity(row) not in corrected] for rows in (expected["rated"], rated)
+        [row for row in rows if _identity(row) not in corrected]
+        for rows in (expected["rated"], rated)
     )
     return _compare_rows("rated", ours, theirs, _rated_key)
 

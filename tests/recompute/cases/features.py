@@ -24,6 +24,8 @@ HARD_MONTHS = (
 )
 UNIQUE = {"api.request": "user", "job.run": "host"}
 PRORATED = ("prorate_included", "prorate_minimum")
+# Keys of charges that are percentages at some time, so never have included units or a unit.
+SHARE = "share"
 
 
 def catalog(rng):
@@ -104,6 +106,7 @@ def _charge(rng, number, meters):
         if chance(rng, 20):
             charge["included"] = "0"
     elif roll < 45 and is_additive:
+        charge["key"] = f"{SHARE}-{number}"
         charge["price"] = _percentage(rng)
     else:
         charge["price"] = _quantity_price(rng)
@@ -133,15 +136,15 @@ def _changed(rng, charge, meters):
     meter = next(each for each in meters if each["key"] == charge["meter"])
     is_additive = meter["aggregation"] in ("sum", "count")
     fields = ["price", "price", "bounds", "discount", "same"]
-    is_percentage = price["model"] == "percentage"
+    is_share = charge["key"].startswith(SHARE)
     if price["model"] == "matrix":
         fields.append("prorate_minimum")
-    elif not is_percentage:
+    elif not is_share:
         fields += ["included", "included", "unit", *PRORATED]
     match rng.choice(fields):
         case "price" if price["model"] == "matrix":
             return {"price": _repriced(rng, price, is_additive)}
-        case "price" if is_percentage:
+        case "price" if is_share:
             return {"price": _percentage(rng)}
         case "price":
             return {"price": _quantity_price(rng)}

@@ -114,7 +114,8 @@ def check_late_level():
     done = rate(catalog, usage)
     # February: 8 at 2 alone; from a level of 8, P(0) = 16 and 2 x 2 + 6 x 1 on top.
     yield "lines", [(row["id"], row["data"]["amount"], row["data"]["quantity"])
-                    for row in done["rated"]], [("1", "16", "8"), ("2", "16", "8"), ("2", "-6", "0")]
+                    for row in done["rated"]], [
+        ("1", "16", "8"), ("2", "16", "8"), ("2", "-6", "0")]
     yield "totals", [(each["usage_amount"], each["amount_at_zero"]) for each in done["totals"]], [
         ("16", "0"), ("26", "16")]
 

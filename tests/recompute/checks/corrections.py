@@ -24,8 +24,8 @@ def check_places():
         ("one of two restored", [A, B, _cancel("x", "a"), _cancel("y", "a"), _cancel("z", "x")],
          [B]),
         ("amended", [A, B, _amend("x", "a", {"n": "3"})], [amended, B]),
-        ("amended as an event", [A, B, _amend("x", "a", {"specversion": "1.0", "data": {"n": "3"}})],
-         [amended, B]),
+        ("amended as an event",
+         [A, B, _amend("x", "a", {"specversion": "1.0", "data": {"n": "3"}})], [amended, B]),
         ("moved", [A, B, _amend("x", "a", {"time": "2026-01-25T12:00:00Z", "data": {"n": "3"}})],
          [later, B]),
         ("time alone", [A, B, _amend("x", "a", {"specversion": "1.0",
@@ -46,8 +46,8 @@ def check_places():
          [A]),
         ("two cancel each other", [A, _cancel("x", "y"), _cancel("y", "x")], [A]),
         ("of itself", [A, _cancel("x", "x"), _amend("y", "y", {"n": "1"})], [A]),
-        ("amendments of each other", [A, _amend("x", "y", {"n": "1"}), _amend("y", "x", {"n": "2"})],
-         [A]),
+        ("amendments of each other",
+         [A, _amend("x", "y", {"n": "1"}), _amend("y", "x", {"n": "2"})], [A]),
     ]
     for what, usage, alone in rows:
         expected = rate(_catalog(), alone)["totals"]

@@ -73,7 +73,8 @@ def check_value_models():
             ({"model": "multiplier", "multiplier": "1.25"}, {"8": "10"})]
     for model, amounts in rows:
         for quantity, expected in amounts.items():
-            yield f"{model['model']} {quantity}", plain(compiled(model)(Fraction(quantity))), expected
+            actual = plain(compiled(model)(Fraction(quantity)))
+            yield f"{model['model']} {quantity}", actual, expected
 
 
 MATRIX = {"model": "matrix", "dimensions": ["region", "tier"], "cells": [

@@ -224,7 +224,9 @@ class Rater:
             return
         self._standing[place] = after
         records = [each for each in (before, after) if each is not None]
-        ledgers = [self._ledger(use.subscription, use.charge) for each in records for use in each.uses]
+        ledgers = [
+            self._ledger(use.subscription, use.charge) for each in records for use in each.uses
+        ]
         closed = [
             total for total in self.totals.values()
             if self.is_closed(total) and total.ledger in ledgers
