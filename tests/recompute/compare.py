@@ -4,6 +4,7 @@
     compare.py --binary target/debug/usage-rater --seeds 1..200
 
 Prints each seed that differs with its first differences and keeps its files. Exit code 1 if any.
+With `--runs 2` the usage is rated in two halves on one `--state`, the first closing in its middle.
 """
 
 import argparse
@@ -16,9 +17,10 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from differences import bill_differences, rate_differences
-from generate import generate
-from recompute import recompute_bill, recompute_rate
+from differences import bill_differences, rate_differences, runs_differences
+from generate import FEATURES, generate
+from model.periods import parse_instant
+from recompute import Run, recompute_bill, recompute_rate, recompute_runs
 
 SHOWN_MAX = 10
 RUN_SECONDS_MAX = 120
@@ -37,6 +39,34 @@ def compare_rate(binary, case, directory):
     return rate_differences(expected, directory / "rate", case.usage)
 
 
+def compare_runs(binary, case, directory):
+    """Differences of two `rate` runs on one state."""
+    runs = _halves(case)
+    for number, run in enumerate(runs, start=1):
+        (directory / f"usage-{number}.ndjson").write_bytes(run.usage)
+        arguments = ["--catalog", "catalog.json", "--usage", f"usage-{number}.ndjson",
+                     "--state", "state"]
+        if run.close_at is not None:
+            arguments += ["--close-at", run.close_at]
+        failure = _run(binary, "rate", arguments, directory, f"run-{number}")
+        if failure:
+            return [failure]
+    expected = recompute_runs(case.catalog, runs)
+    _keep(expected, directory / "expected-runs.json")
+    return runs_differences(expected, [directory / "run-1", directory / "run-2"])
+
+
+def _halves(case):
+    """The first half of the lines, closed in the middle, and the others, closed as ever."""
+    lines = case.usage.split(b"\n")
+    middle = len(lines) // 2
+    close_at = case.close_at
+    if close_at is not None and parse_instant(close_at) < parse_instant(case.middle_close_at):
+        close_at = None
+    return [Run(b"\n".join(lines[:middle]) + b"\n", case.middle_close_at),
+            Run(b"\n".join(lines[middle:]), close_at)]
+
+
 def compare_bill(binary, case, directory):
     """Differences of one `bill` run."""
     arguments = ["--catalog", "bill-catalog.json", "--usage", "usage.ndjson",
@@ -52,15 +82,15 @@ def compare_bill(binary, case, directory):
 COMMANDS = {"rate": compare_rate, "bill": compare_bill}
 
 
-def compare_seed(binary, commands, kept, seed):
+def compare_seed(binary, commands, features, kept, seed):
     """(seed, differences); the files of a seed without any are removed."""
     directory = kept / f"seed-{seed}"
-    case = generate(seed)
+    case = generate(seed, features)
     case.write(directory)
     found = []
-    for command in commands:
+    for command, compared in commands.items():
         try:
-            differences = COMMANDS[command](binary, case, directory)
+            differences = compared(binary, case, directory)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             differences = [f"cannot run it or read its output: {type(error).__name__}: {error}"]
         found += [f"{command}: {each}" for each in differences]
@@ -69,10 +99,11 @@ def compare_seed(binary, commands, kept, seed):
     return seed, found
 
 
-def _run(binary, command, arguments, directory):
+def _run(binary, command, arguments, directory, out=None):
     """Runs the program inside a directory; returns what went wrong, if anything."""
-    line = [str(binary), command, *arguments, "--out", command]
-    (directory / f"{command}-command.txt").write_text(" ".join(line) + "\n")
+    out = out or command
+    line = [str(binary), command, *arguments, "--out", out]
+    (directory / f"{out}-command.txt").write_text(" ".join(line) + "\n")
     try:
         done = subprocess.run(line, cwd=directory, capture_output=True, timeout=RUN_SECONDS_MAX)
     except subprocess.TimeoutExpired:
@@ -98,13 +129,20 @@ def main():
     )
     parser.add_argument("--binary", type=Path, required=True)
     parser.add_argument("--seeds", type=_seeds, required=True, help="A..B, both included")
+    parser.add_argument("--features", choices=FEATURES, default="all")
+    parser.add_argument("--runs", type=int, choices=(1, 2), default=1,
+                        help="2: `rate` twice on one state, instead of both commands")
     parser.add_argument("--only", choices=COMMANDS, help="one command instead of both")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="where the files of differing seeds stay")
     options = parser.parse_args()
     kept = options.keep or Path(tempfile.mkdtemp(prefix="recompute-"))
-    commands = [options.only] if options.only else list(COMMANDS)
-    job = partial(compare_seed, options.binary.resolve(), commands, kept.resolve())
+    commands = {options.only: COMMANDS[options.only]} if options.only else COMMANDS
+    if options.runs == 2:
+        commands = {"runs": compare_runs}
+    job = partial(
+        compare_seed, options.binary.resolve(), commands, options.features, kept.resolve()
+    )
     passed = failed = 0
     with ProcessPoolExecutor(options.jobs) as pool:
         for seed, found in pool.map(job, options.seeds):

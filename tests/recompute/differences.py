@@ -14,7 +14,9 @@ from model.periods import instant_text, parse_instant
 from model.strictjson import Number
 
 DECIMALS = {"quantity", "billable_quantity", "usage_amount", "amount", "rounded_amount",
-            "total_before"}
+            "total_before", "amount_at_zero"}
+# What need not be there, but must be right if it is.
+EXTRA = {"amount_at_zero"}
 INSTANTS = {"time", "period_start", "period_end", "first_used_at", "last_used_at"}
 UTC_INSTANTS = {"period_start", "period_end"}
 DOCUMENT_DECIMALS = {"quantity", "billable_quantity"}
@@ -26,15 +28,53 @@ def rate_differences(expected, directory, usage):
     expected = _as_read(expected)
     totals = _rows(directory / "totals.ndjson")
     rated = _rows(directory / "rated.ndjson")
-    found = _compare_rows("totals", expected["totals"], _without_unused(totals), _total_key)
-    found += _compare_rows("rated", expected["rated"], rated, _rated_key)
-    found += _compare_sums(expected["totals"], expected["rated"], totals, rated)
-    found += [
+    found = _compare_totals(expected["totals"], totals, is_revised=False)
+    found += _compare_lines(expected, rated)
+    found += _compare_sums(expected["totals"], totals, rated)
+    rejected = _rows(directory / "rejected.ndjson")
+    return found + _compare_rejected(expected["rejected"], rejected, usage)
+
+
+def runs_differences(expected, directories):
+    """Of what several runs on one state wrote: a later row of a total replaces an earlier one."""
+    expected = _as_read(expected)
+    totals, rated = {}, []
+    for directory in directories:
+        totals |= {_total_key(row): row for row in _rows(directory / "totals.ndjson")}
+        rated += _rows(directory / "rated.ndjson")
+    totals = list(totals.values())
+    found = _compare_totals(expected["totals"], totals, is_revised=True)
+    found += _compare_sums(expected["totals"], totals, rated)
+    adjusted, theirs = (
+        {_line_total_key(row) for row in rows if row["data"].get("adjustment") is True}
+        for rows in (expected["rated"], rated)
+    )
+    named = (("not marked as an adjustment", adjusted - theirs),
+             ("marked as an adjustment, yet not closed", theirs - adjusted))
+    return found + [f"rated of {key}: {what}" for what, keys in named for key in sorted(keys)]
+
+
+def _compare_totals(expected, totals, is_revised):
+    """Row by row; how often a total was revised is only told where something was closed."""
+    names = {"revision"} if not is_revised else set()
+    expected = [
+        {name: item for name, item in row.items() if name not in names} for row in expected
+    ]
+    found = _compare_rows("totals", _without_unused(expected), _without_unused(totals), _total_key)
+    return found + [
         f"totals {_total_key(row)}: revision is no number" for row in totals
         if not isinstance(row.get("revision"), Number)
     ]
-    rejected = _rows(directory / "rejected.ndjson")
-    return found + _compare_rejected(expected["rejected"], rejected, usage)
+
+
+def _compare_lines(expected, rated):
+    """Line by line where no correction is involved: with one, only the sum is certain."""
+    corrected = {tuple(each) for each in expected["corrected"]}
+    ours, theirs = (
+        [row for row in rows if _identity(row) not in corrected]
+        for rows in (expected["rated"], rated)
+    )
+    return _compare_rows("rated", ours, theirs, _rated_key)
 
 
 def bill_differences(expected, directory):
@@ -69,8 +109,20 @@ def _total_key(row):
 
 
 def _rated_key(row):
-    customer = row.get("data", {}).get("customer")
-    return customer, row.get("subject"), row.get("source"), row.get("id")
+    """One record has a line for every total that it moves."""
+    data = row.get("data", {})
+    return (data.get("customer"), row.get("subject"), row.get("source"), row.get("id"),
+            _in_utc(data.get("period_start")))
+
+
+def _identity(row):
+    """The record or correction that a rated line is of."""
+    return row["data"].get("customer"), row["source"].rpartition("#")[0], row["id"]
+
+
+def _line_total_key(row):
+    data = row["data"]
+    return row["subject"], data["charge"], _in_utc(data["period_start"])
 
 
 def _document_key(row):
@@ -108,7 +160,7 @@ def _compare(path, expected, actual, value, field=""):
         for name, item in expected.items():
             if name in actual:
                 found += _compare(f"{path}: {name}", item, actual[name], value, name)
-            else:
+            elif name not in EXTRA:
                 found.append(f"{path}: {name} is missing")
         if field in ("items", "details", "usage"):
             found += [f"{path}: {name} not expected" for name in actual if name not in expected]
@@ -155,28 +207,30 @@ def _shown(item):
     return json.dumps(item, ensure_ascii=False, default=lambda number: number.text)
 
 
-def _compare_sums(expected_totals, expected_rated, totals, rated):
-    """Per total: the usage amount less the rated amounts is P(0), whatever each record paid."""
-    ours = _amounts_at_zero(expected_totals, expected_rated)
-    theirs = _amounts_at_zero(totals, rated)
-    return [
-        f"totals {key}: usage_amount less its rated amounts is {theirs[key]}, not P(0) = {amount}"
-        for key, amount in ours.items() if key in theirs and theirs[key] != amount
-    ]
-
-
-def _amounts_at_zero(totals, rated):
-    left = {_total_key(row): _decimal_or_zero(row.get("usage_amount")) for row in totals}
+def _compare_sums(expected, totals, rated):
+    """Per total: the rated amounts add up to the usage amount less P(0), whoever paid for what."""
+    at_zero = {_total_key(row): _decimal(row["amount_at_zero"]) for row in expected}
+    due = {
+        _total_key(row): _decimal_or_zero(row.get("usage_amount")) - _decimal_or_zero(
+            row["amount_at_zero"] if "amount_at_zero" in row
+            else at_zero.get(_total_key(row), Fraction(0))
+        )
+        for row in totals
+    }
+    sums = dict.fromkeys(due, Fraction(0))
     for row in rated:
-        data = row["data"]
-        key = row["subject"], data["charge"], _in_utc(data["period_start"])
-        left[key] = left.get(key, Fraction(0)) - _decimal_or_zero(data.get("amount"))
-    return left
+        key = _line_total_key(row)
+        sums[key] = sums.get(key, Fraction(0)) + _decimal_or_zero(row["data"].get("amount"))
+    return [
+        f"totals {key}: rated amounts add up to {amount}, usage amount less P(0) is "
+        f"{due.get(key, 'of no total')}"
+        for key, amount in sums.items() if amount != due.get(key, Fraction(0))
+    ]
 
 
 def _decimal_or_zero(item):
     """What is no decimal has been reported with its field."""
-    value = _decimal(item)
+    value = item if isinstance(item, Fraction) else _decimal(item)
     return value if isinstance(value, Fraction) else Fraction(0)
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes one random case: a catalog, usage, orders and the dates to run them with.
 
-The same seed always gives the same bytes.
+The same seed and features always give the same bytes; `--features old` keeps to sums and counts,
+the price models over quantities and billing periods, without corrections.
 """
 
 import argparse
@@ -11,12 +12,18 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from cases.catalogs import catalog
+from cases import catalogs, corrections, features, usage
 from cases.draw import chance, day_in, encoded
 from cases.orders import orders
-from cases.usage import SPAN, usage
+from cases.usage import SPAN
 from model.catalog import Catalog
 from model.periods import instant_text
+
+# What draws the catalog, and what the usage against it.
+FEATURES = {
+    "old": (catalogs.catalog, usage.usage),
+    "all": (features.catalog, corrections.usage),
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class Case:
     catalog: bytes
     usage: bytes
     close_at: str | None
+    middle_close_at: str
     bill_catalog: bytes
     orders: bytes
     as_of: str
@@ -37,20 +45,23 @@ class Case:
         (directory / "usage.ndjson").write_bytes(self.usage)
         (directory / "bill-catalog.json").write_bytes(self.bill_catalog)
         (directory / "orders.json").write_bytes(self.orders)
-        arguments = {"close_at": self.close_at, "as_of": self.as_of}
+        arguments = {"close_at": self.close_at, "middle_close_at": self.middle_close_at,
+                     "as_of": self.as_of}
         (directory / "arguments.json").write_text(json.dumps(arguments) + "\n")
 
 
-def generate(seed):
-    """The case of a seed."""
+def generate(seed, kind="all"):
+    """The case of a seed, of the earlier kind or drawing on all features."""
     rng = random.Random(seed)
-    document = catalog(rng)
-    lines = usage(rng, document)
+    draw_catalog, draw_usage = FEATURES[kind]
+    document = draw_catalog(rng)
+    lines = draw_usage(rng, document)
     bill_catalog, placed = orders(rng, document)
     return Case(
         catalog=_encoded(rng, document),
         usage=b"\n".join(lines) + (b"\n" if chance(rng, 80) else b""),
         close_at=_close_at(rng, document),
+        middle_close_at=_middle(random.Random(f"{seed} middle"), document),
         bill_catalog=_encoded(rng, bill_catalog),
         orders=_encoded(rng, placed),
         as_of=_as_of(rng, document),
@@ -74,6 +85,12 @@ def _close_at(rng, document):
     return instant_text(subscription.period(start)[1] + rng.choice((0, 0, -1, 1)))
 
 
+def _middle(rng, document):
+    """When the first of two runs closes: with periods before it, and usage yet to come for them."""
+    starts = [each.start for each in Catalog(document).subscriptions.values()]
+    return instant_text(max(starts) + rng.randrange(SPAN // 5, SPAN * 4 // 5))
+
+
 def _as_of(rng, document):
     starts = [date.fromisoformat(each["start"]) for each in document["subscriptions"]]
     return day_in(rng, min(starts), 400).isoformat()
@@ -83,9 +100,10 @@ def main():
     """Writes the case of `--seed` into `--out`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--features", choices=FEATURES, default="all")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    generate(options.seed).write(options.out)
+    generate(options.seed, options.features).write(options.out)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ and all; without `--out` it prints one JSON object. Exact, slow, standard librar
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -18,18 +19,42 @@ from model.periods import parse_instant
 from model.rating import Rater, total_row
 
 
+@dataclass(frozen=True)
+class Run:
+    """One run of `rate`: the bytes of its usage, and when it closes."""
+
+    usage: bytes
+    close_at: str | None = None
+
+
 def recompute_rate(catalog, usage, close_at=None):
     """Totals, rated lines, rejections and counts for the bytes of a catalog and of usage."""
-    instant = None if close_at is None else parse_instant(close_at)
+    return _rated(catalog, [Run(usage, close_at)], is_complete=True)
+
+
+def recompute_runs(catalog, runs):
+    """The same after several runs on one state; corrections go on waiting for their targets."""
+    return _rated(catalog, runs, is_complete=False)
+
+
+def _rated(catalog, runs, is_complete):
     rater = Rater(Catalog(strictjson.loads(catalog)))
-    rater.read(usage)
-    if instant is not None:
-        rater.close(instant)
-    rows = [total_row(total, instant) for _, total in sorted(rater.totals.items())]
+    rated_before = rejected_before = 0
+    for number, run in enumerate(runs, start=1):
+        rater.read(run.usage)
+        if is_complete:
+            rater.finish()
+        if run.close_at is not None:
+            rater.close(parse_instant(run.close_at))
+        if number < len(runs):
+            rated_before, rejected_before = len(rater.rated), len(rater.rejected)
+    rows = [total_row(total, rater.is_closed(total)) for _, total in sorted(rater.totals.items())]
     return {
         "totals": rows,
         "rated": rater.rated,
         "rejected": rater.rejected,
+        "before": {"rated": rated_before, "rejected": rejected_before},
+        "corrected": [list(each) for each in rater.corrected],
         "counts": {"duplicates": rater.duplicates, "unpriced": rater.unpriced},
     }
 
@@ -49,7 +74,6 @@ def recompute_bill(catalog, orders, usage, as_of):
 def write_rate(files, usage, name, directory):
     """Writes the outputs of `rate` as the program does; `name` is the usage file's."""
     lines = usage.split(b"\n")
-    totals = [{**row, "revision": 0} for row in files["totals"]]
     rejected = [
         {
             "code": each["code"],
@@ -57,12 +81,25 @@ def write_rate(files, usage, name, directory):
             "source": {"file": name, "line": each["line"]},
             "record": lines[each["line"] - 1].decode("utf-8", "replace"),
         }
-        for each in files["rejected"]
+        for each in files["rejected"][files["before"]["rejected"]:]
     ]
+    rated = files["rated"][files["before"]["rated"]:]
     directory.mkdir(parents=True, exist_ok=True)
-    for kind, rows in (("totals", totals), ("rated", files["rated"]), ("rejected", rejected)):
+    for kind, rows in (("totals", files["totals"]), ("rated", rated), ("rejected", rejected)):
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (directory / f"{kind}.ndjson").write_text(text)
+
+
+def _runs_of(state, usage, close_at):
+    """All runs on a state directory up to this one, which it remembers."""
+    state.mkdir(parents=True, exist_ok=True)
+    number = len(list(state.glob("*.usage")))
+    (state / f"{number}.usage").write_bytes(usage)
+    (state / f"{number}.close").write_text(close_at or "")
+    return [
+        Run((state / f"{each}.usage").read_bytes(), (state / f"{each}.close").read_text() or None)
+        for each in range(number + 1)
+    ]
 
 
 def write_bill(files, directory):
@@ -83,13 +120,16 @@ def main():
         command.add_argument("--out", type=Path)
         if name == "rate":
             command.add_argument("--close-at")
+            command.add_argument("--state", type=Path)
         else:
             command.add_argument("--orders", type=Path, required=True)
             command.add_argument("--as-of", required=True)
     options = parser.parse_args()
     catalog = options.catalog.read_bytes()
     usage = options.usage.read_bytes() if options.usage else b""
-    if options.command == "rate":
+    if options.command == "rate" and options.state:
+        files = recompute_runs(catalog, _runs_of(options.state, usage, options.close_at))
+    elif options.command == "rate":
         files = recompute_rate(catalog, usage, options.close_at)
     else:
         files = recompute_bill(catalog, options.orders.read_bytes(), usage, options.as_of)

@@ -3,9 +3,13 @@
 
 import sys
 
-from checks import admission, billing, comparing, numbers, rating
+from checks import (
+    admission, aggregations, billing, comparing, corrections, features, numbers, rating,
+)
 
-MODULES = (numbers, admission, rating, billing, comparing)
+MODULES = (
+    numbers, admission, rating, features, aggregations, corrections, billing, comparing,
+)
 
 
 def main():

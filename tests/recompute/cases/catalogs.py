@@ -27,14 +27,18 @@ def catalog(rng):
     plans = [
         version
         for number in range(rng.randint(1, 3))
-        for version in _versions(rng, f"plan-{number}", meters, base)
+        for version in versions(rng, f"plan-{number}", meters, base, _charge, changed_terms)
     ]
-    customers = [_customer(rng, number) for number in range(rng.randint(1, 4))]
+    customers = [customer_of(rng, number, ZONES) for number in range(rng.randint(1, 4))]
     subscriptions = []
     for customer in customers:
         for number in range(rng.choice((1, 1, 2))):
             name = f"{customer['id'].replace('CUS', 'SUB')}-{number}"
-            subscriptions.append(_subscription(rng, name, customer, plans, meters, base))
+            plan = rng.choice(plans)
+            subscription = subscription_of(rng, name, customer, plan, base)
+            if chance(rng, 30):
+                subscription["overrides"] = overrides(rng, plan, meters, base, changed_terms)
+            subscriptions.append(subscription)
     for entries in (meters, plans, customers, subscriptions):
         rng.shuffle(entries)
     return {"meters": meters, "plans": plans, "customers": customers,
@@ -58,23 +62,23 @@ def _meters(rng):
     return meters
 
 
-def _versions(rng, key, meters, base):
+def versions(rng, key, meters, base, new_charge, changed):
     """One plan's dated versions; charges keep their meter, terms change, charges may be added."""
     currency = rng.choice(CURRENCIES)
-    charges = [_charge(rng, number, meters) for number in range(rng.randint(1, 4))]
+    charges = [new_charge(rng, number, meters) for number in range(rng.randint(1, 4))]
     if chance(rng, 40):
-        charges.append(_flat_charge(rng))
+        charges.append(flat_charge(rng))
     day = base - timedelta(days=rng.choice((0, 1, 30, 400)))
-    versions = []
+    dated = []
     for number in range(1, rng.choice((1, 1, 2, 3)) + 1):
-        since = instant_text(_change_instant(rng, day))
-        versions.append({"key": key, "version": number, "effective_from": since,
-                         "currency": currency, "charges": charges})
-        charges = [{**charge, **changed_terms(rng, charge, meters)} for charge in charges]
+        since = instant_text(change_instant(rng, day))
+        dated.append({"key": key, "version": number, "effective_from": since,
+                      "currency": currency, "charges": charges})
+        charges = [{**charge, **changed(rng, charge, meters)} for charge in charges]
         if chance(rng, 20):
-            charges.append(_charge(rng, len(charges) + 10, meters))
+            charges.append(new_charge(rng, len(charges) + 10, meters))
         day = max(base, day) + timedelta(days=rng.randint(3, 75))
-    return versions
+    return dated
 
 
 def changed_terms(rng, charge, meters):
@@ -84,15 +88,15 @@ def changed_terms(rng, charge, meters):
     quantity is when it falls below another version's included units.
     """
     if charge["price"]["model"] == "flat":
-        return {"price": _flat_charge(rng)["price"]}
+        return {"price": flat_charge(rng)["price"]}
     fields = ["price", "bounds", "same"]
     if not _accepts_negative(charge, meters):
         fields.append("included")
     match rng.choice(fields):
         case "price":
-            return {"price": _price(rng, _magnitude(rng))}
+            return {"price": quantity_price(rng, drawn_magnitude(rng))}
         case "bounds":
-            return _bounds(rng)
+            return amount_bounds(rng)
         case "included":
             return {"included": spelled(rng, decimal(rng, 3, 9))}
     return {}
@@ -101,7 +105,7 @@ def changed_terms(rng, charge, meters):
 def _charge(rng, number, meters):
     meter = rng.choice(meters)
     charge = {"key": f"charge-{number}", "meter": meter["key"],
-              "price": _price(rng, _magnitude(rng)), **_bounds(rng)}
+              "price": quantity_price(rng, drawn_magnitude(rng)), **amount_bounds(rng)}
     if meter["group_by"] and chance(rng, 40):
         name = rng.choice(list(meter["group_by"]))
         charge["filter"] = {name: rng.sample(DIMENSIONS[name], rng.randint(1, 2))}
@@ -112,12 +116,13 @@ def _charge(rng, number, meters):
     return charge
 
 
-def _flat_charge(rng):
+def flat_charge(rng):
+    """A fee without a meter."""
     amount = spelled(rng, decimal(rng, 4, 12))
-    return {"key": "fee", "price": {"model": "flat", "amount": amount}, **_bounds(rng)}
+    return {"key": "fee", "price": {"model": "flat", "amount": amount}, **amount_bounds(rng)}
 
 
-def _bounds(rng):
+def amount_bounds(rng):
     """A minimum and a maximum, or null, or nothing."""
     low, high = sorted((decimal(rng, 4, 4), decimal(rng, 5, 4)))
     bounds = {}
@@ -128,14 +133,15 @@ def _bounds(rng):
     return bounds
 
 
-def _price(rng, magnitude):
+def quantity_price(rng, magnitude):
+    """A price of one of the models over quantities."""
     model = rng.choice(("per_unit", "package", "graduated", "volume", "stairstep"))
     if model == "per_unit":
-        return {"model": model, "unit_price": _unit_price(rng)}
+        return {"model": model, "unit_price": drawn_price(rng)}
     if model == "package":
         size = decimal(rng, magnitude, 9) or Fraction(1)
         return {"model": model, "package_size": spelled(rng, size),
-                "package_price": _unit_price(rng)}
+                "package_price": drawn_price(rng)}
     has_blocks = model != "stairstep" and chance(rng, 25)
     uppers = sorted({decimal(rng, magnitude, 9) for _ in range(rng.randint(0, 4))} - {Fraction(0)})
     tiers = [
@@ -151,28 +157,30 @@ def _price(rng, magnitude):
 def _tier(rng, model, has_blocks):
     if has_blocks:
         return {"block_size": spelled(rng, decimal(rng, 3, 2) or Fraction(7)),
-                "block_price": _unit_price(rng)}
+                "block_price": drawn_price(rng)}
     if model == "stairstep":
-        return {"flat_price": _unit_price(rng)}
-    tier = {"unit_price": _unit_price(rng)}
+        return {"flat_price": drawn_price(rng)}
+    tier = {"unit_price": drawn_price(rng)}
     if chance(rng, 40):
-        tier["flat_price"] = _unit_price(rng)
+        tier["flat_price"] = drawn_price(rng)
     return tier
 
 
-def _unit_price(rng):
+def drawn_price(rng):
+    """A unit price, more often than not a small one."""
     return spelled(rng, decimal(rng, rng.choice((1, 1, 4)), rng.choice((2, 6, 12))))
 
 
-def _magnitude(rng):
+def drawn_magnitude(rng):
     """Digits of the quantities that a price is made for."""
     return rng.choice((2, 3, 3, 4, 15))
 
 
-def _customer(rng, number):
+def customer_of(rng, number, zones):
+    """A customer in one of these zones, with any billing cycle."""
     customer = {
         "id": f"CUS-{number}",
-        "time_zone": rng.choice(ZONES),
+        "time_zone": rng.choice(zones),
         "billing_period": rng.choice(("month", "month", "month", *MONTHS)),
         "bill_cycle_day": Number(str(rng.choice((1, 1, 15, 28, 29, 30, 31, 31)))),
     }
@@ -183,33 +191,32 @@ def _customer(rng, number):
     return customer
 
 
-def _subscription(rng, name, customer, plans, meters, base):
-    plan = rng.choice(plans)
+def subscription_of(rng, name, customer, plan, base):
+    """A subscription that starts within two months of a day and may end some months later."""
     start = day_in(rng, base, 60)
     end = day_in(rng, start + 5 * DAY, 150) if chance(rng, 40) else None
     entry = {"id": name, "customer": customer["id"], "plan": plan["key"],
              "start": start.isoformat(), "end": end and end.isoformat()}
     if chance(rng, 30):
         entry["aliases"] = [f"{name}-alias"]
-    if chance(rng, 30):
-        entry["overrides"] = _overrides(rng, plan, meters, base)
     return entry
 
 
-def _overrides(rng, plan, meters, base):
-    overrides = {}
+def overrides(rng, plan, meters, base, changed):
+    """{charge: dated changes} for some charges of a plan."""
+    found = {}
     for charge in plan["charges"]:
         dated = [
-            {"effective_from": instant_text(_change_instant(rng, day_in(rng, base, 120))),
-             **changed_terms(rng, charge, meters)}
+            {"effective_from": instant_text(change_instant(rng, day_in(rng, base, 120))),
+             **changed(rng, charge, meters)}
             for _ in range(rng.choice((0, 0, 1, 2)))
         ]
         if dated:
-            overrides[charge["key"]] = sorted(dated, key=lambda each: each["effective_from"])
-    return overrides
+            found[charge["key"]] = sorted(dated, key=lambda each: each["effective_from"])
+    return found
 
 
-def _change_instant(rng, day):
+def change_instant(rng, day):
     """When terms change: at a local midnight, at some second, or between two of them."""
     instant = midnight(day, rng.choice(ZONES))
     second = rng.choice((0, 0, rng.randrange(86400)))

@@ -27,7 +27,7 @@ ATTRIBUTES = ("id", "source", "type", "subject", "time")
 def broken(rng, event, meter):
     """A valid event that some charge takes by this meter, with one fault or two."""
     faults = [_not_a_cloud_event, _missing_attribute, _bad_time]
-    if meter.aggregation == "sum":
+    if meter.has_value and not meter.is_unique:
         faults += [_missing_value, _bad_quantity, _bad_quantity]
     fault = rng.choice(faults)
     event = fault(rng, event, meter)

@@ -20,7 +20,7 @@ TRACE = {"traceparent": "00-{:032x}-0000000000000001-00", "tracestate": "vendor=
 
 def usage(rng, document):
     """The lines of an NDJSON file, as bytes."""
-    writer = _Writer(rng, document)
+    writer = Writer(rng, document)
     for _ in range(rng.randint(20, 160)):
         writer.step()
     if chance(rng, 3):
@@ -28,7 +28,7 @@ def usage(rng, document):
     return writer.lines
 
 
-class _Writer:
+class Writer:
     """Keeps the totals so far in view, so that values can aim at tier bounds."""
 
     def __init__(self, rng, document):

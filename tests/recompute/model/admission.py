@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from . import strictjson
+from .aggregation import token_of
 from .exact import QUANTITY
 from .periods import parse_instant
 
@@ -11,28 +12,72 @@ RECORD_BYTES_MAX = 1024 * 1024
 REQUIRED = ("id", "source", "type", "subject", "time")
 OPTIONAL = ("subscription", "datacontenttype", "dataschema")
 TRACE = ("traceparent", "tracestate")
+CANCELLED = "usage.cancelled"
+AMENDED = "usage.amended"
+# What a replacement may give; what it does not is its target's.
+REPLACED = ("type", "time", "subscription", "data")
 
 _MISSING = object()
 
 
 @dataclass(frozen=True)
 class Use:
-    """What one record means to one charge."""
+    """What one record means to one charge; `token` is a value that is only told apart."""
 
     subscription: object
     charge: str
     quantity: Fraction
+    token: object = None
+    cell: object = None
 
 
 @dataclass(frozen=True)
 class Record:
-    """A usage record that counts."""
+    """A usage record that counts, with the event that says so."""
 
     source: str
     id: str
     customer: str
     time: int
     uses: list
+    event: dict
+
+    @property
+    def identity(self):
+        """Unique within the owner."""
+        return self.customer, self.source, self.id
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A cancellation or, with a replacement, an amendment of another record."""
+
+    source: str
+    id: str
+    customer: str
+    time: int
+    of: tuple
+    replacement: dict | None
+
+    @property
+    def identity(self):
+        """Unique within the owner, as a record's."""
+        return self.customer, self.source, self.id
+
+    @property
+    def target(self):
+        """The identity of what it corrects, of the same owner."""
+        return self.customer, *self.of
+
+    @property
+    def is_amendment(self):
+        """Whether something is to stand in the target's place."""
+        return self.replacement is not None
+
+    @property
+    def order(self):
+        """Its place among all records."""
+        return self.time, self.source, self.id
 
 
 @dataclass(frozen=True)
@@ -64,7 +109,7 @@ class Admission:
         self._admitted = {}
 
     def judge(self, line):
-        """A `Record`, a `Duplicate` or a `Rejected` for the bytes of one record."""
+        """A `Record`, a `Correction`, a `Duplicate` or a `Rejected` for the bytes of one record."""
         if len(line) > RECORD_BYTES_MAX:
             return Rejected("too_large")
         try:
@@ -73,17 +118,37 @@ class Admission:
             return Rejected("malformed_json")
         if not _is_cloud_event(event):
             return Rejected("not_a_cloud_event")
-        return self._judge_event(event)
-
-    def _judge_event(self, event):
-        """The first fault in the frozen order of codes decides."""
         if any(event.get(name) is None for name in REQUIRED):
             return Rejected("missing_field")
+        is_correction = event["type"] in (CANCELLED, AMENDED)
+        found = self._correction(event) if is_correction else self.measured(event)
+        return found if isinstance(found, Rejected) else self._admit(found, event)
+
+    def replaced(self, target, correction, customer):
+        """The event of an admitted one with an amendment's replacement in its place, measured."""
+        changes = correction.replacement
+        if isinstance(changes.get("data"), dict) or "specversion" in changes:
+            subject = changes.get("subject")
+            if subject is not None and not self._is_owner(subject, customer):
+                return Rejected("unknown_subject")
+            changes = {name: changes[name] for name in REPLACED if changes.get(name) is not None}
+        else:
+            changes = {"data": changes}
+        event = {**target, **changes}
+        return self.measured(event) if _is_cloud_event(event) else Rejected("not_a_cloud_event")
+
+    def release(self, identity):
+        """A record that is rejected later on has claimed nothing."""
+        del self._admitted[identity]
+
+    def measured(self, event):
+        """A record, or the first fault in the frozen order of codes."""
+        meters = self._catalog.meters
         values = {
-            key: _value(self._catalog.meters[key], event.get("data"))
+            key: _value(meters[key], event.get("data"))
             for key in self._catalog.meters_of_type.get(event["type"], [])
         }
-        valued = [values[key] for key in values if self._catalog.meters[key].aggregation != "count"]
+        valued = [values[key] for key in values if meters[key].has_value]
         nothing = bool(valued) and all(value is _MISSING for value in valued)
         time = parse_instant(event["time"])
         if time is None:
@@ -95,16 +160,51 @@ class Admission:
             return Rejected("invalid_quantity")
         if route.fault:
             return Rejected("missing_field" if nothing else route.fault)
-        return self._admit(event, time, route, values)
+        uses = [
+            self._use(sub, charge, terms, values[terms.meter], event.get("data"))
+            for sub, charge, terms in route.takers
+        ]
+        return Record(event["source"], event["id"], route.customer, time, uses, event)
 
-    def _admit(self, event, time, route, values):
-        identity = (route.customer, event["source"], event["id"])
-        content = _content(event, time)
-        if identity in self._admitted:
-            return Duplicate() if self._admitted[identity] == content else Rejected("conflict")
-        self._admitted[identity] = content
-        uses = [Use(sub, charge, values[terms.meter]) for sub, charge, terms in route.takers]
-        return Record(event["source"], event["id"], route.customer, time, uses)
+    def _correction(self, event):
+        """A correction, whoever it is for; its target is looked for later."""
+        data = event.get("data")
+        of = [_follow(("of", name), data) for name in ("source", "id")]
+        replacement = None
+        if event["type"] == AMENDED:
+            replacement = _follow(("replacement",), data)
+        if not all(isinstance(part, str) for part in of) or not (
+            replacement is None and event["type"] == CANCELLED or isinstance(replacement, dict)
+        ):
+            return Rejected("missing_field")
+        time = parse_instant(event["time"])
+        if time is None:
+            return Rejected("invalid_time")
+        owner = self._candidates(event)
+        if owner is None:
+            return Rejected("unknown_subject")
+        return Correction(event["source"], event["id"], owner[0], time, tuple(of), replacement)
+
+    def _admit(self, found, event):
+        content = _content(event, found.time)
+        if found.identity in self._admitted:
+            is_same = self._admitted[found.identity] == content
+            return Duplicate() if is_same else Rejected("conflict")
+        self._admitted[found.identity] = content
+        return found
+
+    def _use(self, subscription, charge, terms, value, data):
+        """What a charge makes of a record's value for its meter."""
+        meter = self._catalog.meters[terms.meter]
+        dimensions = {name: _follow(path, data) for name, path in meter.dimensions.items()}
+        cell = terms.cell_of(dimensions)
+        if meter.is_unique:
+            return Use(subscription, charge, Fraction(1), value, cell)
+        return Use(subscription, charge, value, None, cell)
+
+    def _is_owner(self, subject, customer):
+        owner = self._catalog.resolve(subject) if isinstance(subject, str) else None
+        return owner is not None and owner[0] == customer
 
     def _route(self, event, time, meters):
         """Finds the subscription for each meter, then the charges whose filters match."""
@@ -164,11 +264,13 @@ def _content(event, time):
 
 def _value(meter, data):
     """A record's quantity for a meter; None if it is no valid one, `_MISSING` if there is none."""
-    if meter.aggregation == "count":
+    if not meter.has_value:
         return Fraction(1)
     found = _follow(meter.value, data)
-    if found is _MISSING:
+    if found is _MISSING or (found is None and meter.is_unique):
         return _MISSING
+    if meter.is_unique:
+        return token_of(found)
     quantity = strictjson.decimal(found, QUANTITY)
     if quantity is not None and quantity < 0 and meter.rejects_negative:
         return None

@@ -6,9 +6,11 @@ from datetime import date
 from fractions import Fraction
 from functools import cached_property
 
-from .exact import PRICE, QUANTITY
+from .aggregation import TIME_WEIGHTED, Aggregation, quotient
+from .exact import PRICE, QUANTITY, rounded
 from .periods import DAY, MONTHS, Cycle, midnight, parse_instant
-from .pricing import compiled
+from .pricing import Percentage, cell_of, priced_cells
+from .scopes import NEVER
 from .strictjson import decimal
 
 CYCLE_DEFAULTS = {"billing_period": "month", "bill_cycle_day": 1, "bill_cycle_month": 1}
@@ -19,10 +21,25 @@ class Meter:
     """Which records are measured, and how."""
 
     event_type: str
-    aggregation: str
+    aggregation: Aggregation
     value: tuple
     dimensions: dict
     rejects_negative: bool
+
+    @property
+    def has_value(self):
+        """Whether a record must carry a value."""
+        return self.aggregation.name != "count"
+
+    @property
+    def is_unique(self):
+        """Whether values are told apart rather than added."""
+        return self.aggregation.name == "unique_count"
+
+    @property
+    def is_time_weighted(self):
+        """Whether values are changes of a level."""
+        return self.aggregation.name == TIME_WEIGHTED
 
 
 class Terms:
@@ -32,19 +49,72 @@ class Terms:
         self.version = version
         self.meter = charge.get("meter")
         self.filter = charge.get("filter") or {}
+        self.scope = charge.get("scope") or "billing_period"
         self.is_flat = charge["price"]["model"] == "flat"
-        self.minimum = _optional(charge.get("minimum"), PRICE)
-        self.maximum = _optional(charge.get("maximum"), PRICE)
+        self.cells = priced_cells(charge["price"])
+        self._charge = charge
+        self._minimum = _optional(charge.get("minimum"), PRICE)
+        self._maximum = _optional(charge.get("maximum"), PRICE)
+        self._discount = _optional(charge.get("discount_percent"), PRICE) or Fraction(0)
         self._included = _optional(charge.get("included"), QUANTITY) or Fraction(0)
-        self._price = compiled(charge["price"])
+        self._unit = charge.get("unit")
 
-    def billable(self, position):
-        """What of a total is priced: the overage over the included units, never below 0."""
-        return max(Fraction(0), position - self._included)
+    def cell_of(self, dimensions):
+        """The matrix cell that prices a record, None where there is one price for all."""
+        return cell_of(self._charge["price"], dimensions)
 
-    def price(self, position):
-        """P: the price of a whole total, before bounds."""
-        return self._price(self.billable(position))
+    def billable(self, position, share=Fraction(1)):
+        """What of a position is priced: the overage over the included units, never below 0.
+
+        `share` is what part of a whole scope the position's is.
+        """
+        included = self._prorated("prorate_included", self._included, share)
+        return max(Fraction(0), self._converted(position) - included)
+
+    def price(self, position, cell=None, share=Fraction(1)):
+        """P: the price of a whole position, before discount and bounds."""
+        price = self.cells.get(cell)
+        if price is None or isinstance(price, Percentage):
+            return Fraction(0)
+        return price(self.billable(position, share))
+
+    def price_at_zero(self):
+        """P(0), over all cells."""
+        return sum((self.price(Fraction(0), cell) for cell in self.cells), Fraction(0))
+
+    def flat_amount(self, share):
+        """What a flat charge costs in a period that is such a part of a whole one."""
+        return self._prorated("prorate_flat", self.price(Fraction(0)), share)
+
+    def bounded(self, usage_amount, share):
+        """The usage amount after discount, then maximum, then minimum."""
+        amount = usage_amount * (1 - self._discount / 100)
+        if self._maximum is not None:
+            amount = min(amount, self._maximum)
+        if self._minimum is not None:
+            amount = max(amount, self._prorated("prorate_minimum", self._minimum, share))
+        return amount
+
+    def _prorated(self, switch, value, share):
+        if not self._charge.get(switch):
+            return value
+        return quotient(value * share.numerator, share.denominator)
+
+    def _converted(self, position):
+        """Raw units in the unit that is priced."""
+        if self._unit is None:
+            return position
+        divisor = decimal(self._unit["divide_by"], PRICE)
+        return _ROUNDINGS[self._unit.get("rounding") or "none"](position, divisor)
+
+
+# Of a position and its divisor; whole numbers come from the exact quotient.
+_ROUNDINGS = {
+    "none": quotient,
+    "up": lambda position, divisor: Fraction(-(-position // divisor)),
+    "down": lambda position, divisor: Fraction(position // divisor),
+    "half_up": lambda position, divisor: rounded(position / divisor, 0),
+}
 
 
 @dataclass(frozen=True)
@@ -110,6 +180,14 @@ class Subscription:
             for index in range(max(0, self.segment_index(start)), self.segment_index(end - 1) + 1)
             if charge in self.segments[index].charges
         ]
+
+    def parts(self, charge, start, end):
+        """[(start, end, terms)] of a stretch of time, cut wherever terms change."""
+        found = []
+        for index, terms in self.terms_within(charge, start, end):
+            after = self._starts[index + 1] if index + 1 < len(self._starts) else NEVER
+            found.append((max(start, self._starts[index]), min(end, after), terms))
+        return found
 
     def charges_within(self, start, end):
         """Keys of all charges in force at some moment of a stretch of time."""
@@ -212,7 +290,7 @@ def _segment(start, version, changes):
 def _meter(entry):
     return Meter(
         event_type=entry["event_type"],
-        aggregation=entry["aggregation"],
+        aggregation=Aggregation.read(entry["aggregation"]),
         value=_path(entry["value"]) if entry.get("value") else (),
         dimensions={name: _path(path) for name, path in (entry.get("group_by") or {}).items()},
         rejects_negative=entry.get("negative", "reject") == "reject",

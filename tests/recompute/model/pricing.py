@@ -1,9 +1,17 @@
-"""Price models: what a billable quantity costs. `compiled(price)` gives P, a function of q >= 0."""
+"""Price models: what a billable quantity costs.
 
+`compiled(price)` gives P, a function of q >= 0; a `percentage` prices record by record instead, and
+a `matrix` is a set of prices, each of any model, of which every record meets one.
+"""
+
+from dataclasses import dataclass
 from fractions import Fraction
 
 from .exact import PRICE, QUANTITY
 from .strictjson import decimal
+
+
+DEFAULT_CELL = "default"
 
 
 def compiled(price):
@@ -11,9 +19,87 @@ def compiled(price):
     return _MODELS[price["model"]](price)
 
 
+def priced_cells(price):
+    """{cell: its price}: the cells of a matrix in order, then the default; else the one price."""
+    if price["model"] != "matrix":
+        return {None: _priced(price)}
+    prices = [*(cell["price"] for cell in price["cells"]), price["default"]]
+    names = [*range(len(price["cells"])), DEFAULT_CELL]
+    return {name: _priced(each) for name, each in zip(names, prices)}
+
+
+def cell_of(price, dimensions):
+    """The first cell of a matrix whose `match` a record's dimensions meet, else the default."""
+    if price["model"] != "matrix":
+        return None
+    for name, cell in enumerate(price["cells"]):
+        if all(dimensions.get(key) == value for key, value in cell["match"].items()):
+            return name
+    return DEFAULT_CELL
+
+
+def _priced(price):
+    return Percentage.read(price) if price["model"] == "percentage" else compiled(price)
+
+
+@dataclass(frozen=True)
+class Percentage:
+    """A share of each record's value, the first records or the first of the value being free."""
+
+    rate: Fraction
+    fixed: Fraction
+    free_records: Fraction | None
+    free_amount: Fraction | None
+    minimum: Fraction | None
+    maximum: Fraction | None
+
+    @classmethod
+    def read(cls, price):
+        """From a catalog's `price`."""
+        free_records = price.get("free_records")
+        return cls(
+            rate=decimal(price["rate"], PRICE),
+            fixed=_optional(price.get("fixed_price")),
+            free_records=None if free_records is None else decimal(free_records, QUANTITY),
+            free_amount=_or_none(price.get("free_amount")),
+            minimum=_or_none(price.get("record_minimum")),
+            maximum=_or_none(price.get("record_maximum")),
+        )
+
+    def pay(self, value, number, used):
+        """(what a record pays, what of its value is not free) after so many records and so much."""
+        if self._is_free_part_over(number, used):
+            return self._bounded(value * self.rate + self.fixed), value
+        if self.free_amount is None:
+            return Fraction(0), Fraction(0)
+        freed = min(max(value, Fraction(0)), self.free_amount - used)
+        if value - freed <= 0:
+            return Fraction(0), Fraction(0)
+        return self._bounded((value - freed) * self.rate + self.fixed), value - freed
+
+    def _is_free_part_over(self, number, used):
+        """Whichever free part runs out first ends both."""
+        free = ((self.free_records, number), (self.free_amount, used))
+        given = [(limit, so_far) for limit, so_far in free if limit is not None]
+        return not given or any(so_far >= limit for limit, so_far in given)
+
+    def _bounded(self, amount):
+        if self.maximum is not None:
+            amount = min(amount, self.maximum)
+        return amount if self.minimum is None else max(amount, self.minimum)
+
+
 def _per_unit(price):
-    unit_price = decimal(price["unit_price"], PRICE)
-    return lambda q: q * unit_price
+    return _proportional(price["unit_price"])
+
+
+def _multiplier(price):
+    return _proportional(price["multiplier"])
+
+
+def _proportional(factor):
+    factor = decimal(factor, PRICE)
+    return lambda q: q * factor
 
 
 def _package(price):
@@ -66,7 +152,7 @@ def _tiers(price):
 def _units_price(tier):
     if tier.get("block_size") is not None:
         return _blocks(tier["block_size"], tier["block_price"])
-    unit_price = _optional(tier.get("unit_price"))
+    unit_price = _optional(tier.get("rate", tier.get("unit_price")))
     return lambda units: units * unit_price
 
 
@@ -86,12 +172,19 @@ def _optional(value):
     return Fraction(0) if value is None else decimal(value, PRICE)
 
 
-# A stairstep is a volume price whose tiers have flat prices only.
+def _or_none(value):
+    return None if value is None else decimal(value, PRICE)
+
+
+# A stairstep is a volume price whose tiers have flat prices only, a graduated percentage a
+# graduated price over money.
 _MODELS = {
     "per_unit": _per_unit,
     "package": _package,
     "flat": _flat,
     "graduated": _graduated,
+    "graduated_percentage": _graduated,
+    "multiplier": _multiplier,
     "volume": _volume,
     "stairstep": _volume,
 }

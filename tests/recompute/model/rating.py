@@ -1,97 +1,126 @@
 """Rating: admitted records become rated lines and totals.
 
-A total keeps its quantity per segment of the plan's history, so its amount follows from the set of
-its records alone; a rated line is the step that its record made when it came.
+A total's figures follow from the set of the records that stand; a rated line is the step that its
+record or correction made when it came.
 """
 
 import hashlib
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
 
-from .admission import Admission, Duplicate, Record, Rejected
+from .admission import Admission, Correction, Duplicate, Record, Rejected
+from .aggregation import Entry
 from .exact import plain, to_money
+from .figures import Reckoning
 from .periods import instant_text
+from .places import Places
+from .scopes import share_of_period
 
 
-@dataclass
-class Total:
-    """What one subscription used of one charge in one period."""
+@dataclass(eq=False)
+class Ledger:
+    """Every record that stands in one charge of one subscription."""
 
     subscription: object
     charge: str
+    reckoning: Reckoning
+    _entries: dict = field(default_factory=dict)
+    _ordered: list | None = None
+    _figures: dict = field(default_factory=dict)
+
+    def put(self, identity, entry):
+        """Counts a record, or no longer counts it if `entry` is None."""
+        if entry is None:
+            del self._entries[identity]
+        else:
+            self._entries[identity] = entry
+        self._ordered = None
+        self._figures = {}
+
+    @property
+    def entries(self):
+        """In their order."""
+        if self._ordered is None:
+            self._ordered = sorted(self._entries.values(), key=lambda entry: entry.order)
+        return self._ordered
+
+    def figures(self, start, end):
+        """What the records come to in a period."""
+        if start not in self._figures:
+            self._figures[start] = self.reckoning.figures(start, end, self.entries)
+        return self._figures[start]
+
+
+@dataclass(eq=False)
+class Total:
+    """What one subscription used of one charge in one period."""
+
+    ledger: Ledger
     start: int
     end: int
     currency: str
-    records: int = 0
-    first_used_at: int | None = None
-    last_used_at: int | None = None
-    lineage: int = 0
-    parts: dict = field(default_factory=dict)
-    usage_amount: Fraction = field(init=False)
+    revision: int = 0
 
-    def __post_init__(self):
-        self.usage_amount = self.amount_at_zero
+    @property
+    def subscription(self):
+        """Whose usage it is."""
+        return self.ledger.subscription
+
+    @property
+    def charge(self):
+        """What for."""
+        return self.ledger.charge
+
+    @property
+    def figures(self):
+        """Quantities and amounts as they are now."""
+        return self.ledger.figures(self.start, self.end)
+
+    @property
+    def entries(self):
+        """The period's own records."""
+        return [entry for entry in self.ledger.entries if self.start <= entry.time < self.end]
 
     @property
     def quantity(self):
         """All units, billable or not."""
-        return sum(self.parts.values(), Fraction(0))
+        return self.figures.quantity
 
     @property
     def billable_quantity(self):
         """The overage: what each part moved the billable position by."""
-        return self._over_parts(lambda terms, position: terms.billable(position))
+        return self.figures.billable_quantity
 
-    @cached_property
-    def amount_at_zero(self):
-        """P(0): due without any usage. What is flat comes from the terms at the end."""
-        if self.terms_at_end.is_flat:
-            return self.terms_at_end.price(Fraction(0))
-        metered = (terms for _, terms in self._terms if not terms.is_flat)
-        return next(metered).price(Fraction(0))
+    @property
+    def rated_amount(self):
+        """What the rated lines add up to."""
+        return self.figures.usage_amount - self.figures.amount_at_zero
 
     @property
     def amount(self):
-        """The usage amount within the maximum, then the minimum."""
-        amount, terms = self.usage_amount, self.terms_at_end
-        if terms.maximum is not None:
-            amount = min(amount, terms.maximum)
-        if terms.minimum is not None:
-            amount = max(amount, terms.minimum)
-        return amount
-
-    @property
-    def terms_at_end(self):
-        """The terms last in force within the period."""
-        return self._terms[-1][1]
-
-    def add(self, record, quantity):
-        """Counts one record: P(0) and the sum over the parts, each under its own terms."""
-        segment = self.subscription.segment_index(record.time)
-        self.parts[segment] = self.parts.get(segment, Fraction(0)) + quantity
-        if self.records == 0:
-            self.first_used_at = self.last_used_at = record.time
-        self.records += 1
-        self.first_used_at = min(self.first_used_at, record.time)
-        self.last_used_at = max(self.last_used_at, record.time)
-        self.lineage += lineage_hash(record.source, record.id, self.charge, quantity)
-        steps = self._over_parts(lambda terms, position: terms.price(position))
-        self.usage_amount = self.amount_at_zero + steps
+        """The usage amount after discount, maximum and minimum."""
+        share = share_of_period(self.subscription, self.start, self.end)
+        return self.terms_at_end.bounded(self.figures.usage_amount, share)
 
     @cached_property
-    def _terms(self):
-        return self.subscription.terms_within(self.charge, self.start, self.end)
+    def terms_at_end(self):
+        """The terms last in force within the period."""
+        return self.subscription.terms_within(self.charge, self.start, self.end)[-1][1]
 
-    def _over_parts(self, measure):
-        """Sum of the steps that a measure of the position takes, part by part in order of time."""
-        position, result = Fraction(0), Fraction(0)
-        for segment, terms in self._terms:
-            if segment in self.parts:
-                after = position + self.parts[segment]
-                result += measure(terms, after) - measure(terms, position)
-                position = after
-        return result
+    @property
+    def lineage(self):
+        """The sum that proves which records made the total."""
+        hashes = (
+            lineage_hash(entry.source, entry.id, self.charge, entry.quantity)
+            for entry in self.entries
+        )
+        return sum(hashes) % 2**256
+
+    @property
+    def state(self):
+        """All that a change of the total changes."""
+        times = [entry.time for entry in self.entries]
+        return self.figures, self.lineage, len(times), times
 
 
 class Rater:
@@ -103,36 +132,66 @@ class Rater:
         self.rejected = []
         self.duplicates = 0
         self.unpriced = 0
+        self.closed_until = None
         self._catalog = catalog
         self._admission = Admission(catalog)
+        self._places = Places(self._admission)
+        self._standing = {}
+        self._ledgers = {}
+        self._lines = {}
+        self._corrected = set()
 
     def read(self, usage):
         """Rates the bytes of an NDJSON file; blank lines are skipped but numbered."""
         for number, line in enumerate(usage.split(b"\n"), start=1):
-            if not line.strip(b" \t\r"):
-                continue
-            match self._admission.judge(line):
-                case Rejected(code):
-                    self.rejected.append({"line": number, "code": code})
-                case Duplicate():
-                    self.duplicates += 1
-                case Record() as record:
-                    self.unpriced += not record.uses
-                    for use in record.uses:
-                        self._rate(record, use)
+            if line.strip(b" \t\r"):
+                self.read_line(number, line)
+
+    def read_line(self, number, line):
+        """Rates the bytes of one record."""
+        match self._admission.judge(line):
+            case Rejected(code):
+                self.rejected.append({"line": number, "code": code})
+            case Duplicate():
+                self.duplicates += 1
+            case Record() as record:
+                self.unpriced += not record.uses
+                self._places.add_record(record)
+                self._settle(record)
+            case Correction() as correction:
+                self._lines[correction.identity] = number
+                self._corrected |= {correction.identity, correction.target}
+                self._places.add_correction(correction)
+                self._settle(correction)
+
+    def finish(self):
+        """No more usage will come: corrections whose target never came are refused."""
+        for correction in self._places.dangling():
+            self._reject(correction, "unknown_reference")
+
+    @property
+    def standing(self):
+        """The records that count, all corrections done."""
+        return [record for record in self._standing.values() if record is not None]
+
+    @property
+    def corrected(self):
+        """(customer, source, id) of all corrections and of what they name."""
+        return sorted(self._corrected)
 
     def total(self, subscription, charge, period):
         """The total of a charge in a period, a new one if nothing has been used yet."""
         key = (subscription.id, charge, period[0])
         if key not in self.totals:
             currency = self._catalog.currency(subscription)
-            self.totals[key] = Total(subscription, charge, *period, currency)
+            self.totals[key] = Total(self._ledger(subscription, charge), *period, currency)
         return self.totals[key]
 
     def close(self, instant):
         """A total for every charge active in a period that ended by then, used or not."""
         for subscription in self._catalog.subscriptions.values():
             self.close_subscription(subscription, instant)
+        self.closed_until = max(instant, self.closed_until or instant)
 
     def close_subscription(self, subscription, instant):
         """The closed totals of one subscription."""
@@ -142,35 +201,104 @@ class Rater:
             for charge in subscription.charges_within(*period)
         ]
 
-    def _rate(self, record, use):
+    def is_closed(self, total):
+        """Whether its period has been closed."""
+        return self.closed_until is not None and total.end <= self.closed_until
+
+    def _ledger(self, subscription, charge):
+        key = subscription.id, charge
+        if key not in self._ledgers:
+            reckoning = Reckoning(subscription, charge, self._catalog.meters)
+            self._ledgers[key] = Ledger(subscription, charge, reckoning)
+        return self._ledgers[key]
+
+    def _settle(self, cause):
+        """Brings a place in line with what has come; every closed total that changes is revised."""
+        for correction, code in self._places.settle():
+            self._reject(correction, code)
+        place = self._places.place_of(cause.identity)
+        if place is None:
+            return
+        before, after = self._standing.get(place), self._places.standing(place)
+        if before is after:
+            return
+        self._standing[place] = after
+        records = [each for each in (before, after) if each is not None]
+        ledgers = [
+            self._ledger(use.subscription, use.charge) for each in records for use in each.uses
+        ]
+        closed = [
+            total for total in self.totals.values()
+            if self.is_closed(total) and total.ledger in ledgers
+        ]
+        states = [total.state for total in closed]
+        if before is not None:
+            for use in before.uses:
+                self._move(cause, place, before, use, -1)
+        if after is not None:
+            for use in after.uses:
+                self._move(cause, place, after, use, 1)
+        for total, state in zip(closed, states):
+            total.revision += total.state != state
+
+    def _reject(self, correction, code):
+        self.rejected.append({"line": self._lines[correction.identity], "code": code})
+
+    def _move(self, cause, place, record, use, sign):
+        """Counts a record in a charge, or takes it back, and says what that did to every total."""
         subscription, charge = use.subscription, use.charge
-        total = self.total(subscription, charge, subscription.period(record.time))
-        quantity_before, amount_before = total.quantity, total.usage_amount
-        total.add(record, use.quantity)
-        terms = subscription.charges_at(record.time)[charge]
-        self.rated.append({
-            "id": record.id,
-            "source": f"{record.source}#{charge}",
+        own = self.total(subscription, charge, subscription.period(record.time))
+        moved = [own] + [
+            total for total in self.totals.values()
+            if total.ledger is own.ledger and total.start > own.start
+        ]
+        quantity_before, amounts_before = own.quantity, [total.rated_amount for total in moved]
+        entry = Entry(record.time, record.source, record.id, use.quantity, use.token, use.cell)
+        own.ledger.put(place, entry if sign > 0 else None)
+        for total, before in zip(moved, amounts_before):
+            amount = total.rated_amount - before
+            if total is own:
+                line = self._line(cause, record, use, total, amount)
+                terms = subscription.charges_at(record.time)[charge]
+                line["data"].update(
+                    plan_version=terms.version,
+                    quantity=plain(sign * use.quantity),
+                    total_before=plain(quantity_before),
+                )
+                if use.cell is not None:
+                    line["data"]["cell"] = use.cell
+                self.rated.append(line)
+            elif amount != 0:
+                self.rated.append(self._line(cause, record, use, total, amount))
+
+    def _line(self, cause, record, use, total, amount):
+        """A rated line; one of quantity 0 shifts a later total of the same charge."""
+        data = {
+            "customer": record.customer,
+            "charge": use.charge,
+            "plan": use.subscription.plan,
+            "period_start": instant_text(total.start),
+            "quantity": "0",
+            "amount": plain(amount),
+            "currency": total.currency,
+        }
+        if isinstance(cause, Correction):
+            data["corrects"] = dict(zip(("source", "id"), cause.of))
+        if self.is_closed(total):
+            data["adjustment"] = True
+        return {
+            "id": cause.id,
+            "source": f"{cause.source}#{use.charge}",
             "type": "usage.rated",
-            "subject": subscription.id,
+            "subject": use.subscription.id,
             "time": instant_text(record.time),
-            "data": {
-                "customer": record.customer,
-                "charge": charge,
-                "plan": subscription.plan,
-                "plan_version": terms.version,
-                "period_start": instant_text(total.start),
-                "quantity": plain(use.quantity),
-                "total_before": plain(quantity_before),
-                "amount": plain(total.usage_amount - amount_before),
-                "currency": total.currency,
-            },
-        })
+            "data": data,
+        }
 
 
-def total_row(total, close_at):
+def total_row(total, is_closed):
     """A total as the program writes it."""
-    is_closed = close_at is not None and total.end <= close_at
+    times = [entry.time for entry in total.entries]
     return {
         "customer": total.subscription.customer,
         "subscription": total.subscription.id,
@@ -180,15 +308,17 @@ def total_row(total, close_at):
         "period_end": instant_text(total.end),
         "quantity": plain(total.quantity),
         "billable_quantity": plain(total.billable_quantity),
-        "usage_amount": plain(total.usage_amount),
+        "usage_amount": plain(total.figures.usage_amount),
+        "amount_at_zero": plain(total.figures.amount_at_zero),
         "amount": plain(total.amount),
         "rounded_amount": plain(to_money(total.amount, total.currency)),
         "currency": total.currency,
-        "records": total.records,
-        "first_used_at": _instant_or_none(total.first_used_at),
-        "last_used_at": _instant_or_none(total.last_used_at),
+        "records": len(times),
+        "first_used_at": _instant_or_none(min(times, default=None)),
+        "last_used_at": _instant_or_none(max(times, default=None)),
         "status": "closed" if is_closed else "open",
-        "lineage": {"records": total.records, "digest": f"{total.lineage % 2**256:064x}"},
+        "revision": total.revision,
+        "lineage": {"records": len(times), "digest": f"{total.lineage:064x}"},
     }
 
 
