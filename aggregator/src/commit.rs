@@ -9,11 +9,19 @@ use crate::limits::OUTPUT_CHUNK_BYTES_MAX;
 use crate::store::{Store, Table};
 use std::ops::Range;
 
-/// Final values to be put into the store, in one run of bytes.
+/// Final values to be put into the store, and keys to be deleted, in one run of bytes.
 #[derive(Debug, Default, Clone)]
 pub struct Delta {
     bytes: Vec<u8>,
-    entries: Vec<(Table, Range<usize>, Range<usize>)>,
+    entries: Vec<Entry>,
+}
+
+/// Where the key of a change is, and its value; `None` deletes it.
+#[derive(Debug, Clone)]
+struct Entry {
+    table: Table,
+    key: Range<usize>,
+    value: Option<Range<usize>>,
 }
 
 impl Delta {
@@ -23,7 +31,15 @@ impl Delta {
         self.bytes.extend_from_slice(key);
         let middle = self.bytes.len();
         self.bytes.extend_from_slice(value);
-        self.entries.push((table, start..middle, middle..self.bytes.len()));
+        let value = Some(middle..self.bytes.len());
+        self.entries.push(Entry { table, key: start..middle, value });
+    }
+
+    /// Notes that a key is to be deleted.
+    pub fn delete(&mut self, table: Table, key: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        self.entries.push(Entry { table, key: start..self.bytes.len(), value: None });
     }
 
     /// Notes a value whose key and value `write` appends one after the other; it returns where
@@ -31,22 +47,25 @@ impl Delta {
     pub(crate) fn put_with(&mut self, table: Table, write: impl FnOnce(&mut Vec<u8>) -> usize) {
         let start = self.bytes.len();
         let middle = write(&mut self.bytes);
-        self.entries.push((table, start..middle, middle..self.bytes.len()));
+        let value = Some(middle..self.bytes.len());
+        self.entries.push(Entry { table, key: start..middle, value });
     }
 
-    /// All values as (table, key, value).
-    pub fn puts(&self) -> impl Iterator<Item = (Table, &[u8], &[u8])> {
+    /// All changes as (table, key, value); without a value the key is deleted.
+    pub fn changes(&self) -> impl Iterator<Item = (Table, &[u8], Option<&[u8]>)> {
         let slice = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
-        self.entries.iter().map(move |(table, key, value)| (*table, slice(key), slice(value)))
+        self.entries
+            .iter()
+            .map(move |entry| (entry.table, slice(&entry.key), entry.value.as_ref().map(slice)))
     }
 
     /// Puts the values of each table in the order of their keys: RocksDB takes them faster so.
     pub(crate) fn sort(&mut self) {
         let bytes = &self.bytes;
         let key = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
-        self.entries.sort_unstable_by(|(table_a, a, _), (table_b, b, _)| {
-            (*table_a as u8, key(a)).cmp(&(*table_b as u8, key(b)))
-        });
+        // Of several changes of one key the last must stay the last, so the sort is stable.
+        self.entries
+            .sort_by(|a, b| (a.table as u8, key(&a.key)).cmp(&(b.table as u8, key(&b.key))));
     }
 
     pub(crate) fn clear(&mut self) {
@@ -171,13 +190,16 @@ mod tests {
         delta.put(Table::Ids, b"a", b"1");
         delta.put(Table::Meta, b"z", b"3");
         delta.sort();
-        let found: Vec<_> = delta.puts().collect();
+        delta.delete(Table::Ids, b"b");
+        delta.sort();
+        let found: Vec<_> = delta.changes().collect();
         assert_eq!(
             found,
             [
-                (Table::Meta, &b"z"[..], &b"3"[..]),
-                (Table::Ids, b"a", b"1"),
-                (Table::Ids, b"b", b"2")
+                (Table::Meta, &b"z"[..], Some(&b"3"[..])),
+                (Table::Ids, b"a", Some(b"1")),
+                (Table::Ids, b"b", Some(b"2")),
+                (Table::Ids, b"b", None)
             ]
         );
     }

@@ -15,7 +15,7 @@ use crate::keys::{run_key, run_of};
 use crate::limits::{IDENTITIES_MAX, RUN_BLOCK_BYTES_MAX, RUNS_MAX};
 use crate::store::{Store, Table};
 use hashbrown::HashTable;
-use rating::{Instant, Quantity};
+use rating::{Instant, Measured, Quantity};
 
 /// Where an admitted record stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +30,27 @@ pub(crate) struct Seen {
 /// One line of an admitted record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AdmittedLine {
-    /// A hash of subscription, charge and plan, by which the charge is found again.
+    /// A hash of subscription, charge, plan and cell, by which the charge is found again.
     pub(crate) charge: u64,
-    pub(crate) quantity: Quantity,
+    pub(crate) measured: Measured,
+}
+
+/// What an admitted record was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    /// Usage, with its lines.
+    Usage(Content),
+    /// A correction of the record with that identity.
+    Correction { target: u128 },
+}
+
+/// What stands at the place of a record: its own content, or what an amendment put there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) used_at: Instant,
+    /// Position of its type among the state's; 0 is one that no meter takes.
+    pub(crate) event_type: u32,
+    pub(crate) lines: Vec<AdmittedLine>,
 }
 
 /// A record that was admitted since the last commit.
@@ -41,9 +59,11 @@ struct Pending {
     identity: u128,
     seen: Seen,
     used_at: Instant,
+    event_type: u32,
     /// Where its lines are, in [`Dedupe::lines`].
     first_line: u32,
     lines: u32,
+    target: Option<u128>,
 }
 
 /// Which identities were admitted.
@@ -118,7 +138,7 @@ impl Dedupe {
                 let index = self.pending_index.get(&identity);
                 index.and_then(|index| self.pending.get(*index as usize)).map(|found| found.seen)
             } else {
-                find_in_run(store, run, identity)?
+                entry_in_run(store, run, identity)?.map(|entry| entry.seen)
             };
             if found.is_some() {
                 return Ok(found);
@@ -127,13 +147,76 @@ impl Dedupe {
         Ok(None)
     }
 
-    /// Admits an identity that [`Dedupe::find`] did not know.
+    /// What was admitted under an identity.
+    pub(crate) fn admitted(
+        &self,
+        store: &Store,
+        identity: u128,
+    ) -> Result<Option<Admitted>, Error> {
+        let hash = hash_of(identity);
+        for word in self.fingerprints.iter_hash(spread(hash)) {
+            if word >> RUN_BITS != hash {
+                continue;
+            }
+            let run = u32::try_from(word & u64::from(RUNS_MAX - 1)).unwrap_or_default();
+            let found = if run == self.run {
+                let index = self.pending_index.get(&identity);
+                let pending = index.and_then(|index| self.pending.get(*index as usize));
+                pending.map(|pending| self.admitted_of(pending))
+            } else {
+                entry_in_run(store, run, identity)?.map(|entry| entry.admitted)
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn admitted_of(&self, pending: &Pending) -> Admitted {
+        if let Some(target) = pending.target {
+            return Admitted::Correction { target };
+        }
+        let start = pending.first_line as usize;
+        let lines = self.lines.get(start..start + pending.lines as usize).unwrap_or_default();
+        let Pending { used_at, event_type, .. } = *pending;
+        Admitted::Usage(Content { used_at, event_type, lines: lines.to_vec() })
+    }
+
+    /// Calls `each` with the identity and content of all usage that was ever admitted.
+    pub(crate) fn scan(
+        &self,
+        store: &Store,
+        mut each: impl FnMut(u128, &Content) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        store.scan(Table::Ids, |_, block| {
+            let mut reader = Reader::new(block);
+            while !reader.is_empty() {
+                let entry =
+                    read_entry(&mut reader).ok_or(Error::Damaged { what: "run of identities" })?;
+                if let Admitted::Usage(content) = &entry.admitted {
+                    each(entry.identity, content)?;
+                }
+            }
+            Ok(())
+        })?;
+        for pending in &self.pending {
+            if let Admitted::Usage(content) = self.admitted_of(pending) {
+                each(pending.identity, &content)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Admits an identity that [`Dedupe::find`] did not know: of usage with its lines, or of a
+    /// correction with its target.
     pub(crate) fn admit(
         &mut self,
         identity: u128,
         seen: Seen,
-        used_at: Instant,
+        (used_at, event_type): (Instant, u32),
         lines: &[AdmittedLine],
+        target: Option<u128>,
     ) -> Result<(), Error> {
         if self.fingerprints.len() >= IDENTITIES_MAX {
             return Err(Error::Full { what: "identities" });
@@ -148,7 +231,15 @@ impl Dedupe {
         };
         self.remember(identity, self.run);
         self.pending_index.insert(identity, index);
-        self.pending.push(Pending { identity, seen, used_at, first_line, lines });
+        self.pending.push(Pending {
+            identity,
+            seen,
+            used_at,
+            event_type,
+            first_line,
+            lines,
+            target,
+        });
         Ok(())
     }
 
@@ -200,20 +291,65 @@ impl Dedupe {
     }
 }
 
+/// Marks of what an entry is. A line whose values are told apart has a hash behind its quantity.
+const USAGE: u8 = 0;
+const CORRECTION: u8 = 1;
+const DISTINCT: u8 = 0x80;
+
 // Frozen: the bytes of an entry.
 fn write_entry(out: &mut Vec<u8>, pending: &Pending, lines: &[AdmittedLine]) {
     out.extend_from_slice(&pending.identity.to_be_bytes());
     out.extend_from_slice(&pending.seen.content_digest.to_le_bytes());
     put_varint(out, u128::from(pending.seen.source));
     put_varint(out, u128::from(pending.seen.position));
-    put_signed(out, pending.used_at.nanos());
+    if let Some(target) = pending.target {
+        out.push(CORRECTION);
+        out.extend_from_slice(&target.to_be_bytes());
+        return;
+    }
+    out.push(USAGE);
+    write_content(out, (pending.used_at, pending.event_type), lines);
+}
+
+/// Writes what stands at the place of a record.
+pub(crate) fn write_content(
+    out: &mut Vec<u8>,
+    (used_at, event_type): (Instant, u32),
+    lines: &[AdmittedLine],
+) {
+    put_signed(out, used_at.nanos());
+    put_varint(out, u128::from(event_type));
     put_varint(out, lines.len() as u128);
     for line in lines {
+        let Measured { quantity, distinct } = line.measured;
         out.extend_from_slice(&line.charge.to_le_bytes());
-        let (digits, power) = without_zeros(line.quantity.scaled());
-        out.push(power);
+        let (digits, power) = without_zeros(quantity.scaled());
+        out.push(if distinct == 0 { power } else { power | DISTINCT });
         put_signed(out, digits);
+        if distinct != 0 {
+            out.extend_from_slice(&distinct.to_be_bytes());
+        }
     }
+}
+
+/// Reads what [`write_content`] wrote.
+pub(crate) fn read_content(reader: &mut Reader<'_>) -> Option<Content> {
+    let used_at = reader.instant()?;
+    let event_type = u32::try_from(reader.varint()?).ok()?;
+    let mut lines = Vec::new();
+    for _ in 0..reader.varint()? {
+        let charge = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
+        let mark = reader.byte()?;
+        let power = 10i128.checked_pow(u32::from(mark & !DISTINCT))?;
+        let quantity = Quantity::from_scaled(reader.signed()?.checked_mul(power)?);
+        let distinct = if mark & DISTINCT == 0 {
+            0
+        } else {
+            u128::from_be_bytes(reader.take(16)?.try_into().ok()?)
+        };
+        lines.push(AdmittedLine { charge, measured: Measured { quantity, distinct } });
+    }
+    Some(Content { used_at, event_type, lines })
 }
 
 /// Splits zeros off the end: most quantities have few digits and then take few bytes.
@@ -233,6 +369,7 @@ fn without_zeros(scaled: i128) -> (i128, u8) {
 struct Entry {
     identity: u128,
     seen: Seen,
+    admitted: Admitted,
 }
 
 fn read_entry(reader: &mut Reader<'_>) -> Option<Entry> {
@@ -240,16 +377,18 @@ fn read_entry(reader: &mut Reader<'_>) -> Option<Entry> {
     let content_digest = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
     let source = u32::try_from(reader.varint()?).ok()?;
     let position = reader.number()?;
-    let _used_at = reader.signed()?;
-    for _ in 0..reader.varint()? {
-        reader.take(8)?;
-        reader.byte()?;
-        reader.signed()?;
-    }
-    Some(Entry { identity, seen: Seen { content_digest, source, position } })
+    let admitted = match reader.byte()? {
+        USAGE => Admitted::Usage(read_content(reader)?),
+        CORRECTION => {
+            let target = u128::from_be_bytes(reader.take(16)?.try_into().ok()?);
+            Admitted::Correction { target }
+        }
+        _ => return None,
+    };
+    Some(Entry { identity, seen: Seen { content_digest, source, position }, admitted })
 }
 
-fn find_in_run(store: &Store, run: u32, identity: u128) -> Result<Option<Seen>, Error> {
+fn entry_in_run(store: &Store, run: u32, identity: u128) -> Result<Option<Entry>, Error> {
     let Some((key, block)) = store.last_not_above(Table::Ids, &run_key(run, identity))? else {
         return Ok(None);
     };
@@ -260,7 +399,7 @@ fn find_in_run(store: &Store, run: u32, identity: u128) -> Result<Option<Seen>, 
     while !reader.is_empty() {
         let entry = read_entry(&mut reader).ok_or(Error::Damaged { what: "run of identities" })?;
         if entry.identity == identity {
-            return Ok(Some(entry.seen));
+            return Ok(Some(entry));
         }
     }
     Ok(None)

@@ -93,6 +93,20 @@ pub enum Error {
         /// Where it ends.
         end: Instant,
     },
+    /// A charge whose kind of price changed within a period that the state has usage of.
+    #[error(
+        "the state has usage of charge \"{charge}\" of subscription \"{subscription}\" in the \
+         period from {start}, but by this catalog it is priced in another kind then; begin the \
+         new price with the next period"
+    )]
+    Repriced {
+        /// The subscription.
+        subscription: String,
+        /// The charge.
+        charge: String,
+        /// Where the period begins.
+        start: Instant,
+    },
     /// A sum that left its domain where no record can be blamed.
     #[error("the total of charge \"{charge}\" of subscription \"{subscription}\" overflows")]
     Overflow {
@@ -118,7 +132,8 @@ impl Error {
             | Self::Overflow { .. }
             | Self::Failed
             | Self::Unbalanced { .. }
-            | Self::Recut { .. } => ErrorKind::State,
+            | Self::Recut { .. }
+            | Self::Repriced { .. } => ErrorKind::State,
         }
     }
 }

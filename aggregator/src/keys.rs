@@ -2,6 +2,10 @@
 //!
 //! ```text
 //! totals    shard:2 │ subscription 00 │ charge 00 │ plan 00 │ cell 00 │ start, s + 2^63:8
+//! positions shard:2 │ subscription 00 │ charge 00 │ plan 00 │ cell 00 │ scope's start, s + 2^63:8
+//! rows      key of the position │ part:4, 2^32 - 1 for those of the whole │ block:4
+//! correct.  identity of the target:16 │ identity of the correction:16
+//! waiting   number:8
 //! ids       run:4   │ first identity of the block:16
 //! rated     number:8
 //! rejected  number:8
@@ -67,6 +71,39 @@ impl<'a> TotalKey<'a> {
         let shard = u16::from_be_bytes(*shard);
         Some(Self { shard, subscription, charge, plan, cell, period_start })
     }
+}
+
+/// The part under which rows of a whole position are stored.
+pub(crate) const WHOLE_POSITION: u32 = u32::MAX;
+
+/// The key of a block of rows.
+pub(crate) fn row_key(position: &[u8], part: u32, block: u32) -> Vec<u8> {
+    let mut key = position.to_vec();
+    key.extend_from_slice(&part.to_be_bytes());
+    key.extend_from_slice(&block.to_be_bytes());
+    key
+}
+
+/// Part and block of a row key that begins with the key of its position.
+pub(crate) fn row_numbers(key: &[u8]) -> Option<(u32, u32)> {
+    let (rest, block) = key.split_last_chunk::<4>()?;
+    let (_, part) = rest.split_last_chunk::<4>()?;
+    Some((u32::from_be_bytes(*part), u32::from_be_bytes(*block)))
+}
+
+/// The key of a correction.
+pub(crate) fn correction_key(target: u128, own: u128) -> [u8; 32] {
+    let mut key = [0; 32];
+    let (first, second) = key.split_at_mut(16);
+    first.copy_from_slice(&target.to_be_bytes());
+    second.copy_from_slice(&own.to_be_bytes());
+    key
+}
+
+/// Target and own identity of a correction.
+pub(crate) fn correction_ids(key: &[u8]) -> Option<(u128, u128)> {
+    let (target, own) = key.split_first_chunk::<16>()?;
+    Some((u128::from_be_bytes(*target), u128::from_be_bytes(own.try_into().ok()?)))
 }
 
 /// The key of a block of identities.

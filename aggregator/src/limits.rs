@@ -8,6 +8,13 @@ pub const COMMIT_OUTPUT_BYTES_MAX: usize = 64 << 20;
 pub const CLOSE_TOTALS_MAX: usize = 1 << 16;
 /// Totals kept in memory; beyond it, those not touched for longest are read again when needed.
 pub const SLOTS_MAX: usize = 1 << 20;
+/// Blocks of positions kept in memory, of up to 1,024 rows of some 32 bytes each; a position
+/// without rows counts as one.
+pub const POSITION_BLOCKS_MAX: usize = 1 << 16;
+/// Corrections of one record, and of each other, that are told apart.
+pub const CORRECTIONS_MAX: usize = 1_024;
+/// How deep corrections of corrections may go.
+pub const CORRECTION_DEPTH_MAX: usize = 32;
 /// Periods remembered per cycle before they are worked out anew.
 pub const PERIODS_MAX: usize = 512;
 /// Bytes of identities in one value of a run.

@@ -5,26 +5,28 @@
 //! does no IO of its own but reading its store.
 
 mod close;
+mod correct;
+mod lines;
+mod load;
+mod names;
+mod times;
 
-use crate::codec::{decode_total, encode_total};
+use crate::codec::{Reader, encode_total, put_text};
 use crate::commit::{CommitPort, Transaction};
+use crate::corrections::Corrections;
 use crate::counters::Counters;
 use crate::dedupe::{AdmittedLine, Dedupe, Seen};
 use crate::error::Error;
 use crate::identity::{Seeds, owner_hash};
-use crate::keys::{NO_CELL, TotalKey, shard};
-use crate::limits::{COMMIT_OUTPUT_BYTES_MAX, COMMIT_RECORDS_MAX, PERIODS_MAX, SLOTS_MAX};
-use crate::lineage::record_hash;
+use crate::limits::{COMMIT_OUTPUT_BYTES_MAX, COMMIT_RECORDS_MAX, POSITION_BLOCKS_MAX, SLOTS_MAX};
+use crate::positions::Positions;
 use crate::query::Query;
-use crate::rated;
-use crate::slots::{Slot, SlotIndex, SlotKey, Slots};
+use crate::slots::{SlotKey, Slots};
 use crate::store::{SavedSource, Store, Table};
-use rating::resolve::{self, Line, Measure};
-use rating::{
-    Catalog, Code, Instant, Period, Rejection, Subscription, Timeline, Total, UsageRecord, rate,
-};
-use siphasher::sip::SipHasher13;
-use std::hash::Hasher as _;
+use crate::waiting::{Cause, Waiting, WaitingRoom};
+use names::Names;
+use rating::resolve::{self, Line, Measure, Owner};
+use rating::{Catalog, Code, Correction, Instant, Period, Rejection, UsageRecord};
 use std::sync::Arc;
 
 /// What became of a record.
@@ -34,6 +36,8 @@ pub enum Verdict {
     Rated(usize),
     /// Seen before with the same content.
     Duplicate,
+    /// Kept until its subject or its target is there.
+    Waiting,
     /// Refused; the caller writes the dead letter and hands it to [`Partition::reject`].
     Rejected(Rejection),
 }
@@ -47,6 +51,29 @@ pub struct Origin {
     pub position: u64,
 }
 
+/// What time it is for a record. Where there is no clock, as in a file, nothing is too old or in
+/// the future.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Clock {
+    /// When the record was received.
+    pub received_at: Option<Instant>,
+    /// The latest time that it may state.
+    pub horizon: Option<Instant>,
+    /// The earliest time that it may state: what is older is `late_closed`.
+    pub oldest: Option<Instant>,
+}
+
+/// A record with what it came as.
+#[derive(Debug, Clone, Copy)]
+pub struct Received<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// Where it stood.
+    pub origin: Origin,
+    /// What time it is for it.
+    pub clock: Clock,
+}
+
 /// One partition of usage.
 pub struct Partition {
     catalog: Arc<Catalog>,
@@ -54,6 +81,18 @@ pub struct Partition {
     port: Box<dyn CommitPort>,
     dedupe: Dedupe,
     slots: Slots,
+    positions: Positions,
+    corrections: Corrections,
+    waiting: WaitingRoom,
+    /// Memory that records waiting for their subjects may take, in bytes; without it, an unknown
+    /// subject is refused.
+    subjects_wait_bytes: Option<usize>,
+    /// Types of records that some meter took, by the number that admitted records keep. The first
+    /// stands for all that none took.
+    types: Vec<String>,
+    types_changed: bool,
+    /// The number of each meter's type, by the meter's position in the catalog.
+    meter_types: Vec<u32>,
     counters: Counters,
     sources: Vec<SavedSource>,
     /// Recently used periods of each cycle.
@@ -70,7 +109,6 @@ pub struct Partition {
     lines: Vec<Line>,
     measures: Vec<Measure>,
     admitted: Vec<AdmittedLine>,
-    targets: Vec<SlotIndex>,
     quantity_text: String,
 }
 
@@ -91,28 +129,80 @@ impl Partition {
         store: Store,
         port: Box<dyn CommitPort>,
     ) -> Result<Self, Error> {
-        let mut transaction = Transaction::default();
-        store.check_plans(&catalog, &mut transaction.delta)?;
-        Ok(Self {
+        let mut partition = Self {
             dedupe: Dedupe::load(&store)?,
             slots: Slots::default(),
+            positions: Positions::default(),
+            corrections: Corrections::default(),
+            waiting: WaitingRoom::load(&store)?,
+            subjects_wait_bytes: None,
+            types: read_types(&store)?,
+            types_changed: false,
+            meter_types: Vec::new(),
             counters: store.counters()?,
             sources: store.sources()?,
-            periods: vec![Vec::new(); catalog.cycles().len()],
-            transaction,
+            periods: Vec::new(),
+            transaction: Transaction::default(),
             taken: 0,
             failed: false,
             seeds: store.seeds(),
-            owners: catalog.customers().iter().map(|customer| owner_hash(&customer.id)).collect(),
+            owners: Vec::new(),
             lines: Vec::new(),
             measures: Vec::new(),
             admitted: Vec::new(),
-            targets: Vec::new(),
             quantity_text: String::new(),
-            catalog,
+            catalog: Arc::clone(&catalog),
             store,
             port,
-        })
+        };
+        partition.take_up(catalog)?;
+        Ok(partition)
+    }
+
+    /// Lets records whose subject the catalog does not have wait, up to so many bytes of memory.
+    pub const fn let_subjects_wait(&mut self, bytes_max: usize) {
+        self.subjects_wait_bytes = Some(bytes_max);
+    }
+
+    /// Commits, and goes on with another catalog. Records that waited for it are released.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the catalog contradicts the state, which then goes on with the one
+    /// that it has; else as [`Partition::commit`].
+    pub fn set_catalog(&mut self, catalog: Arc<Catalog>) -> Result<(), Error> {
+        self.commit()?;
+        self.take_up(catalog)
+    }
+
+    fn take_up(&mut self, catalog: Arc<Catalog>) -> Result<(), Error> {
+        self.store.check_plans(&catalog, &mut self.transaction.delta)?;
+        self.slots = Slots::default();
+        self.periods = vec![Vec::new(); catalog.cycles().len()];
+        self.owners = catalog.customers().iter().map(|one| owner_hash(&one.id)).collect();
+        self.meter_types =
+            catalog.meters().iter().map(|one| self.type_of(&one.event_type)).collect();
+        self.waiting.release_if(|cause| match cause {
+            Cause::Subject(name) => catalog.subject(name).is_some(),
+            Cause::Target(_) => false,
+        });
+        self.catalog = catalog;
+        Ok(())
+    }
+
+    fn type_of(&mut self, name: &str) -> u32 {
+        let known = self.types.iter().position(|found| found == name);
+        let index = known.unwrap_or_else(|| {
+            self.types.push(name.to_owned());
+            self.types_changed = true;
+            self.types.len() - 1
+        });
+        u32::try_from(index).unwrap_or(0)
+    }
+
+    /// Gives the store back. What was not committed is forgotten.
+    #[must_use]
+    pub fn into_store(self) -> Store {
+        self.store
     }
 
     /// The position of a source among those that this state knows, and how far it was read.
@@ -125,6 +215,12 @@ impl Partition {
         });
         let saved = self.sources.get(index).filter(|source| source.line > 0);
         (u32::try_from(index).unwrap_or(u32::MAX), saved)
+    }
+
+    /// The name of a source by its position.
+    #[must_use]
+    pub fn source_name(&self, index: u32) -> &str {
+        self.sources.get(index as usize).map_or("?", |source| &source.name)
     }
 
     /// Notes how far a source has been read; durable with the next commit.
@@ -161,37 +257,69 @@ impl Partition {
 
     /// Admits and rates one record.
     ///
-    /// `horizon` is the latest time that a record may state; `None` where there is no clock.
-    ///
     /// # Errors
     /// Only where the partition cannot go on; a bad record is a [`Verdict`].
     pub fn apply(
         &mut self,
         record: &UsageRecord<'_>,
-        origin: Origin,
-        horizon: Option<Instant>,
+        received: &Received<'_>,
     ) -> Result<Verdict, Error> {
         self.check_usable()?;
         let catalog = Arc::clone(&self.catalog);
         let mut lines = std::mem::take(&mut self.lines);
-        let verdict = self.judge(&catalog, record, (origin, horizon), &mut lines);
+        let verdict = self.judge(&catalog, record, received, &mut lines);
         self.lines = lines;
-        match verdict? {
-            Ok(verdict) => {
-                self.taken += 1;
-                self.counters.read += 1;
-                match &verdict {
-                    Verdict::Rated(lines) => {
-                        self.counters.rated += 1;
-                        self.counters.unpriced += u64::from(*lines == 0);
-                    }
-                    Verdict::Duplicate => self.counters.duplicate += 1,
-                    Verdict::Rejected(_) => {}
-                }
-                Ok(verdict)
+        let verdict = verdict?.unwrap_or_else(Verdict::Rejected);
+        match &verdict {
+            Verdict::Rated(lines) => {
+                self.counters.rated += 1;
+                self.counters.unpriced += u64::from(*lines == 0);
             }
-            Err(rejection) => Ok(Verdict::Rejected(rejection)),
+            Verdict::Duplicate => self.counters.duplicate += 1,
+            Verdict::Waiting => self.counters.waiting += 1,
+            Verdict::Rejected(_) => return Ok(verdict),
         }
+        self.taken += 1;
+        self.counters.read += 1;
+        Ok(verdict)
+    }
+
+    /// Takes out the oldest record whose subject or target has come, to be applied or rejected
+    /// before the next commit. To be called until there is none, whenever a record was applied or
+    /// the catalog changed.
+    pub fn take_released(&mut self) -> Option<Waiting> {
+        let released = self.waiting.take_released();
+        self.count_taken_out(released)
+    }
+
+    /// Takes out the oldest record that was received before an instant and still waits, to be
+    /// rejected.
+    pub fn take_expired(&mut self, before: Instant) -> Option<(Waiting, Rejection)> {
+        let expired = self.waiting.take_if(|one| one.received_at.is_some_and(|at| at < before));
+        self.count_taken_out(expired).map(gave_up)
+    }
+
+    /// Takes out the oldest correction whose target has not come, to be rejected: no more records
+    /// will.
+    pub fn take_unresolved(&mut self) -> Option<(Waiting, Rejection)> {
+        let unresolved = self.waiting.take_if(|one| matches!(one.cause, Cause::Target(_)));
+        self.count_taken_out(unresolved).map(gave_up)
+    }
+
+    /// How many records wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// A record that is taken out is as good as not read: it is counted again when it is applied.
+    fn count_taken_out(&mut self, waiting: Option<Waiting>) -> Option<Waiting> {
+        if waiting.is_some() {
+            self.taken += 1;
+            self.counters.waiting -= 1;
+            self.counters.read -= 1;
+        }
+        waiting
     }
 
     /// Counts a refused record and keeps its dead letter, one line of JSON.
@@ -215,8 +343,15 @@ impl Partition {
         // Until it is known to have succeeded, it has failed: a second try would write this delta
         // twice over, in no certain order.
         self.failed = true;
+        self.find_times()?;
         let delta = &mut self.transaction.delta;
         self.dedupe.stage(delta)?;
+        self.positions.stage(delta);
+        self.corrections.stage(delta);
+        self.waiting.stage(delta);
+        if self.types_changed {
+            delta.put(Table::Meta, b"types", &encode_types(&self.types));
+        }
         for slot in self.slots.dirty() {
             delta.put_with(Table::Totals, |out| {
                 out.extend_from_slice(&slot.stored_key);
@@ -231,6 +366,10 @@ impl Partition {
         self.port.commit(&self.store, &self.transaction)?;
         self.dedupe.committed();
         self.slots.committed(SLOTS_MAX);
+        self.positions.committed(POSITION_BLOCKS_MAX);
+        self.corrections.committed();
+        self.waiting.committed();
+        self.types_changed = false;
         self.transaction.delta.clear();
         self.transaction.outputs.clear();
         self.taken = 0;
@@ -247,23 +386,36 @@ impl Partition {
         &mut self,
         catalog: &Catalog,
         record: &UsageRecord<'_>,
-        (origin, horizon): (Origin, Option<Instant>),
+        received: &Received<'_>,
         lines: &mut Vec<Line>,
     ) -> Result<Result<Verdict, Rejection>, Error> {
+        let Received { origin, clock, .. } = received;
+        let correction = match Correction::of(record) {
+            Ok(correction) => correction,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
         let measures = &mut self.measures;
-        if let Err(rejection) = resolve::check_measure(catalog, record, horizon, measures) {
+        if let Err(rejection) = resolve::check_measure(catalog, record, clock.horizon, measures) {
             return Ok(Err(rejection));
         }
         let owner = match resolve::owner(catalog, record, &self.measures) {
             Ok(owner) => owner,
+            Err(rejection) if rejection.code == Code::UnknownSubject => {
+                return Ok(self.wait_for_subject(catalog, record, received, rejection));
+            }
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let hash = self.owners.get(owner.customer.0 as usize).copied();
-        let hash = hash.ok_or(Error::Damaged { what: "list of customers" })?;
+        let hash = self.owner_hash(owner)?;
         let identity = self.seeds.identity(hash, &record.source, &record.id);
-        let seen = self.dedupe.find(&self.store, identity)?;
+        let seen = self.dedupe.find(&self.store, identity)?.or_else(|| self.waits(identity));
         if seen.is_some_and(|seen| seen.content_digest == record.content_digest) {
             return Ok(Ok(Verdict::Duplicate));
+        }
+        if let Some(correction) = correction {
+            if let Some(seen) = seen {
+                return Ok(Err(self.conflict(seen)));
+            }
+            return self.correct(catalog, (record, received), (owner, identity), &correction);
         }
         if let Err(rejection) = resolve::lines(catalog, record, (owner, &mut self.measures), lines)
         {
@@ -272,8 +424,11 @@ impl Partition {
         if let Some(seen) = seen {
             return Ok(Err(self.conflict(seen)));
         }
+        if clock.oldest.is_some_and(|oldest| record.used_at < oldest) {
+            return Ok(Err(too_old(record.used_at, clock.oldest)));
+        }
         self.admitted.clear();
-        if let Err(rejection) = self.add(catalog, record, lines)? {
+        if let Err(rejection) = self.add_record(catalog, record, lines)? {
             return Ok(Err(rejection));
         }
         let seen = Seen {
@@ -281,8 +436,71 @@ impl Partition {
             source: origin.source,
             position: origin.position,
         };
-        self.dedupe.admit(identity, seen, record.used_at, &self.admitted)?;
+        let event_type = self.measured_type();
+        let when = (record.used_at, event_type);
+        self.dedupe.admit(identity, seen, when, &self.admitted, None)?;
+        self.waiting.release(&Cause::Target(identity));
         Ok(Ok(Verdict::Rated(lines.len())))
+    }
+
+    fn owner_hash(&self, owner: Owner) -> Result<u128, Error> {
+        let hash = self.owners.get(owner.customer.0 as usize).copied();
+        hash.ok_or(Error::Damaged { what: "list of customers" })
+    }
+
+    /// The number of the type whose meters took the record last checked.
+    fn measured_type(&self) -> u32 {
+        let meter = self.measures.first().map(|measure| measure.meter().0 as usize);
+        meter.and_then(|meter| self.meter_types.get(meter)).copied().unwrap_or(0)
+    }
+
+    /// Where and with which content a record waits.
+    fn waits(&self, identity: u128) -> Option<Seen> {
+        if self.waiting.len() == 0 {
+            return None;
+        }
+        let (content_digest, Origin { source, position }) = self.waiting.find(identity)?;
+        Some(Seen { content_digest, source, position })
+    }
+
+    /// Keeps a record until the catalog has its subject, if it may.
+    fn wait_for_subject(
+        &mut self,
+        catalog: &Catalog,
+        record: &UsageRecord<'_>,
+        received: &Received<'_>,
+        rejection: Rejection,
+    ) -> Result<Verdict, Rejection> {
+        let Some(bytes_max) = self.subjects_wait_bytes else { return Err(rejection) };
+        let missing = match &record.subscription {
+            Some(named) if catalog.subject(&record.subject).is_some() => named,
+            _ => &record.subject,
+        };
+        if catalog.subject(missing).is_some() {
+            // It is there and is not what the record takes it for: time does not mend that.
+            return Err(rejection);
+        }
+        // Its owner is not known yet, so among those that wait its subject stands for it.
+        let identity = self.seeds.identity(owner_hash(&record.subject), &record.source, &record.id);
+        let identity = identity ^ 1;
+        if let Some(seen) = self.waits(identity) {
+            if seen.content_digest == record.content_digest {
+                return Ok(Verdict::Duplicate);
+            }
+            return Err(self.conflict(seen));
+        }
+        if self.waiting.bytes() + received.bytes.len() > bytes_max {
+            let message = format!("{rejection}, and no more records can wait for theirs");
+            return Err(Rejection::new(Code::UnknownSubject, message));
+        }
+        let cause = Cause::Subject(missing.clone().into_owned());
+        self.keep_waiting(received, cause, (identity, record.content_digest));
+        Ok(Verdict::Waiting)
+    }
+
+    fn keep_waiting(&mut self, received: &Received<'_>, cause: Cause, of: (u128, u64)) {
+        let came = (received.bytes, received.origin, received.clock.received_at);
+        self.waiting.add(Waiting::new(came, cause, of));
     }
 
     fn conflict(&self, seen: Seen) -> Rejection {
@@ -293,192 +511,44 @@ impl Partition {
         );
         Rejection::new(Code::Conflict, reason)
     }
-
-    /// Adds a record to all its totals, or to none.
-    fn add(
-        &mut self,
-        catalog: &Catalog,
-        record: &UsageRecord<'_>,
-        lines: &[Line],
-    ) -> Result<Result<(), Rejection>, Error> {
-        let output = self.transaction.outputs.rated.len();
-        self.targets.clear();
-        // All slots first: after this, only an overflow can stop the record.
-        for line in lines {
-            let Some(target) = self.load(catalog, line, record.used_at)? else {
-                let reason = "the record's time lies beyond the calendar";
-                return Ok(Err(Rejection::new(Code::NoActivePlan, reason)));
-            };
-            self.targets.push(target);
-        }
-        let mut before: Vec<(SlotIndex, Total)> = Vec::new();
-        for (line, index) in lines.iter().zip(&self.targets) {
-            let index = *index;
-            let timeline = timeline_of(catalog, line)?;
-            let terms = timeline.at(record.used_at).ok_or(Error::Damaged { what: "timeline" })?;
-            let slot = self.slots.change(index).ok_or(Error::Damaged { what: "slot" })?;
-            // Only a record with several lines can fail after it has changed something.
-            if lines.len() > 1 {
-                before.push((index, slot.total.clone()));
-            }
-            let rated = rate(&mut slot.total, (timeline, terms), line.quantity, record.used_at);
-            let Some(rated) = rated else {
-                self.transaction.outputs.rated.truncate(output);
-                for (index, total) in before.into_iter().rev() {
-                    if let Some(slot) = self.slots.change(index) {
-                        slot.total = total;
-                    }
-                }
-                let reason = format!("the total of charge \"{}\" overflows", timeline.key);
-                return Ok(Err(Rejection::new(Code::Overflow, reason)));
-            };
-            slot.total.revision += u32::from(slot.total.closed);
-            self.quantity_text.clear();
-            // Writing to a string cannot fail.
-            _ = line.quantity.write_to(&mut self.quantity_text);
-            let quantity = &self.quantity_text;
-            let hash = record_hash(&record.source, &record.id, &timeline.key, quantity);
-            slot.total.lineage = slot.total.lineage.wrapping_add(hash);
-            if slot.rated_head.is_empty() || slot.rated_from != terms.from {
-                slot.rated_head = rated::head(catalog, line, slot.period.start, terms);
-                slot.rated_from = terms.from;
-            }
-            let out = &mut self.transaction.outputs.rated;
-            rated::write_line(out, record, slot, quantity, &rated);
-            self.admitted.push(AdmittedLine { charge: slot.charge, quantity: line.quantity });
-        }
-        Ok(Ok(()))
-    }
-
-    /// Brings the slot of a line into memory; `None` beyond the calendar.
-    fn load(
-        &mut self,
-        catalog: &Catalog,
-        line: &Line,
-        at: Instant,
-    ) -> Result<Option<SlotIndex>, Error> {
-        let subscription = catalog
-            .subscription_at(line.subscription)
-            .ok_or(Error::Damaged { what: "list of subscriptions" })?;
-        let Some(period) = self.period(catalog, subscription, at) else { return Ok(None) };
-        let timeline = u32::try_from(line.timeline).unwrap_or(u32::MAX);
-        let period_start = period.start;
-        let key = SlotKey { subscription: line.subscription, timeline, period_start };
-        self.load_slot(catalog, key, period).map(Some)
-    }
-
-    fn load_slot(
-        &mut self,
-        catalog: &Catalog,
-        key: SlotKey,
-        period: Period,
-    ) -> Result<SlotIndex, Error> {
-        if let Some(index) = self.slots.find(&key) {
-            return Ok(index);
-        }
-        let Some(names) = Names::of(catalog, &key) else {
-            return Err(Error::Damaged { what: "slot" });
-        };
-        let mut stored_key = Vec::new();
-        names.key(key.period_start).write(&mut stored_key);
-        let total = match self.store.get(Table::Totals, &stored_key)? {
-            None => {
-                self.refuse_overlap(&names, period)?;
-                Total::default()
-            }
-            Some(value) => decode_total(&value).ok_or(Error::Damaged { what: "total" })?.total,
-        };
-        Ok(self.slots.insert(key, Slot::new(total, period, stored_key, names.charge_hash())))
-    }
-
-    /// Refuses a total whose period overlaps one that the state has: the subscription's billing
-    /// periods, time zone or days were changed after usage had been rated, and both totals would
-    /// be billed.
-    fn refuse_overlap(&self, names: &Names<'_>, period: Period) -> Result<(), Error> {
-        let mut bound = Vec::new();
-        names.key(period.end).write(&mut bound);
-        let Some((key, value)) = self.store.last_below(Table::Totals, &bound)? else {
-            return Ok(());
-        };
-        let Some(found) = TotalKey::read(&key) else { return Ok(()) };
-        let same = names.key(found.period_start) == found;
-        let end = decode_total(&value).ok_or(Error::Damaged { what: "total" })?.period_end;
-        if same && end > period.start {
-            return Err(Error::Recut {
-                subscription: names.subscription.to_owned(),
-                charge: names.charge.to_owned(),
-                start: found.period_start,
-                end,
-            });
-        }
-        Ok(())
-    }
-
-    /// The billing period of a subscription that holds an instant, within its active time.
-    fn period(
-        &mut self,
-        catalog: &Catalog,
-        subscription: &Subscription,
-        at: Instant,
-    ) -> Option<Period> {
-        let index = subscription.cycle_index() as usize;
-        let recent = self.periods.get_mut(index)?;
-        let known = recent.iter().rev().find(|period| period.contains(at)).copied();
-        let whole = match known {
-            Some(period) => period,
-            None => {
-                let period = catalog.cycles().get(index)?.period_holding(at)?;
-                if recent.len() >= PERIODS_MAX {
-                    recent.clear();
-                }
-                recent.push(period);
-                period
-            }
-        };
-        whole.clipped_to(&subscription.active)
-    }
 }
 
-fn timeline_of<'c>(catalog: &'c Catalog, line: &Line) -> Result<&'c Timeline, Error> {
-    let subscription = catalog.subscription_at(line.subscription);
-    subscription
-        .and_then(|subscription| catalog.timelines_of(subscription).get(line.timeline))
-        .ok_or(Error::Damaged { what: "list of charges" })
-}
-
-/// The names that tell a total from others.
-struct Names<'a> {
-    customer: &'a str,
-    subscription: &'a str,
-    charge: &'a str,
-    plan: &'a str,
-}
-
-impl<'a> Names<'a> {
-    fn of(catalog: &'a Catalog, key: &SlotKey) -> Option<Self> {
-        let subscription = catalog.subscription_at(key.subscription)?;
-        let timelines = catalog.timelines_of(subscription);
-        Some(Self {
-            customer: &catalog.customer_at(subscription.customer)?.id,
-            subscription: &subscription.id,
-            charge: &timelines.get(key.timeline as usize)?.key,
-            plan: &catalog.plan_of(subscription)?.key,
-        })
-    }
-
-    fn key(&self, period_start: Instant) -> TotalKey<'a> {
-        let Self { customer, subscription, charge, plan } = *self;
-        TotalKey { shard: shard(customer), subscription, charge, plan, cell: NO_CELL, period_start }
-    }
-
-    /// A hash by which the charge of an admitted record is found again among those of its owner.
-    // Frozen.
-    fn charge_hash(&self) -> u64 {
-        let mut hasher = SipHasher13::new();
-        for name in [self.subscription, self.charge, self.plan, NO_CELL] {
-            hasher.write(name.as_bytes());
-            hasher.write_u8(0);
+/// A record that waited in vain.
+fn gave_up(waiting: Waiting) -> (Waiting, Rejection) {
+    let rejection = match &waiting.cause {
+        Cause::Subject(name) => {
+            let message = format!("\"{name}\" did not come into the catalog in time");
+            Rejection::new(Code::UnknownSubject, message)
         }
-        hasher.finish()
+        Cause::Target(_) => {
+            let message = "the record to correct did not come, or is of another customer";
+            Rejection::new(Code::UnknownReference, message)
+        }
+    };
+    (waiting, rejection)
+}
+
+fn too_old(used_at: Instant, oldest: Option<Instant>) -> Rejection {
+    let oldest = oldest.unwrap_or(Instant::MIN);
+    let message = format!("{used_at} lies before {oldest}: its period is closed for good");
+    Rejection::new(Code::LateClosed, message)
+}
+
+fn read_types(store: &Store) -> Result<Vec<String>, Error> {
+    let Some(bytes) = store.meta("types")? else { return Ok(vec![String::new()]) };
+    let mut reader = Reader::new(&bytes);
+    let mut types = Vec::new();
+    while !reader.is_empty() {
+        types.push(reader.text().ok_or(Error::Damaged { what: "type" })?.to_owned());
     }
+    Ok(types)
+}
+
+// Frozen: the bytes of the types.
+fn encode_types(types: &[String]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for name in types {
+        put_text(&mut out, name);
+    }
+    out
 }

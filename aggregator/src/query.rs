@@ -4,7 +4,9 @@ use crate::codec::decode_total;
 use crate::error::Error;
 use crate::keys::TotalKey;
 use crate::store::{Store, Table};
-use rating::{Catalog, Currency, Period, Quantity, Settled, Subscription, Timeline, Total, json};
+use rating::{
+    Catalog, Currency, Frame, Period, Settled, Share, Subscription, Timeline, Total, json,
+};
 use std::fmt::Write as _;
 
 /// Reads what the last commit made true.
@@ -84,9 +86,12 @@ impl<'a> Query<'a> {
         let plan = self.catalog.plan_of(subscription).ok_or_else(|| orphaned(&key))?;
         let period = Period { start: key.period_start, end: stored.period_end };
         let rounding = self.catalog.rounding_of(subscription.customer);
+        let share = self.catalog.share_of(subscription, period).unwrap_or(Share::WHOLE);
+        let zone = self.catalog.zone_of(subscription).ok_or_else(|| orphaned(&key))?;
+        let frame = Frame { period, share, active: subscription.active, zone };
         let settled = stored
             .total
-            .settle(timeline, period, (plan.currency, rounding))
+            .settle(timeline, &frame, (plan.currency, rounding))
             .ok_or_else(|| overflow(&key))?;
         let charge = timeline.at_end(period.start, period.end);
         let meter = charge
@@ -168,15 +173,15 @@ impl PeriodTotal<'_> {
             Some(meter) => json::write_string(out, meter),
             None => out.push_str("null"),
         }
-        let Settled { quantity, billable_quantity, usage_amount, amount, rounded } = self.settled;
-        let quantity: Quantity = quantity;
+        let Settled { quantity, billable_quantity, amount_at_zero, usage_amount, amount, rounded } =
+            self.settled;
         // Writing to a string cannot fail.
         _ = write!(
             out,
             ",\"period_start\":\"{}\",\"period_end\":\"{}\",\"quantity\":\"{quantity}\",\
-             \"billable_quantity\":\"{billable_quantity}\",\"usage_amount\":\"{usage_amount}\",\
-             \"amount\":\"{amount}\",\"rounded_amount\":\"{rounded}\",\"currency\":\"{}\",\
-             \"records\":{}",
+             \"billable_quantity\":\"{billable_quantity}\",\"amount_at_zero\":\"{amount_at_zero}\",\
+             \"usage_amount\":\"{usage_amount}\",\"amount\":\"{amount}\",\
+             \"rounded_amount\":\"{rounded}\",\"currency\":\"{}\",\"records\":{}",
             self.period.start, self.period.end, self.currency, self.total.records
         );
         let times = [

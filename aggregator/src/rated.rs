@@ -1,37 +1,70 @@
 //! Rated usage: one short CloudEvent for every record and charge.
 
-use crate::slots::Slot;
 use rating::resolve::Line;
-use rating::{Catalog, Instant, Rated, Terms, UsageRecord, json};
+use rating::{Catalog, Instant, Quantity, Rated, Terms, json};
 use std::fmt::Write as _;
 
-/// Appends a rated record as one line of JSON.
-///
-/// The part that all records of a slot share is written once and copied from then on.
-pub(crate) fn write_line(
-    out: &mut String,
-    record: &UsageRecord<'_>,
-    slot: &Slot,
-    quantity: &str,
-    rated: &Rated,
-) {
-    out.push_str("{\"specversion\":\"1.0\",\"id\":");
-    json::write_string(out, &record.id);
-    out.push_str(",\"source\":");
-    json::write_string(out, &record.source);
-    // The charge goes inside the quotes of the source.
-    out.pop();
-    out.push_str(&slot.rated_head);
-    out.push_str("\"quantity\":\"");
-    out.push_str(quantity);
-    // Writing to a string cannot fail.
-    out.push_str("\",\"total_before\":\"");
-    _ = rated.total_before.write_to(out);
-    out.push_str("\",\"amount\":\"");
-    _ = rated.amount.write_to(out);
-    out.push_str("\"},\"time\":\"");
-    _ = record.used_at.write_to(out);
-    out.push_str("\"}\n");
+/// What one record did to one total.
+#[derive(Debug)]
+pub(crate) struct RatedLine<'a> {
+    /// The record that did it.
+    pub(crate) source: &'a str,
+    pub(crate) id: &'a str,
+    pub(crate) at: Instant,
+    /// What all lines of the total have in common, from [`head`].
+    pub(crate) head: &'a str,
+    pub(crate) quantity: Quantity,
+    /// Whether the quantity was taken back.
+    pub(crate) taken_back: bool,
+    pub(crate) rated: &'a Rated,
+    /// The cell of its matrix; empty without one.
+    pub(crate) cell: &'a str,
+    /// Source and id of the record that it corrects.
+    pub(crate) corrects: Option<(&'a str, &'a str)>,
+    /// Whether the period was closed before.
+    pub(crate) is_adjustment: bool,
+}
+
+impl RatedLine<'_> {
+    /// Appends the line, with its end.
+    pub(crate) fn write(&self, out: &mut String) {
+        out.push_str("{\"specversion\":\"1.0\",\"id\":");
+        json::write_string(out, self.id);
+        out.push_str(",\"source\":");
+        json::write_string(out, self.source);
+        // The charge goes inside the quotes of the source.
+        out.pop();
+        out.push_str(self.head);
+        out.push_str("\"quantity\":\"");
+        let negated = self.taken_back.then(|| self.quantity.checked_neg()).flatten();
+        // Writing to a string cannot fail.
+        _ = negated.unwrap_or(self.quantity).write_to(out);
+        out.push_str("\",\"total_before\":\"");
+        _ = self.rated.total_before.write_to(out);
+        out.push_str("\",\"amount\":\"");
+        _ = self.rated.amount.write_to(out);
+        out.push('"');
+        if !self.cell.is_empty() {
+            out.push_str(",\"cell\":");
+            json::write_string(out, self.cell);
+        }
+        if let Some((source, id)) = self.corrects {
+            out.push_str(",\"corrects\":{\"source\":");
+            json::write_string(out, source);
+            out.push_str(",\"id\":");
+            json::write_string(out, id);
+            out.push('}');
+        }
+        if self.taken_back {
+            out.push_str(",\"taken_back\":true");
+        }
+        if self.is_adjustment {
+            out.push_str(",\"adjustment\":true");
+        }
+        out.push_str("},\"time\":\"");
+        _ = self.at.write_to(out);
+        out.push_str("\"}\n");
+    }
 }
 
 /// The part of a rated line that its slot and terms decide.

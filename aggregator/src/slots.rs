@@ -3,7 +3,7 @@
 //! They are bounded: when a commit leaves too many of them, those not touched for longest are
 //! dropped. Only what a commit has written may be dropped, so it happens right after one.
 
-use rating::{Instant, Period, SubscriptionId, Total};
+use rating::{Instant, Period, Share, SubscriptionId, Total};
 
 /// Which total: positions in the catalog, and the period's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +18,10 @@ pub(crate) struct SlotKey {
 pub(crate) struct Slot {
     pub(crate) total: Total,
     pub(crate) period: Period,
+    /// How much of its period the subscription is active in.
+    pub(crate) share: Share,
+    /// Whether a record was taken back that was the first or the last.
+    pub(crate) times_are_stale: bool,
     /// Its key in the store.
     pub(crate) stored_key: Box<[u8]>,
     /// A hash of subscription, charge and plan.
@@ -33,10 +37,17 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) fn new(total: Total, period: Period, stored_key: Vec<u8>, charge: u64) -> Self {
+    pub(crate) fn new(
+        total: Total,
+        (period, share): (Period, Share),
+        stored_key: Vec<u8>,
+        charge: u64,
+    ) -> Self {
         Self {
             total,
             period,
+            share,
+            times_are_stale: false,
             stored_key: stored_key.into_boxed_slice(),
             charge,
             rated_head: String::new(),
@@ -65,6 +76,11 @@ impl Slots {
         self.index.get(key).copied()
     }
 
+    /// All slots by their keys.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (SlotKey, SlotIndex)> {
+        self.index.iter().map(|(key, index)| (*key, *index))
+    }
+
     pub(crate) fn insert(&mut self, key: SlotKey, slot: Slot) -> SlotIndex {
         let index = self.slots.len();
         self.slots.push(slot);
@@ -85,6 +101,13 @@ impl Slots {
             self.dirty.push(index);
         }
         Some(slot)
+    }
+
+    /// The slots whose first and last record must be looked for.
+    pub(crate) fn stale(&self) -> Vec<SlotIndex> {
+        let stale =
+            |index: &&SlotIndex| self.slots.get(**index).is_some_and(|slot| slot.times_are_stale);
+        self.dirty.iter().filter(stale).copied().collect()
     }
 
     /// The slots that changed since the last commit.
@@ -142,8 +165,10 @@ mod tests {
         let mut slots = Slots::default();
         for subscription in 0..10 {
             let name = vec![u8::try_from(subscription).unwrap()];
-            let index =
-                slots.insert(key(subscription), Slot::new(Total::default(), period, name, 0));
+            let index = slots.insert(
+                key(subscription),
+                Slot::new(Total::default(), (period, Share::WHOLE), name, 0),
+            );
             slots.change(index).unwrap();
             slots.committed(usize::MAX);
         }

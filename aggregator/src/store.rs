@@ -20,6 +20,14 @@ pub enum Table {
     Meta,
     /// Totals by subscription, charge, plan and period.
     Totals,
+    /// Positions of charges whose totals do not hold all that is needed.
+    Positions,
+    /// The ordered rows of positions, in blocks.
+    Rows,
+    /// Corrections in force or not, by the record that they correct.
+    Corrections,
+    /// Records that wait for their subject or their target.
+    Waiting,
     /// Identities that were admitted, in runs.
     Ids,
     /// Rated lines, in order of admission.
@@ -29,14 +37,27 @@ pub enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Meta, Self::Totals, Self::Ids, Self::Rated, Self::Rejected];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Meta,
+        Self::Totals,
+        Self::Positions,
+        Self::Rows,
+        Self::Corrections,
+        Self::Waiting,
+        Self::Ids,
+        Self::Rated,
+        Self::Rejected,
+    ];
 
     // Frozen: names of column families.
     const fn name(self) -> &'static str {
         match self {
             Self::Meta => "meta",
             Self::Totals => "totals",
+            Self::Positions => "positions",
+            Self::Rows => "rows",
+            Self::Corrections => "corrections",
+            Self::Waiting => "waiting",
             Self::Ids => "ids",
             Self::Rated => "rated",
             Self::Rejected => "rejected",
@@ -49,7 +70,12 @@ impl Table {
         blocks.set_block_cache(cache);
         options.set_level_compaction_dynamic_level_bytes(true);
         match self {
-            Self::Totals | Self::Meta => {
+            Self::Totals
+            | Self::Meta
+            | Self::Positions
+            | Self::Rows
+            | Self::Corrections
+            | Self::Waiting => {
                 options.set_compression_type(DBCompressionType::Lz4);
                 options.set_write_buffer_size(WRITE_BUFFER_BYTES / 4);
                 // Nearly every look-up of a total is for one that is there or was never written.
@@ -69,7 +95,7 @@ impl Table {
 }
 
 /// Layout of this program's stores. Frozen per release that changes it.
-const FORMAT: &str = "usage-rater state 1";
+const FORMAT: &str = "usage-rater state 2";
 
 /// A key and its value.
 type Entry = (Box<[u8]>, Box<[u8]>);
@@ -296,6 +322,24 @@ impl Store {
         Ok(())
     }
 
+    /// Calls `each` with every entry of a table whose key begins with `prefix`.
+    pub(crate) fn scan_prefix(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mode = IteratorMode::From(prefix, rocksdb::Direction::Forward);
+        for entry in self.db.iterator_cf(self.family(table)?, mode) {
+            let (key, value) = entry.map_err(|error| self.failed(error))?;
+            if !key.starts_with(prefix) {
+                break;
+            }
+            each(&key, &value)?;
+        }
+        Ok(())
+    }
+
     /// The greatest key of a table.
     pub(crate) fn last_key(&self, table: Table) -> Result<Option<Box<[u8]>>, Error> {
         let mut entries = self.db.iterator_cf(self.family(table)?, IteratorMode::End);
@@ -307,8 +351,12 @@ impl Store {
     pub(crate) fn write(&self, deltas: &[&Delta]) -> Result<(), Error> {
         let mut batch = WriteBatch::default();
         for delta in deltas {
-            for (table, key, value) in delta.puts() {
-                batch.put_cf(self.family(table)?, key, value);
+            for (table, key, value) in delta.changes() {
+                let family = self.family(table)?;
+                match value {
+                    Some(value) => batch.put_cf(family, key, value),
+                    None => batch.delete_cf(family, key),
+                }
             }
         }
         self.db.write_opt(batch, &WriteOptions::default()).map_err(|error| self.failed(error))

@@ -7,7 +7,7 @@ use crate::order_book::{OrderBook, Ordered};
 use crate::product::RevenueModel;
 use crate::subscription::Metered;
 use crate::terms::Terms;
-use rating::{Amount, Currency, Date, PeriodDates, Quantity};
+use rating::{Currency, Date, Owed, PeriodDates, Quantity};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct UsageTotal {
     /// What of it is priced.
     pub billable_quantity: Quantity,
     /// What it costs after all bounds, exactly.
-    pub amount: Amount,
+    pub amount: Owed,
     /// What the amount is in.
     pub currency: Currency,
 }
@@ -48,7 +48,7 @@ struct Key<'a> {
 struct Sum {
     quantity: Quantity,
     billable_quantity: Quantity,
-    amount: Amount,
+    amount: Owed,
 }
 
 impl Sum {

@@ -13,7 +13,9 @@ use crate::meter::Meter;
 use crate::period::{Cycle, Period, PeriodLength, start_of_day};
 use crate::plan::{Override, Plan};
 use crate::rounding::Rounding;
+use crate::scope::days_of;
 use crate::settings::{CycleDay, Settings};
+use crate::share::Share;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
@@ -137,6 +139,12 @@ impl Catalog {
         self.meters_by_type.get(event_type).map_or(&[], Vec::as_slice)
     }
 
+    /// All meters, in the catalog's order.
+    #[must_use]
+    pub fn meters(&self) -> &[Meter] {
+        &self.meters
+    }
+
     /// A meter by its position.
     #[must_use]
     pub fn meter(&self, id: MeterId) -> Option<&Meter> {
@@ -220,6 +228,25 @@ impl Catalog {
             Some(own) => own,
             None => self.plan_of(subscription).map_or(&[], |plan| &plan.timelines),
         }
+    }
+
+    /// How much of its billing period, from cycle day to cycle day, a subscription is active in.
+    /// `None` beyond the calendar.
+    #[must_use]
+    pub fn share_of(&self, subscription: &Subscription, period: Period) -> Option<Share> {
+        let cycle = self.cycles.get(subscription.cycle_index as usize)?;
+        let whole = cycle.period_holding(period.start)?;
+        if whole == period {
+            return Some(Share::WHOLE);
+        }
+        let active = days_of(period, &cycle.zone)?;
+        Some(Share { active, whole: days_of(whole, &cycle.zone)? })
+    }
+
+    /// The calendar of a subscription's days; `None` before [`Catalog::finish`].
+    #[must_use]
+    pub fn zone_of(&self, subscription: &Subscription) -> Option<&TimeZone> {
+        self.customer_at(subscription.customer).map(|customer| &customer.zone)
     }
 
     /// How lines of a customer are rounded.

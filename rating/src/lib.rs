@@ -6,6 +6,7 @@ mod at_zero;
 mod catalog;
 mod charge;
 mod content;
+mod correction;
 mod decimal;
 pub mod fault;
 mod instant;
@@ -38,6 +39,7 @@ pub use catalog::{
 pub use charge::{Charge, Filter, Prorated, Terms, Timeline};
 
 pub use content::ContentDigest;
+pub use correction::{Correction, CorrectionKind, Replacement};
 pub use decimal::{DecimalError, Domain, parse_scaled, write_scaled};
 pub use fault::{Fault, Faults, Fields};
 pub use instant::{Instant, InstantError};
@@ -58,7 +60,7 @@ pub use price::{
     Cell, DEFAULT_CELL, Freed, Matrix, Percentage, PriceModel, Tier, TierRate, Tiers, TiersError,
 };
 pub use quantity::{QUANTITY_SCALE, Quantity};
-pub use rate::{Rated, rate};
+pub use rate::{Rated, rate, take_back};
 pub use record::UsageRecord;
 pub use rejection::{Code, Rejection};
 pub use rounding::Rounding;

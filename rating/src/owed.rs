@@ -19,6 +19,12 @@ pub struct Owed(I256);
 /// A hundred percent, in 10^-12 percent.
 const WHOLE: i128 = 100 * 10i128.pow(PRICE_SCALE);
 
+impl Default for Owed {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
 impl Owed {
     /// Nothing.
     pub const ZERO: Self = Self(I256::ZERO);

@@ -28,9 +28,38 @@ pub fn rate(
     quantity: Quantity,
     used_at: Instant,
 ) -> Option<Rated> {
+    let rated = shift(total, (timeline, terms, share), quantity)?;
+    total.records = total.records.saturating_add(1);
+    total.first_used_at = Some(total.first_used_at.map_or(used_at, |first| first.min(used_at)));
+    total.last_used_at = Some(total.last_used_at.map_or(used_at, |last| last.max(used_at)));
+    Some(rated)
+}
+
+/// Takes a quantity back that was added under `terms` of `timeline`.
+///
+/// Which record was the first and the last then, the total alone cannot tell: its times stay.
+///
+/// `None`, with the total unchanged, where an amount or a sum leaves its domain.
+#[must_use]
+pub fn take_back(
+    total: &mut Total,
+    (timeline, terms, share): (&Timeline, &Terms, Share),
+    quantity: Quantity,
+) -> Option<Rated> {
+    let rated = shift(total, (timeline, terms, share), quantity.checked_neg()?)?;
+    total.records = total.records.saturating_sub(1);
+    Some(rated)
+}
+
+/// Moves the quantity of the part of `terms`.
+fn shift(
+    total: &mut Total,
+    (timeline, terms, share): (&Timeline, &Terms, Share),
+    quantity: Quantity,
+) -> Option<Rated> {
     let charge = terms.charge.as_deref()?;
-    let rated = match total.parts.as_mut_slice() {
-        [] => rate_first(total, (charge, terms, share), quantity)?,
+    match total.parts.as_mut_slice() {
+        [] => rate_first(total, (charge, terms, share), quantity),
         [part] if part.from == terms.from => {
             let total_before = part.quantity;
             let after = total_before.checked_add(quantity)?;
@@ -40,14 +69,10 @@ pub fn rate(
             let amount = rated.checked_sub(total.rated)?;
             part.quantity = after;
             total.rated = rated;
-            Rated { amount, total_before }
+            Some(Rated { amount, total_before })
         }
-        _ => rate_across_terms(total, (timeline, terms, share), quantity)?,
-    };
-    total.records = total.records.saturating_add(1);
-    total.first_used_at = Some(total.first_used_at.map_or(used_at, |first| first.min(used_at)));
-    total.last_used_at = Some(total.last_used_at.map_or(used_at, |last| last.max(used_at)));
-    Some(rated)
+        _ => rate_across_terms(total, (timeline, terms, share), quantity),
+    }
 }
 
 fn rate_first(

@@ -3,8 +3,9 @@
 //! Faults are looked for in the frozen order of their codes, so that a record with several is
 //! always refused for the same one.
 
-use crate::catalog::{Catalog, CustomerId, MeterId, SYSTEM_TYPES, Subject, SubscriptionId};
+use crate::catalog::{Catalog, CustomerId, MeterId, Subject, SubscriptionId};
 use crate::charge::Charge;
+use crate::correction::Correction;
 use crate::instant::Instant;
 use crate::meter::{Measured, Meter, QuantityFault};
 use crate::price::PriceModel;
@@ -41,6 +42,14 @@ pub struct Measure {
     quantity: Result<Measured, QuantityFault>,
     /// The subscription whose plan takes it.
     taker: Option<SubscriptionId>,
+}
+
+impl Measure {
+    /// By which meter.
+    #[must_use]
+    pub const fn meter(&self) -> MeterId {
+        self.meter
+    }
 }
 
 /// Checks what can be checked without knowing the owner, and gives what the record measures.
@@ -82,12 +91,8 @@ pub fn check_measure(
             Rejection::new(Code::InTheFuture, message)
         }));
     }
-    if SYSTEM_TYPES.contains(&&*record.event_type) {
-        // A correction that is not carried out must not look as if it were.
-        let message = format!("\"{}\": corrections are not supported yet", record.event_type);
-        return Err(Rejection::new(Code::UnknownType, message));
-    }
-    if meters.is_empty() && catalog.strict_types {
+    let is_correction = Correction::kind_of(record).is_some();
+    if meters.is_empty() && catalog.strict_types && !is_correction {
         let message = format!("no meter takes records of type \"{}\"", record.event_type);
         return Err(Rejection::new(Code::UnknownType, message));
     }

@@ -57,6 +57,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut run = RatingRun::open(Arc::clone(&catalog), &state)?;
     if let Some(usage) = &arguments.usage {
         run.rate(usage)?;
+        if arguments.rating.state.is_none() {
+            run.refuse_unresolved()?;
+        }
     }
     let mut documents = bill(&mut run, &catalog, &due, arguments.as_of)?;
     // What a document is made from is durable before the document is.

@@ -37,6 +37,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let state = arguments.rating.state.clone().unwrap_or_else(|| staging.scratch());
     let mut run = RatingRun::open(catalog, &state)?;
     run.rate(&arguments.usage)?;
+    if arguments.rating.state.is_none() {
+        run.refuse_unresolved()?;
+    }
     if let Some(close_at) = arguments.close_at {
         run.partition_mut().close(|_| close_at)?;
     }

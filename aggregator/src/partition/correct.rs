@@ -1,0 +1,359 @@
+//! Correcting: taking a record back, or putting another in its place.
+//!
+//! What stands at a place is a function of the set of its corrections. A new one changes the set;
+//! where that changes what stands, the old content is taken back and the new one added, line by
+//! line, as records are.
+
+use super::lines::{Entry, Voice};
+use super::{Names, Partition, Received, Verdict, too_old};
+use crate::corrections::{Correction, Standing};
+use crate::dedupe::{Admitted, AdmittedLine, Content, Seen};
+use crate::error::Error;
+use crate::slots::SlotKey;
+use crate::waiting::Cause;
+use rating::resolve::{self, Line, Owner};
+use rating::{
+    Catalog, Code, CorrectionKind, Direction, Instant, Measured, PriceModel, Rejection,
+    Replacement, SubscriptionId, UsageRecord,
+};
+use std::borrow::Cow;
+
+/// The record that a correction corrects.
+struct Target {
+    identity: u128,
+    root: u128,
+    root_source: String,
+    root_id: String,
+    depth: usize,
+    /// Its own content; `None` of a cancellation.
+    content: Option<Content>,
+}
+
+/// Where the charge of an admitted line is.
+#[derive(Debug, Clone)]
+struct Spot {
+    subscription: SubscriptionId,
+    timeline: usize,
+    cell: String,
+}
+
+impl Partition {
+    /// Carries out a correction, or lets it wait for its target.
+    pub(super) fn correct(
+        &mut self,
+        catalog: &Catalog,
+        (record, received): (&UsageRecord<'_>, &Received<'_>),
+        (owner, identity): (Owner, u128),
+        stated: &rating::Correction<'_>,
+    ) -> Result<Result<Verdict, Rejection>, Error> {
+        let hash = self.owner_hash(owner)?;
+        let target = self.seeds.identity(hash, &stated.source, &stated.id);
+        if target == identity {
+            return Ok(Err(unknown("a record cannot correct itself")));
+        }
+        let Some(target) = self.target(target, stated)? else {
+            let cause = Cause::Target(target);
+            self.keep_waiting(received, cause, (identity, record.content_digest));
+            return Ok(Ok(Verdict::Waiting));
+        };
+        if let Err(rejection) = self.check_target(&target, stated.kind, received)? {
+            return Ok(Err(rejection));
+        }
+        let replacement = match &stated.replacement {
+            None => None,
+            Some(replacement) => {
+                let asked = (record, received, owner);
+                match self.resolve(catalog, asked, &target, replacement)? {
+                    Ok(content) => Some(content),
+                    Err(rejection) => return Ok(Err(rejection)),
+                }
+            }
+        };
+        let correction = Correction {
+            at: record.used_at,
+            source: record.source.clone().into_owned(),
+            id: record.id.clone().into_owned(),
+            root: target.root,
+            root_source: target.root_source.clone(),
+            root_id: target.root_id.clone(),
+            depth: target.depth + 1,
+            replacement,
+        };
+        let lines = match self.put_in_force(catalog, (owner, identity), &target, correction)? {
+            Ok(lines) => lines,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
+        let seen = Seen {
+            content_digest: record.content_digest,
+            source: received.origin.source,
+            position: received.origin.position,
+        };
+        let when = (record.used_at, 0);
+        self.dedupe.admit(identity, seen, when, &[], Some(target.identity))?;
+        self.waiting.release(&Cause::Target(identity));
+        Ok(Ok(Verdict::Rated(lines)))
+    }
+
+    /// What is known of the record to correct; `None` while it has not come.
+    fn target(
+        &self,
+        identity: u128,
+        stated: &rating::Correction<'_>,
+    ) -> Result<Option<Target>, Error> {
+        Ok(match self.dedupe.admitted(&self.store, identity)? {
+            None => None,
+            Some(Admitted::Usage(content)) => Some(Target {
+                identity,
+                root: identity,
+                root_source: stated.source.clone().into_owned(),
+                root_id: stated.id.clone().into_owned(),
+                depth: 0,
+                content: Some(content),
+            }),
+            Some(Admitted::Correction { target }) => {
+                let found = self.corrections.get(&self.store, (target, identity))?;
+                let found = found.ok_or(Error::Damaged { what: "correction" })?;
+                let Correction { root, root_source, root_id, depth, replacement, .. } = found;
+                let content = replacement;
+                Some(Target { identity, root, root_source, root_id, depth, content })
+            }
+        })
+    }
+
+    fn check_target(
+        &self,
+        target: &Target,
+        kind: CorrectionKind,
+        received: &Received<'_>,
+    ) -> Result<Result<(), Rejection>, Error> {
+        if kind == CorrectionKind::Amended && target.content.is_none() {
+            return Ok(Err(unknown("a cancellation can be cancelled, not amended")));
+        }
+        if self.corrections.is_full(&self.store, target.identity, target.depth + 1)? {
+            return Ok(Err(unknown("the record has too many corrections, or they nest too deep")));
+        }
+        let oldest = received.clock.oldest;
+        let used_at = target.content.as_ref().map(|content| content.used_at);
+        if let (Some(oldest_at), Some(used_at)) = (oldest, used_at)
+            && used_at < oldest_at
+        {
+            return Ok(Err(too_old(used_at, oldest)));
+        }
+        Ok(Ok(()))
+    }
+
+    /// What a replacement comes to: the lines of the record that it describes. What it leaves out
+    /// is as the target has it.
+    fn resolve(
+        &mut self,
+        catalog: &Catalog,
+        (record, received, owner): (&UsageRecord<'_>, &Received<'_>, Owner),
+        target: &Target,
+        replacement: &Replacement<'_>,
+    ) -> Result<Result<Content, Rejection>, Error> {
+        let Some(content) = &target.content else { return Ok(Err(unknown("no content"))) };
+        let own_type = self.types.get(content.event_type as usize).cloned().unwrap_or_default();
+        let event_type = replacement.event_type.clone().unwrap_or_else(|| Cow::Owned(own_type));
+        let subscription = replacement.subscription.clone().or_else(|| {
+            let line = content.lines.first()?;
+            let spot = spot_of(catalog, owner, (line.charge, content.used_at))?;
+            let subscription = catalog.subscription_at(spot.subscription)?;
+            Some(Cow::Owned(subscription.id.clone()))
+        });
+        let replaced = UsageRecord {
+            id: record.id.clone(),
+            source: record.source.clone(),
+            event_type,
+            subject: replacement.subject.clone().unwrap_or_else(|| record.subject.clone()),
+            subscription,
+            used_at: replacement.used_at.unwrap_or(content.used_at),
+            time_fault: None,
+            data: replacement.data,
+            content_digest: 0,
+        };
+        if rating::Correction::kind_of(&replaced).is_some() {
+            let message = "a replacement is usage, not another correction";
+            return Ok(Err(Rejection::new(Code::UnknownType, message)));
+        }
+        let mut lines = Vec::new();
+        let checked = (|| {
+            let horizon = received.clock.horizon;
+            resolve::check_measure(catalog, &replaced, horizon, &mut self.measures)?;
+            let found = resolve::owner(catalog, &replaced, &self.measures)?;
+            if found.customer != owner.customer {
+                let message = format!("\"{}\" is another customer's", replaced.subject);
+                return Err(Rejection::new(Code::UnknownSubject, message));
+            }
+            resolve::lines(catalog, &replaced, (found, &mut self.measures), &mut lines)?;
+            if received.clock.oldest.is_some_and(|oldest| replaced.used_at < oldest) {
+                return Err(too_old(replaced.used_at, received.clock.oldest));
+            }
+            Ok(())
+        })();
+        if let Err(rejection) = checked {
+            return Ok(Err(rejection));
+        }
+        let used_at = replaced.used_at;
+        let lines = lines.iter().map(|line| {
+            let charge = charge_hash_of(catalog, line, used_at)?;
+            Some(AdmittedLine { charge, measured: line.measured })
+        });
+        let lines = lines.collect::<Option<Vec<_>>>().ok_or(Error::Damaged { what: "charge" })?;
+        Ok(Ok(Content { used_at, event_type: self.measured_type(), lines }))
+    }
+
+    /// Adds a correction to the set, and changes the totals where that changes what stands at its
+    /// place. Gives how many lines that took.
+    fn put_in_force(
+        &mut self,
+        catalog: &Catalog,
+        (owner, identity): (Owner, u128),
+        target: &Target,
+        correction: Correction,
+    ) -> Result<Result<usize, Rejection>, Error> {
+        let root = target.root;
+        let (at, source, id) = (correction.at, correction.source.clone(), correction.id.clone());
+        let before = self.standing_content(root)?;
+        self.corrections.insert(target.identity, identity, correction);
+        let after = self.standing_content(root)?;
+        let output = self.transaction.outputs.rated.len();
+        let voice = Voice { source: &source, id: &id, at, corrects: true };
+        let place = (&*target.root_source, &*target.root_id);
+        let mut lines = 0;
+        if before == after {
+            return Ok(Ok(lines));
+        }
+        if let Some(content) = &before {
+            let back = Direction::TakeBack;
+            match self.apply_content(catalog, owner, (place, &voice), (content, back))? {
+                Ok(()) => lines += content.lines.len(),
+                Err(rejection) => {
+                    self.corrections.remove_pending(target.identity, identity);
+                    self.transaction.outputs.rated.truncate(output);
+                    return Ok(Err(rejection));
+                }
+            }
+        }
+        let Some(content) = &after else { return Ok(Ok(lines)) };
+        let add = Direction::Add;
+        match self.apply_content(catalog, owner, (place, &voice), (content, add))? {
+            Ok(()) => Ok(Ok(lines + content.lines.len())),
+            Err(rejection) => {
+                // What stood there before fits again.
+                if let Some(content) = &before {
+                    let added = (content, add);
+                    let _: Result<(), Rejection> =
+                        self.apply_content(catalog, owner, (place, &voice), added)?;
+                }
+                self.corrections.remove_pending(target.identity, identity);
+                self.transaction.outputs.rated.truncate(output);
+                Ok(Err(rejection))
+            }
+        }
+    }
+
+    /// The content that stands at the place of a record; `None` where it is cancelled.
+    pub(super) fn standing_content(&self, root: u128) -> Result<Option<Content>, Error> {
+        let missing = || Error::Damaged { what: "correction" };
+        match self.corrections.standing(&self.store, root)? {
+            Standing::Cancelled => Ok(None),
+            Standing::Own => match self.dedupe.admitted(&self.store, root)? {
+                Some(Admitted::Usage(content)) => Ok(Some(content)),
+                Some(Admitted::Correction { .. }) | None => Err(missing()),
+            },
+            Standing::Amended(own) => {
+                let admitted = self.dedupe.admitted(&self.store, own)?;
+                let target = match admitted {
+                    Some(Admitted::Correction { target }) => target,
+                    Some(Admitted::Usage(_)) => return Err(missing()),
+                    // The one that is being put in force: it is not admitted yet.
+                    None => self.corrections.target_of(own).ok_or_else(missing)?,
+                };
+                let found = self.corrections.get(&self.store, (target, own))?;
+                Ok(found.ok_or_else(missing)?.replacement)
+            }
+        }
+    }
+
+    /// Adds all lines of a content or takes them back; none where one does not go.
+    fn apply_content(
+        &mut self,
+        catalog: &Catalog,
+        owner: Owner,
+        ((source, id), voice): ((&str, &str), &Voice<'_>),
+        (content, direction): (&Content, Direction),
+    ) -> Result<Result<(), Rejection>, Error> {
+        let at = content.used_at;
+        let mut entries = Vec::new();
+        for AdmittedLine { charge, measured } in &content.lines {
+            let Some(spot) = spot_of(catalog, owner, (*charge, at)) else {
+                let message = "the catalog no longer has a charge that the record was rated by";
+                return Ok(Err(unknown(message)));
+            };
+            let Spot { subscription, timeline, cell } = spot;
+            let measured: Measured = *measured;
+            let line = Line { subscription, timeline, cell: None, measured };
+            entries.push(Entry { line, cell, at, source, id, direction });
+        }
+        for (done, entry) in entries.iter().enumerate() {
+            if let Err(rejection) = self.change(catalog, entry, voice, None)? {
+                for entry in entries.iter().take(done) {
+                    let direction = match direction {
+                        Direction::Add => Direction::TakeBack,
+                        Direction::TakeBack => Direction::Add,
+                    };
+                    let back = Entry { direction, ..entry.clone() };
+                    let _: Result<u64, Rejection> = self.change(catalog, &back, voice, None)?;
+                }
+                return Ok(Err(rejection));
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+fn unknown(message: &str) -> Rejection {
+    Rejection::new(Code::UnknownReference, message)
+}
+
+/// The hash of the charge and cell of a line.
+fn charge_hash_of(catalog: &Catalog, line: &Line, at: Instant) -> Option<u64> {
+    let timeline = u32::try_from(line.timeline).ok()?;
+    let key = SlotKey { subscription: line.subscription, timeline, period_start: at };
+    let names = Names::of(catalog, &key)?;
+    let subscription = catalog.subscription_at(line.subscription)?;
+    let terms = catalog.timelines_of(subscription).get(line.timeline)?.at(at)?;
+    let cell = match (&terms.charge.as_deref()?.model, line.cell) {
+        (PriceModel::Matrix(matrix), Some(cell)) => matrix.label(cell as usize),
+        _ => String::new(),
+    };
+    Some(names.charge_hash(&cell))
+}
+
+/// Finds the charge and cell of an admitted line among those of its owner.
+fn spot_of(catalog: &Catalog, owner: Owner, (hash, at): (u64, Instant)) -> Option<Spot> {
+    let customer = catalog.customer_at(owner.customer)?;
+    let stretches = customer.subscriptions.iter().flat_map(|id| catalog.stretches_of(id));
+    for id in stretches {
+        let Some(subscription) = catalog.subscription_at(*id) else { continue };
+        if !subscription.active.contains(at) {
+            continue;
+        }
+        for (index, timeline) in catalog.timelines_of(subscription).iter().enumerate() {
+            let number = u32::try_from(index).ok()?;
+            let key = SlotKey { subscription: *id, timeline: number, period_start: at };
+            let Some(names) = Names::of(catalog, &key) else { continue };
+            let model = timeline.at(at).and_then(|terms| Some(&terms.charge.as_deref()?.model));
+            let cells = match model {
+                Some(PriceModel::Matrix(matrix)) => {
+                    matrix.prices().map(|(label, _)| label).collect()
+                }
+                _ => vec![String::new()],
+            };
+            if let Some(cell) = cells.into_iter().find(|cell| names.charge_hash(cell) == hash) {
+                return Some(Spot { subscription: *id, timeline: index, cell });
+            }
+        }
+    }
+    None
+}

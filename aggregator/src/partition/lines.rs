@@ -1,0 +1,360 @@
+//! Lines: what a record adds to totals, and what taking it back takes from them.
+
+use super::load::{by_record, span_of};
+use super::{Names, Partition};
+use crate::dedupe::AdmittedLine;
+use crate::error::Error;
+use crate::keys::NO_CELL;
+use crate::lineage::record_hash;
+use crate::rated::{self, RatedLine};
+use crate::slots::{SlotIndex, SlotKey};
+use rating::resolve::Line;
+use rating::{
+    Catalog, Charge, Code, Direction, Instant, Measured, Place, Position, PriceModel, Pricing,
+    Quantity, Rated, Rejection, Share, Shift, Sums, Terms, Timeline, Total, Usage, UsageRecord,
+    rate, take_back,
+};
+
+/// One line of a record: which charge it goes to, and what it says.
+#[derive(Debug, Clone)]
+pub(super) struct Entry<'a> {
+    pub(super) line: Line,
+    /// The label of the cell; empty without a matrix.
+    pub(super) cell: String,
+    /// When it was used.
+    pub(super) at: Instant,
+    /// Whose record it is: that of the place, also where an amendment stands there.
+    pub(super) source: &'a str,
+    pub(super) id: &'a str,
+    pub(super) direction: Direction,
+}
+
+/// Under whose name rated lines are written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Voice<'a> {
+    /// The record that causes them.
+    pub(super) source: &'a str,
+    pub(super) id: &'a str,
+    pub(super) at: Instant,
+    /// Whether it corrects another.
+    pub(super) corrects: bool,
+}
+
+/// Totals as they were before a record changed them.
+type Before = Vec<(SlotIndex, Total)>;
+
+impl Partition {
+    /// Adds a record to all its totals, or to none.
+    pub(super) fn add_record(
+        &mut self,
+        catalog: &Catalog,
+        record: &UsageRecord<'_>,
+        lines: &[Line],
+    ) -> Result<Result<(), Rejection>, Error> {
+        let (source, id, at) = (&*record.source, &*record.id, record.used_at);
+        let voice = Voice { source, id, at, corrects: false };
+        let output = self.transaction.outputs.rated.len();
+        let mut before = Before::new();
+        // Only a record with several lines can fail after it has changed something.
+        let keeps_before = lines.len() > 1;
+        for (done, line) in lines.iter().enumerate() {
+            let cell = cell_label(catalog, line, at);
+            let direction = Direction::Add;
+            let entry = Entry { line: *line, cell, at, source, id, direction };
+            let kept = keeps_before.then_some(&mut before);
+            match self.change(catalog, &entry, &voice, kept)? {
+                Ok(charge) => {
+                    self.admitted.push(AdmittedLine { charge, measured: line.measured });
+                }
+                Err(rejection) => {
+                    self.transaction.outputs.rated.truncate(output);
+                    self.undo(catalog, (record, lines.get(..done).unwrap_or_default()), before)?;
+                    return Ok(Err(rejection));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Undoes the first lines of a record whose next one could not be added.
+    fn undo(
+        &mut self,
+        catalog: &Catalog,
+        (record, lines): (&UsageRecord<'_>, &[Line]),
+        before: Before,
+    ) -> Result<(), Error> {
+        let (source, id, at) = (&*record.source, &*record.id, record.used_at);
+        for line in lines {
+            let cell = cell_label(catalog, line, at);
+            let direction = Direction::TakeBack;
+            let entry = Entry { line: *line, cell, at, source, id, direction };
+            let Some(index) = self.load(catalog, line, at)? else { continue };
+            if self.is_simple(index) {
+                continue;
+            }
+            let key = self.slot_key(catalog, line, at)?;
+            for shift in self.shift(catalog, &entry, index)?.map_err(|_| UNDO)?.iter().skip(1) {
+                let shifted = SlotKey { period_start: shift.period.start, ..key };
+                let index = self.load_slot(catalog, shifted, shift.period)?;
+                let slot = self.slots.change(index).ok_or(SLOT)?;
+                add_shift(&mut slot.total, shift).ok_or(UNDO)?;
+                slot.total.revision -= u32::from(slot.total.closed);
+            }
+        }
+        for (index, total) in before.into_iter().rev() {
+            if let Some(slot) = self.slots.change(index) {
+                slot.total = total;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_simple(&self, index: SlotIndex) -> bool {
+        self.slots.get(index).is_some_and(|slot| slot.total.sums.is_none())
+    }
+
+    /// Adds one line or takes it back, and writes what that comes to; gives the hash by which its
+    /// charge is found again.
+    pub(super) fn change(
+        &mut self,
+        catalog: &Catalog,
+        entry: &Entry<'_>,
+        voice: &Voice<'_>,
+        before: Option<&mut Before>,
+    ) -> Result<Result<u64, Rejection>, Error> {
+        let Some(index) = self.load(catalog, &entry.line, entry.at)? else {
+            let reason = "the record's time lies beyond the calendar";
+            return Ok(Err(Rejection::new(Code::NoActivePlan, reason)));
+        };
+        let (timeline, terms) = timeline_of(catalog, &entry.line, entry.at)?;
+        if let (Some(before), Some(slot)) = (before, self.slots.get(index)) {
+            before.push((index, slot.total.clone()));
+        }
+        let quantity = entry.line.measured.quantity;
+        if self.is_simple(index) {
+            let slot = self.slots.change(index).ok_or(SLOT)?;
+            let by = (timeline, terms, slot.share);
+            let rated = match entry.direction {
+                Direction::Add => rate(&mut slot.total, by, quantity, entry.at),
+                Direction::TakeBack => take_back(&mut slot.total, by, quantity),
+            };
+            let Some(rated) = rated else { return Ok(Err(overflow(timeline))) };
+            self.note(catalog, (entry, voice), (index, terms), rated);
+            return Ok(Ok(self.slots.get(index).ok_or(SLOT)?.charge));
+        }
+        let shifts = match self.shift(catalog, entry, index)? {
+            Ok(shifts) => shifts,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
+        self.add_shifts(catalog, (entry, voice), (index, timeline, terms), &shifts)?;
+        let key = self.slot_key(catalog, &entry.line, entry.at)?;
+        let names = Names::of(catalog, &key).ok_or(SLOT)?;
+        Ok(Ok(names.charge_hash(&entry.cell)))
+    }
+
+    fn slot_key(&mut self, catalog: &Catalog, line: &Line, at: Instant) -> Result<SlotKey, Error> {
+        let subscription = catalog.subscription_at(line.subscription).ok_or(SLOT)?;
+        let period = self.period(catalog, subscription, at).ok_or(SLOT)?;
+        let timeline = u32::try_from(line.timeline).unwrap_or(u32::MAX);
+        let period_start = period.start;
+        Ok(SlotKey { subscription: line.subscription, timeline, period_start })
+    }
+
+    /// Changes the position of a line, and says by how much which billing periods change.
+    fn shift(
+        &mut self,
+        catalog: &Catalog,
+        entry: &Entry<'_>,
+        index: SlotIndex,
+    ) -> Result<Result<Vec<Shift>, Rejection>, Error> {
+        let (timeline, terms) = timeline_of(catalog, &entry.line, entry.at)?;
+        let charge = terms.charge.as_deref().ok_or(SLOT)?;
+        let subscription = catalog.subscription_at(entry.line.subscription).ok_or(SLOT)?;
+        let slot = self.slots.get(index).ok_or(SLOT)?;
+        let (period, share) = (slot.period, slot.share);
+        let framed = (period, share);
+        let Some(span) = span_of(charge, subscription, (catalog, entry.at), framed) else {
+            let reason = "the record's time lies beyond the calendar";
+            return Ok(Err(Rejection::new(Code::NoActivePlan, reason)));
+        };
+        let mut key = Vec::new();
+        let slot_key = self.slot_key(catalog, &entry.line, entry.at)?;
+        let names = Names::of(catalog, &slot_key).ok_or(SLOT)?;
+        names.key_of_cell(&entry.cell, span.time.start).write(&mut key);
+        let aggregation = charge.aggregation;
+        let new = || Position::new(aggregation, by_record(timeline, span.time, &entry.cell));
+        let position = self.positions.change(&self.store, &key, new)?;
+        let share = Share { active: span.active_days, whole: span.whole_days };
+        let place = Place { start: terms.from.max(period.start), period, share };
+        let pricing = Pricing { timeline, cell: &entry.cell, aggregation };
+        let Measured { quantity, distinct } = entry.line.measured;
+        let Entry { at, source, id, direction, .. } = *entry;
+        let usage = Usage { value: quantity, distinct, at, source, id };
+        let shifts = position.change(&pricing, place, &usage, direction);
+        Ok(shifts.ok_or_else(|| overflow(timeline)))
+    }
+
+    /// Adds what a position says to the totals of its billing periods: first that of the record,
+    /// then those that it shifts.
+    fn add_shifts(
+        &mut self,
+        catalog: &Catalog,
+        (entry, voice): (&Entry<'_>, &Voice<'_>),
+        (index, timeline, terms): (SlotIndex, &Timeline, &Terms),
+        shifts: &[Shift],
+    ) -> Result<(), Error> {
+        let key = self.slot_key(catalog, &entry.line, entry.at)?;
+        let names = Names::of(catalog, &key).ok_or(SLOT)?;
+        let overflow = || Error::Overflow {
+            subscription: names.subscription.to_owned(),
+            charge: names.charge.to_owned(),
+        };
+        for (number, shift) in shifts.iter().enumerate() {
+            let own = number == 0;
+            let shifted = SlotKey { period_start: shift.period.start, ..key };
+            let index = if own { index } else { self.load_slot(catalog, shifted, shift.period)? };
+            let slot = self.slots.change(index).ok_or(SLOT)?;
+            let total_before = slot.total.quantity().ok_or_else(overflow)?;
+            add_shift(&mut slot.total, shift).ok_or_else(overflow)?;
+            let rated = Rated { amount: shift.by.amount, total_before };
+            if own {
+                match entry.direction {
+                    Direction::Add => note_time(&mut slot.total, entry.at),
+                    Direction::TakeBack => slot.total.records -= 1,
+                }
+                self.note(catalog, (entry, voice), (index, terms), rated);
+                continue;
+            }
+            slot.total.revision += u32::from(slot.total.closed);
+            if !rated.amount.is_zero() {
+                let terms = timeline.at(shift.period.start).unwrap_or(terms);
+                self.write(catalog, (entry, voice), (index, terms), (rated, Quantity::ZERO));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes in a total that a record was added or taken back, and writes its line.
+    fn note(
+        &mut self,
+        catalog: &Catalog,
+        (entry, voice): (&Entry<'_>, &Voice<'_>),
+        (index, terms): (SlotIndex, &Terms),
+        rated: Rated,
+    ) {
+        let Some(slot) = self.slots.change(index) else { return };
+        let charge = terms.charge.as_deref().map_or("", |charge| &charge.key);
+        let total = &mut slot.total;
+        total.revision += u32::from(total.closed);
+        let quantity = entry.line.measured.quantity;
+        self.quantity_text.clear();
+        // Writing to a string cannot fail.
+        _ = quantity.write_to(&mut self.quantity_text);
+        let hash = record_hash(entry.source, entry.id, charge, &self.quantity_text);
+        match entry.direction {
+            Direction::Add => total.lineage = total.lineage.wrapping_add(hash),
+            Direction::TakeBack => {
+                total.lineage = total.lineage.wrapping_sub(hash);
+                slot.times_are_stale |= total.first_used_at == Some(entry.at)
+                    || total.last_used_at == Some(entry.at)
+                    || total.records == 0;
+            }
+        }
+        self.write(catalog, (entry, voice), (index, terms), (rated, quantity));
+    }
+
+    /// Writes a rated line.
+    fn write(
+        &mut self,
+        catalog: &Catalog,
+        (entry, voice): (&Entry<'_>, &Voice<'_>),
+        (index, terms): (SlotIndex, &Terms),
+        (rated, quantity): (Rated, Quantity),
+    ) {
+        let Some(slot) = self.slots.change(index) else { return };
+        if slot.rated_head.is_empty() || slot.rated_from != terms.from {
+            slot.rated_head = rated::head(catalog, &entry.line, slot.period.start, terms);
+            slot.rated_from = terms.from;
+        }
+        let line = RatedLine {
+            source: voice.source,
+            id: voice.id,
+            at: voice.at,
+            head: &slot.rated_head,
+            quantity,
+            taken_back: entry.direction == Direction::TakeBack,
+            rated: &rated,
+            cell: &entry.cell,
+            corrects: voice.corrects.then_some((entry.source, entry.id)),
+            is_adjustment: slot.total.closed,
+        };
+        line.write(&mut self.transaction.outputs.rated);
+    }
+
+    /// Brings the slot of a line into memory; `None` beyond the calendar.
+    pub(super) fn load(
+        &mut self,
+        catalog: &Catalog,
+        line: &Line,
+        at: Instant,
+    ) -> Result<Option<SlotIndex>, Error> {
+        let subscription = catalog
+            .subscription_at(line.subscription)
+            .ok_or(Error::Damaged { what: "list of subscriptions" })?;
+        let Some(period) = self.period(catalog, subscription, at) else { return Ok(None) };
+        let timeline = u32::try_from(line.timeline).unwrap_or(u32::MAX);
+        let period_start = period.start;
+        let key = SlotKey { subscription: line.subscription, timeline, period_start };
+        self.load_slot(catalog, key, period).map(Some)
+    }
+}
+
+const SLOT: Error = Error::Damaged { what: "slot" };
+const UNDO: Error = Error::Damaged { what: "position" };
+
+fn overflow(timeline: &Timeline) -> Rejection {
+    let reason = format!("the total of charge \"{}\" overflows", timeline.key);
+    Rejection::new(Code::Overflow, reason)
+}
+
+fn add_shift(total: &mut Total, shift: &Shift) -> Option<()> {
+    let sums = total.sums.unwrap_or_default();
+    let rated = total.rated.checked_add(shift.by.amount)?;
+    total.sums = Some(Sums {
+        quantity: sums.quantity.checked_add(shift.by.quantity)?,
+        billable: sums.billable.checked_add(shift.by.billable)?,
+        carried: shift.carried,
+    });
+    total.rated = rated;
+    Some(())
+}
+
+fn note_time(total: &mut Total, at: Instant) {
+    total.records += 1;
+    total.first_used_at = Some(total.first_used_at.map_or(at, |first| first.min(at)));
+    total.last_used_at = Some(total.last_used_at.map_or(at, |last| last.max(at)));
+}
+
+/// The charge of a line through time, and its terms at an instant.
+pub(super) fn timeline_of<'c>(
+    catalog: &'c Catalog,
+    line: &Line,
+    at: Instant,
+) -> Result<(&'c Timeline, &'c Terms), Error> {
+    let subscription = catalog.subscription_at(line.subscription);
+    let timeline = subscription
+        .and_then(|subscription| catalog.timelines_of(subscription).get(line.timeline))
+        .ok_or(Error::Damaged { what: "list of charges" })?;
+    Ok((timeline, timeline.at(at).ok_or(Error::Damaged { what: "timeline" })?))
+}
+
+/// The label of the cell that a line goes to; empty without a matrix.
+fn cell_label(catalog: &Catalog, line: &Line, at: Instant) -> String {
+    let Some(cell) = line.cell else { return String::from(NO_CELL) };
+    let charge: Option<&Charge> =
+        timeline_of(catalog, line, at).ok().and_then(|(_, terms)| terms.charge.as_deref());
+    match charge.map(|charge| &charge.model) {
+        Some(PriceModel::Matrix(matrix)) => matrix.label(cell as usize),
+        _ => String::from(NO_CELL),
+    }
+}

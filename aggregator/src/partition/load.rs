@@ -1,0 +1,159 @@
+//! Loading: totals and positions come into memory when a record needs them.
+
+use super::{Names, Partition};
+use crate::codec::decode_total;
+use crate::error::Error;
+use crate::keys::{NO_CELL, TotalKey};
+use crate::limits::PERIODS_MAX;
+use crate::slots::{Slot, SlotIndex, SlotKey};
+use crate::store::Table;
+use rating::{
+    Aggregation, Catalog, Charge, Instant, Period, Place, Position, PriceModel, Share, Span,
+    Subscription, Sums, Timeline, Total,
+};
+
+impl Partition {
+    pub(super) fn load_slot(
+        &mut self,
+        catalog: &Catalog,
+        key: SlotKey,
+        period: Period,
+    ) -> Result<SlotIndex, Error> {
+        if let Some(index) = self.slots.find(&key) {
+            return Ok(index);
+        }
+        let Some(names) = Names::of(catalog, &key) else {
+            return Err(Error::Damaged { what: "slot" });
+        };
+        let mut stored_key = Vec::new();
+        names.key(key.period_start).write(&mut stored_key);
+        let total = match self.store.get(Table::Totals, &stored_key)? {
+            None => {
+                self.refuse_overlap(&names, period)?;
+                Total::default()
+            }
+            Some(value) => decode_total(&value).ok_or(Error::Damaged { what: "total" })?.total,
+        };
+        let subscription = catalog
+            .subscription_at(key.subscription)
+            .ok_or(Error::Damaged { what: "list of subscriptions" })?;
+        let timeline = catalog
+            .timelines_of(subscription)
+            .get(key.timeline as usize)
+            .ok_or(Error::Damaged { what: "list of charges" })?;
+        let share = catalog.share_of(subscription, period).unwrap_or(Share::WHOLE);
+        let simple = timeline.is_simple_in(period);
+        if total.records > 0 && simple != total.sums.is_none() {
+            return Err(Error::Repriced {
+                subscription: names.subscription.to_owned(),
+                charge: names.charge.to_owned(),
+                start: period.start,
+            });
+        }
+        let mut slot = Slot::new(total, (period, share), stored_key, names.charge_hash(NO_CELL));
+        if !simple && slot.total.sums.is_none() {
+            let carried = self.carried_into(&names, (subscription, timeline), (period, share))?;
+            slot.total.sums = Some(Sums { carried, ..Sums::default() });
+        }
+        Ok(self.slots.insert(key, slot))
+    }
+
+    /// The level that a new total begins with. Its period becomes a part of the position, so that
+    /// earlier records that come later shift it.
+    fn carried_into(
+        &mut self,
+        names: &Names<'_>,
+        (subscription, timeline): (&Subscription, &Timeline),
+        (period, share): (Period, Share),
+    ) -> Result<rating::Quantity, Error> {
+        let charge = timeline.within(period).map(|(_, charge)| charge).next();
+        let weighted =
+            charge.is_some_and(|charge| charge.aggregation == Aggregation::TimeWeightedSum);
+        if !weighted {
+            return Ok(rating::Quantity::ZERO);
+        }
+        let mut key = Vec::new();
+        names.key_of_cell(NO_CELL, subscription.active.start).write(&mut key);
+        let new = || Position::new(Aggregation::TimeWeightedSum, false);
+        let position = self.positions.change(&self.store, &key, new)?;
+        let start = timeline.at(period.start).map_or(period.start, |terms| terms.from);
+        let place = Place { start: start.max(period.start), period, share };
+        position.ensure(Aggregation::TimeWeightedSum, place).ok_or_else(|| Error::Overflow {
+            subscription: names.subscription.to_owned(),
+            charge: names.charge.to_owned(),
+        })
+    }
+
+    /// Refuses a total whose period overlaps one that the state has: the subscription's billing
+    /// periods, time zone or days were changed after usage had been rated, and both totals would
+    /// be billed.
+    fn refuse_overlap(&self, names: &Names<'_>, period: Period) -> Result<(), Error> {
+        let mut bound = Vec::new();
+        names.key(period.end).write(&mut bound);
+        let Some((key, value)) = self.store.last_below(Table::Totals, &bound)? else {
+            return Ok(());
+        };
+        let Some(found) = TotalKey::read(&key) else { return Ok(()) };
+        let same = names.key(found.period_start) == found;
+        let end = decode_total(&value).ok_or(Error::Damaged { what: "total" })?.period_end;
+        if same && end > period.start {
+            return Err(Error::Recut {
+                subscription: names.subscription.to_owned(),
+                charge: names.charge.to_owned(),
+                start: found.period_start,
+                end,
+            });
+        }
+        Ok(())
+    }
+
+    /// The billing period of a subscription that holds an instant, within its active time.
+    pub(super) fn period(
+        &mut self,
+        catalog: &Catalog,
+        subscription: &Subscription,
+        at: Instant,
+    ) -> Option<Period> {
+        let index = subscription.cycle_index() as usize;
+        let recent = self.periods.get_mut(index)?;
+        let known = recent.iter().rev().find(|period| period.contains(at)).copied();
+        let whole = match known {
+            Some(period) => period,
+            None => {
+                let period = catalog.cycles().get(index)?.period_holding(at)?;
+                if recent.len() >= PERIODS_MAX {
+                    recent.clear();
+                }
+                recent.push(period);
+                period
+            }
+        };
+        whole.clipped_to(&subscription.active)
+    }
+}
+
+/// The stretch of time in which the position of a charge grows that holds an instant; `None`
+/// beyond the calendar.
+pub(super) fn span_of(
+    charge: &Charge,
+    subscription: &Subscription,
+    (catalog, at): (&Catalog, Instant),
+    (period, share): (Period, Share),
+) -> Option<Span> {
+    let whole = |time| Span { time, active_days: share.active, whole_days: share.whole };
+    if charge.aggregation == Aggregation::TimeWeightedSum {
+        // Its level is carried from period to period.
+        return Some(whole(subscription.active));
+    }
+    charge
+        .scope
+        .span_holding(at, subscription.active, catalog.zone_of(subscription)?)
+        .or_else(|| (charge.scope == rating::Scope::BillingPeriod).then(|| whole(period)))
+}
+
+/// Whether some terms within a span price every record by itself.
+pub(super) fn by_record(timeline: &Timeline, span: Period, cell: &str) -> bool {
+    timeline
+        .within(span)
+        .any(|(_, charge)| matches!(charge.model.of_cell(cell), Some(PriceModel::Percentage(_))))
+}

@@ -1,0 +1,55 @@
+//! The names that tell a total or a position from others.
+
+use crate::keys::{NO_CELL, TotalKey, shard};
+use crate::slots::SlotKey;
+use rating::{Catalog, Instant};
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher as _;
+
+/// Customer, subscription, charge and plan.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Names<'a> {
+    customer: &'a str,
+    pub(super) subscription: &'a str,
+    pub(super) charge: &'a str,
+    plan: &'a str,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn of(catalog: &'a Catalog, key: &SlotKey) -> Option<Self> {
+        let subscription = catalog.subscription_at(key.subscription)?;
+        let timelines = catalog.timelines_of(subscription);
+        Some(Self {
+            customer: &catalog.customer_at(subscription.customer)?.id,
+            subscription: &subscription.id,
+            charge: &timelines.get(key.timeline as usize)?.key,
+            plan: &catalog.plan_of(subscription)?.key,
+        })
+    }
+
+    /// The key of the total that begins at an instant.
+    pub(super) fn key(&self, period_start: Instant) -> TotalKey<'a> {
+        self.key_of_cell(NO_CELL, period_start)
+    }
+
+    /// The key of a cell's position in the scope that begins at an instant.
+    pub(super) fn key_of_cell<'c>(&self, cell: &'c str, start: Instant) -> TotalKey<'c>
+    where
+        'a: 'c,
+    {
+        let Self { customer, subscription, charge, plan } = *self;
+        TotalKey { shard: shard(customer), subscription, charge, plan, cell, period_start: start }
+    }
+
+    /// A hash by which the charge and cell of an admitted record are found again among those of
+    /// its owner.
+    // Frozen.
+    pub(super) fn charge_hash(&self, cell: &str) -> u64 {
+        let mut hasher = SipHasher13::new();
+        for name in [self.subscription, self.charge, self.plan, cell] {
+            hasher.write(name.as_bytes());
+            hasher.write_u8(0);
+        }
+        hasher.finish()
+    }
+}

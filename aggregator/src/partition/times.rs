@@ -1,0 +1,88 @@
+//! Times: which record of a total was the first and which the last, after one of them was taken
+//! back.
+//!
+//! Totals keep only the two times, so that adding a record costs nothing. Where one is taken back,
+//! which is rare, all admitted records are looked through, once in a commit for all totals.
+
+use super::Partition;
+use crate::dedupe::Content;
+use crate::error::Error;
+use crate::slots::SlotIndex;
+use rating::{Instant, Period, PriceModel};
+use std::collections::{HashMap, HashSet};
+
+/// The first and last time found for a total.
+type Found = Option<(Instant, Instant)>;
+
+/// Totals by the hashes of their charges and cells.
+type ByCharge = HashMap<u64, Vec<(Period, SlotIndex)>>;
+
+impl Partition {
+    /// Finds the times of totals of which the first or last record was taken back.
+    pub(super) fn find_times(&mut self) -> Result<(), Error> {
+        let stale = self.slots.stale();
+        if stale.is_empty() {
+            return Ok(());
+        }
+        let by_charge = self.by_charge(&stale);
+        let mut found: HashMap<SlotIndex, Found> = HashMap::new();
+        let mut note = |content: &Content| {
+            for line in &content.lines {
+                for (period, index) in by_charge.get(&line.charge).into_iter().flatten() {
+                    if period.contains(content.used_at) {
+                        let times = found.entry(*index).or_default();
+                        let (first, last) = times.unwrap_or((content.used_at, content.used_at));
+                        *times = Some((first.min(content.used_at), last.max(content.used_at)));
+                    }
+                }
+            }
+        };
+        let roots = self.corrections.roots(&self.store)?;
+        for root in &roots {
+            if let Some(content) = self.standing_content(*root)? {
+                note(&content);
+            }
+        }
+        let corrected: HashSet<u128> = roots.into_iter().collect();
+        self.dedupe.scan(&self.store, |identity, content| {
+            if !corrected.contains(&identity) {
+                note(content);
+            }
+            Ok(())
+        })?;
+        for index in stale {
+            if let Some(slot) = self.slots.change(index) {
+                let times = found.get(&index).copied().flatten();
+                slot.total.first_used_at = times.map(|(first, _)| first);
+                slot.total.last_used_at = times.map(|(_, last)| last);
+                slot.times_are_stale = false;
+            }
+        }
+        Ok(())
+    }
+
+    fn by_charge(&self, stale: &[SlotIndex]) -> ByCharge {
+        let mut by_charge = ByCharge::new();
+        let wanted: HashSet<SlotIndex> = stale.iter().copied().collect();
+        for (key, index) in self.slots.keys() {
+            let Some(slot) = self.slots.get(index).filter(|_| wanted.contains(&index)) else {
+                continue;
+            };
+            by_charge.entry(slot.charge).or_default().push((slot.period, index));
+            let Some(names) = super::Names::of(&self.catalog, &key) else { continue };
+            let subscription = self.catalog.subscription_at(key.subscription);
+            let timeline = subscription.and_then(|subscription| {
+                self.catalog.timelines_of(subscription).get(key.timeline as usize)
+            });
+            let charges = timeline.into_iter().flat_map(|found| found.within(slot.period));
+            for (_, charge) in charges {
+                let PriceModel::Matrix(matrix) = &charge.model else { continue };
+                for (label, _) in matrix.prices() {
+                    let hash = names.charge_hash(&label);
+                    by_charge.entry(hash).or_default().push((slot.period, index));
+                }
+            }
+        }
+        by_charge
+    }
+}
