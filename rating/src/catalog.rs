@@ -1,10 +1,22 @@
 //! The catalog: meters, plans, customers and subscriptions, checked and ready to be asked.
 
+mod bounds;
+mod conflict;
+mod dimensions;
 mod read;
 mod read_charge;
+mod read_matrix;
+mod read_meter;
+mod read_override;
 mod read_plan;
+mod read_price;
+mod read_tiers;
+#[cfg(test)]
+mod readings;
+#[cfg(test)]
+mod refusals;
 
-pub(crate) use read::SYSTEM_TYPES;
+pub(crate) use read_meter::SYSTEM_TYPES;
 
 use crate::charge::Timeline;
 use crate::fault::Fault;

@@ -229,12 +229,19 @@ pub fn read_whole(
     (least, most): (u32, u32),
     faults: &mut Faults<'_>,
 ) -> Option<u32> {
-    let number = value.as_decimal_text().and_then(|text| text.parse::<u32>().ok());
+    let number = value.as_decimal_text().and_then(|text| whole(&text));
     let number = number.filter(|number| (least..=most).contains(number));
     if number.is_none() {
         faults.add(value, format!("must be a whole number from {least} to {most}"));
     }
     number
+}
+
+/// A whole number, written as JSON writes it: `+5` and `05` are none.
+pub(crate) fn whole(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = digits && (text == "0" || !text.starts_with('0'));
+    plain.then(|| text.parse().ok()).flatten()
 }
 
 /// Reads a quantity of [`Quantity::DOMAIN`].

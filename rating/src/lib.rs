@@ -51,7 +51,7 @@ pub use owed::{OWED_SCALE, Owed};
 pub use period::{
     Cycle, Period, PeriodDates, PeriodLength, start_of_day, time_zone_database_version,
 };
-pub use plan::{Override, Plan, PlanVersion};
+pub use plan::{Changes, Override, Plan, PlanVersion};
 pub use position::{
     Contribution, Direction, Kept, Place, Position, PositionPart, Pricing, RecordKey, Shift, Tally,
     Usage,

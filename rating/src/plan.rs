@@ -1,10 +1,11 @@
 //! Plans: dated, immutable versions of a list of charges.
 
-use crate::charge::{Charge, Terms, Timeline};
+use crate::charge::{Charge, Filter, Terms, Timeline};
 use crate::instant::Instant;
 use crate::money::{Currency, Price};
 use crate::price::PriceModel;
 use crate::quantity::Quantity;
+use crate::unit::Unit;
 use std::sync::Arc;
 
 /// One version of a plan, as a catalog states it.
@@ -38,30 +39,53 @@ pub struct Plan {
 pub struct Override {
     /// When the replacement comes into force.
     pub effective_from: Instant,
+    /// What it replaces.
+    pub changes: Changes,
+}
+
+/// Fields of a charge, as far as they are stated: `None` leaves a field as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// Dimensions and the values of them that it takes.
+    pub filter: Option<Filter>,
+    /// The unit that is priced; `Some(None)` is the one that is metered.
+    pub unit: Option<Option<Unit>>,
     /// Units free of charge.
     pub included: Option<Quantity>,
     /// The price as a whole.
     pub model: Option<PriceModel>,
+    /// Percent of the usage amount that are not owed.
+    pub discount_percent: Option<Price>,
     /// What a period costs at least; `Some(None)` takes the bound away.
     pub minimum: Option<Option<Price>>,
     /// What a period costs at most; `Some(None)` takes the bound away.
     pub maximum: Option<Option<Price>>,
+    /// Whether included units shrink with a period that is not whole.
+    pub prorate_included: Option<bool>,
+    /// Whether the minimum does.
+    pub prorate_minimum: Option<bool>,
+    /// Whether the amount of a flat price does.
+    pub prorate_flat: Option<bool>,
 }
 
-impl Override {
-    fn apply(&self, charge: &mut Charge) {
-        if let Some(included) = self.included {
-            charge.included = included;
+impl Changes {
+    /// Replaces what is stated.
+    pub(crate) fn apply(self, charge: &mut Charge) {
+        fn replace<T>(field: &mut T, change: Option<T>) {
+            if let Some(value) = change {
+                *field = value;
+            }
         }
-        if let Some(model) = &self.model {
-            charge.model = model.clone();
-        }
-        if let Some(minimum) = self.minimum {
-            charge.minimum = minimum;
-        }
-        if let Some(maximum) = self.maximum {
-            charge.maximum = maximum;
-        }
+        replace(&mut charge.filter, self.filter);
+        replace(&mut charge.unit, self.unit);
+        replace(&mut charge.included, self.included);
+        replace(&mut charge.model, self.model);
+        replace(&mut charge.discount_percent, self.discount_percent);
+        replace(&mut charge.minimum, self.minimum);
+        replace(&mut charge.maximum, self.maximum);
+        replace(&mut charge.prorated.included, self.prorate_included);
+        replace(&mut charge.prorated.minimum, self.prorate_minimum);
+        replace(&mut charge.prorated.flat, self.prorate_flat);
     }
 }
 
@@ -102,6 +126,14 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The timeline of one charge as a subscription overrides it.
+    #[must_use]
+    pub(crate) fn timeline_with(&self, charge: &str, overrides: &[Override]) -> Timeline {
+        timeline(charge, &self.versions, overrides)
+    }
+}
+
 /// Cuts time at every version and override and states the charge in force from each cut on.
 fn timeline(key: &str, versions: &[PlanVersion], overrides: &[Override]) -> Timeline {
     let first = versions.first().map_or(Instant::MIN, |version| version.effective_from);
@@ -119,7 +151,7 @@ fn timeline(key: &str, versions: &[PlanVersion], overrides: &[Override]) -> Time
                 return Arc::clone(charge);
             }
             let mut charge = Charge::clone(charge);
-            in_force.iter().for_each(|change| change.apply(&mut charge));
+            in_force.iter().for_each(|change| change.changes.clone().apply(&mut charge));
             Arc::new(charge)
         });
         let override_from = in_force.last().map(|change| change.effective_from);

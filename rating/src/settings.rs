@@ -3,7 +3,7 @@
 //! Every level states some of them; the nearest one that does wins. They live here because a
 //! catalog's customers carry them and rating itself needs the cycle and the rounding.
 
-use crate::fault::{Faults, Fields, read_bool, read_currency, read_name, read_whole};
+use crate::fault::{Faults, Fields, read_bool, read_currency, read_name, read_whole, whole};
 use crate::json::{Kind, Value};
 use crate::money::Currency;
 use crate::period::PeriodLength;
@@ -26,6 +26,16 @@ pub enum ProrationBasis {
     /// Days ÷ days of the whole billing period.
     DaysOfPeriod,
 }
+
+impl ProrationBasis {
+    /// The names of a catalog.
+    pub const NAMES: [(&'static str, Self); 2] =
+        [("months_then_days", Self::MonthsThenDays), ("days_of_period", Self::DaysOfPeriod)];
+}
+
+/// The roundings that a customer may choose.
+pub(crate) const ROUNDINGS: [(&str, Rounding); 2] =
+    [("half_away_from_zero", Rounding::HalfAwayFromZero), ("half_even", Rounding::HalfEven)];
 
 /// Settings of one level; `None` where the level says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,14 +85,6 @@ impl Settings {
 
     /// Reads the settings among the members of an object; faults are noted.
     pub fn read(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Self {
-        const BASES: [(&str, ProrationBasis); 2] = [
-            ("months_then_days", ProrationBasis::MonthsThenDays),
-            ("days_of_period", ProrationBasis::DaysOfPeriod),
-        ];
-        const ROUNDINGS: [(&str, Rounding); 2] = [
-            ("half_away_from_zero", Rounding::HalfAwayFromZero),
-            ("half_even", Rounding::HalfEven),
-        ];
         let month = fields.optional("bill_cycle_month", faults, |v, f| read_whole(v, (1, 12), f));
         Self {
             billing_period: fields
@@ -92,8 +94,9 @@ impl Settings {
             payment_term_days: fields
                 .optional("payment_term_days", faults, |v, f| read_whole(v, (0, 3650), f)),
             proration: fields.optional("proration", faults, read_bool),
-            proration_basis: fields
-                .optional("proration_basis", faults, |v, f| read_name(v, &BASES, f)),
+            proration_basis: fields.optional("proration_basis", faults, |v, f| {
+                read_name(v, &ProrationBasis::NAMES, f)
+            }),
             first_invoice_on_activation: fields.optional(
                 "first_invoice_on_activation",
                 faults,
@@ -133,8 +136,8 @@ fn read_cycle_day(value: Value<'_>, faults: &mut Faults<'_>) -> Option<CycleDay>
     if value.kind() == Kind::String && value.is("first_subscription_start") {
         return Some(CycleDay::FirstSubscriptionStart);
     }
-    let day = value.as_decimal_text().and_then(|text| text.parse::<i8>().ok());
-    let day = day.filter(|day| (1..=31).contains(day));
+    let day = value.as_decimal_text().and_then(|text| whole(&text));
+    let day = day.and_then(|day| i8::try_from(day).ok()).filter(|day| (1..=31).contains(day));
     if day.is_none() {
         faults.add(value, "must be a day from 1 to 31 or \"first_subscription_start\"");
     }

@@ -1,15 +1,23 @@
 //! Reads a catalog and notes every fault on the way.
 
 use super::read_plan::{PlanText, read_plans};
-use super::{Catalog, Customer, CustomerId, MeterId, Subject, SubscriptionEntry};
-use crate::aggregation::Aggregation;
+use super::{Catalog, Customer, CustomerId, Subject, SubscriptionEntry};
 use crate::fault::{
-    Fault, Faults, Fields, did_you_mean, read_bool, read_date, read_name, read_text, read_time_zone,
+    Fault, Faults, Fields, did_you_mean, read_bool, read_date, read_text, read_time_zone,
 };
-use crate::json::{Kind, Tape, Value};
-use crate::meter::{Meter, Path};
+use crate::json::{Tape, Value};
 use crate::settings::Settings;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
+
+/// The fields of a catalog.
+pub(super) const FIELDS: [&str; 5] =
+    ["meters", "plans", "customers", "subscriptions", "strict_types"];
+/// The fields of a customer beside its settings.
+pub(super) const CUSTOMER_FIELDS: [&str; 3] = ["id", "aliases", "time_zone"];
+/// The fields of a subscription.
+pub(super) const SUBSCRIPTION_FIELDS: [&str; 7] =
+    ["id", "customer", "plan", "start", "end", "overrides", "aliases"];
 
 /// What is known so far while a catalog is read.
 pub(super) struct Reader<'f, 't> {
@@ -40,8 +48,7 @@ pub(super) fn read(text: &[u8]) -> Result<Catalog, Vec<Fault>> {
 
 impl Reader<'_, '_> {
     fn document(&mut self, document: Value<'_>) {
-        const KNOWN: [&str; 5] = ["meters", "plans", "customers", "subscriptions", "strict_types"];
-        let Some(fields) = Fields::open(document, &KNOWN, self.faults) else { return };
+        let Some(fields) = Fields::open(document, &FIELDS, self.faults) else { return };
         self.catalog.strict_types =
             fields.optional("strict_types", self.faults, read_bool).unwrap_or(false);
         for value in fields.list("meters", self.faults) {
@@ -57,79 +64,8 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn meter(&mut self, value: Value<'_>) {
-        const KNOWN: [&str; 6] =
-            ["key", "event_type", "aggregation", "value", "group_by", "negative"];
-        let Some(fields) = Fields::open(value, &KNOWN, self.faults) else { return };
-        let key = self.identifier(&fields, "key");
-        if let Some(key) = &key {
-            if self.meter_keys.contains(key) {
-                self.faults.add(value, format!("meter \"{key}\" stands twice"));
-            }
-            self.meter_keys.push(key.clone());
-        }
-        let event_type = fields.required_text("event_type", self.faults).map(String::from);
-        if let (Some(event_type), Some(at)) = (&event_type, fields.get("event_type"))
-            && SYSTEM_TYPES.contains(&event_type.as_str())
-        {
-            self.faults.add(at, format!("\"{event_type}\" is a type of the system's own"));
-        }
-        let aggregation = self.aggregation(&fields);
-        let path = fields.optional("value", self.faults, read_path);
-        match (aggregation, fields.get("value")) {
-            (Some(Aggregation::Count), Some(value)) => {
-                self.faults.add(value, "a count has no \"value\"");
-            }
-            (Some(Aggregation::Sum), None) => {
-                self.faults
-                    .add(fields.value(), "the field \"value\" is missing: a path such as $.calls");
-            }
-            _ => {}
-        }
-        let group_by = self.group_by(&fields);
-        let names = [("reject", false), ("accept", true)];
-        let negative = fields.optional("negative", self.faults, |v, f| read_name(v, &names, f));
-        let (Some(key), Some(event_type), Some(aggregation)) = (key, event_type, aggregation)
-        else {
-            return;
-        };
-        let id = MeterId(u32::try_from(self.catalog.meters.len()).unwrap_or(u32::MAX));
-        self.catalog.meters_by_type.entry(event_type.clone()).or_default().push(id);
-        let accepts_negative = negative.unwrap_or(false);
-        let meter = Meter { key, event_type, aggregation, value: path, group_by, accepts_negative };
-        self.catalog.meters.push(meter);
-    }
-
-    fn aggregation(&mut self, fields: &Fields<'_>) -> Option<Aggregation> {
-        const LATER: [&str; 6] =
-            ["max", "min", "average", "unique_count", "latest", "time_weighted_sum"];
-        let value = fields.required("aggregation", self.faults)?;
-        let later = value.kind() == Kind::Object && value.get("percentile").is_some();
-        if later || LATER.iter().any(|name| value.is(name)) {
-            self.faults.add(value, format!("the aggregation {} is not supported yet", value.raw()));
-            return None;
-        }
-        read_name(value, &[("sum", Aggregation::Sum), ("count", Aggregation::Count)], self.faults)
-    }
-
-    fn group_by(&mut self, fields: &Fields<'_>) -> Vec<(String, Path)> {
-        let Some(value) = fields.get("group_by") else { return Vec::new() };
-        if value.kind() != Kind::Object {
-            self.faults.add(value, "\"group_by\" must be an object of dimensions and paths");
-        }
-        let mut dimensions = Vec::new();
-        for (name, path) in value.members() {
-            let name = name.as_text().unwrap_or_default().into_owned();
-            if let Some(path) = read_path(path, self.faults) {
-                dimensions.push((name, path));
-            }
-        }
-        dimensions
-    }
-
     fn customer(&mut self, value: Value<'_>) {
-        let mut known = vec!["id", "aliases", "time_zone"];
-        known.extend(Settings::NAMES);
+        let known = [&CUSTOMER_FIELDS[..], &Settings::NAMES].concat();
         let Some(fields) = Fields::open(value, &known, self.faults) else { return };
         let id = self.identifier(&fields, "id");
         let aliases = self.aliases(&fields);
@@ -155,8 +91,7 @@ impl Reader<'_, '_> {
     }
 
     fn subscription(&mut self, value: Value<'_>, plans: &[PlanText]) {
-        const KNOWN: [&str; 7] = ["id", "customer", "plan", "start", "end", "overrides", "aliases"];
-        let Some(fields) = Fields::open(value, &KNOWN, self.faults) else { return };
+        let Some(fields) = Fields::open(value, &SUBSCRIPTION_FIELDS, self.faults) else { return };
         let id = self.identifier(&fields, "id");
         let aliases = self.aliases(&fields);
         let customer = self.known_customer(&fields);
@@ -168,10 +103,14 @@ impl Reader<'_, '_> {
         {
             self.faults.add(value, format!("the end {end} lies before the start {start}"));
         }
-        let overrides = match (fields.get("overrides"), &plan) {
-            (Some(overrides), Some(plan)) => self.overrides(overrides, plan, plans),
-            _ => Vec::new(),
+        if let (Some(plan), Some(start), Some(value)) = (plan, start, fields.get("start")) {
+            self.check_in_force(plan, start, value);
+        }
+        let overrides = match fields.get("overrides") {
+            Some(overrides) => self.overrides(overrides, plan),
+            None => Vec::new(),
         };
+        let plan = plan.map(|plan| plan.key.clone());
         let (Some(id), Some(customer), Some(plan), Some(start)) = (id, customer, plan, start)
         else {
             return;
@@ -199,18 +138,36 @@ impl Reader<'_, '_> {
         Some(id.into_owned())
     }
 
-    fn known_plan(&mut self, fields: &Fields<'_>, plans: &[PlanText]) -> Option<String> {
+    /// The plan that a subscription names, also one that is faulty.
+    fn known_plan<'p>(
+        &mut self,
+        fields: &Fields<'_>,
+        plans: &'p [PlanText],
+    ) -> Option<&'p PlanText> {
         let value = fields.required("plan", self.faults)?;
         let key = read_text(value, self.faults)?;
-        if self.catalog.plan(&key).is_some() {
-            return Some(key.into_owned());
-        }
-        // A plan that is there but faulty is reported at its own place.
-        if !plans.iter().any(|plan| plan.key == key) {
+        let found = plans.iter().find(|plan| plan.key == key);
+        if found.is_none() {
             let hint = did_you_mean(&key, plans.iter().map(|plan| plan.key.as_str()));
             self.faults.add(value, format!("\"{key}\" is not a plan of this catalog{hint}"));
         }
-        None
+        found
+    }
+
+    /// A subscription that begins before its plan does would refuse its first records.
+    ///
+    /// The start is a day of the customer's calendar and `effective_from` may have been meant as
+    /// one of another: what takes effect on that day anywhere on Earth is early enough.
+    fn check_in_force(&mut self, plan: &PlanText, start: Date, at: Value<'_>) {
+        let Some(from) = self.catalog.plan(&plan.key).and_then(|plan| plan.versions.first()) else {
+            return;
+        };
+        let from = from.effective_from;
+        if start < WESTERNMOST.to_datetime(from.to_timestamp()).date() {
+            let key = &plan.key;
+            let text = format!("plan \"{key}\" has no version in force on {start}");
+            self.faults.add(at, format!("{text}; the first takes effect on {from}"));
+        }
     }
 
     fn aliases(&mut self, fields: &Fields<'_>) -> Vec<String> {
@@ -237,18 +194,9 @@ impl Reader<'_, '_> {
     }
 }
 
-/// Types of records that speak of other records; no meter may take them.
-pub(crate) const SYSTEM_TYPES: [&str; 2] = ["usage.cancelled", "usage.amended"];
+/// Where every day ends last.
+const WESTERNMOST: TimeZone = TimeZone::fixed(jiff::tz::offset(-12));
 /// Longest id or key of a catalog, in bytes.
-const IDENTIFIER_BYTES_MAX: usize = 256;
+pub(super) const IDENTIFIER_BYTES_MAX: usize = 256;
 /// Names that are searched for a suggestion; more would take longer than a person waits.
 const SUGGESTIONS_FROM_MAX: usize = 100_000;
-
-fn read_path(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Path> {
-    let text = read_text(value, faults)?;
-    let path = Path::parse(&text);
-    if path.is_none() {
-        faults.add(value, format!("\"{text}\" is not a path into data such as $.calls"));
-    }
-    path
-}

@@ -1,16 +1,15 @@
-//! Reads plans, their versions, and what subscriptions override of them.
+//! Reads plans and their versions.
 
+use super::MeterId;
 use super::read::Reader;
-use super::read_charge::{not_negative, read_charge, read_model};
+use super::read_charge::read_charge;
 use crate::charge::Charge;
 use crate::content::ContentDigest;
-use crate::fault::{
-    Faults, Fields, did_you_mean, read_currency, read_instant, read_price, read_quantity,
-    read_whole,
-};
-use crate::json::{Kind, Value};
-use crate::money::{Currency, Price};
-use crate::plan::{Override, Plan, PlanVersion};
+use crate::fault::{Fields, read_currency, read_instant, read_whole};
+use crate::json::Value;
+use crate::money::Currency;
+use crate::plan::{Plan, PlanVersion};
+use crate::scope::Scope;
 use std::sync::Arc;
 
 /// A plan as far as its text could be read.
@@ -19,8 +18,19 @@ pub(super) struct PlanText {
     currency: Option<Currency>,
     versions: Vec<PlanVersion>,
     /// The keys of all its charges, also of those that are faulty: they are known all the same.
-    charge_keys: Vec<String>,
+    pub(super) charge_keys: Vec<String>,
 }
+
+impl PlanText {
+    /// The meter of a charge, which is the same in all versions.
+    pub(super) fn meter_of(&self, charge: &str) -> Option<MeterId> {
+        let charges = self.versions.iter().flat_map(|version| &version.charges);
+        charges.filter(|other| other.key == charge).find_map(|charge| charge.meter)
+    }
+}
+
+/// The fields of a plan version.
+pub(super) const FIELDS: [&str; 5] = ["key", "version", "effective_from", "currency", "charges"];
 
 /// Frozen: states remember the digests of plan versions.
 const PLAN_DIGEST_SEED: u64 = 0;
@@ -44,8 +54,7 @@ pub(super) fn read_plans(reader: &mut Reader<'_, '_>, values: &[Value<'_>]) -> V
 }
 
 fn read_version(reader: &mut Reader<'_, '_>, value: Value<'_>, plans: &mut Vec<PlanText>) {
-    const KNOWN: [&str; 5] = ["key", "version", "effective_from", "currency", "charges"];
-    let Some(fields) = Fields::open(value, &KNOWN, reader.faults) else { return };
+    let Some(fields) = Fields::open(value, &FIELDS, reader.faults) else { return };
     let key = reader.identifier(&fields, "key");
     let version = fields
         .required("version", reader.faults)
@@ -65,7 +74,8 @@ fn read_version(reader: &mut Reader<'_, '_>, value: Value<'_>, plans: &mut Vec<P
     let Some(plan) = plans.get_mut(index) else { return };
     plan.charge_keys.extend(charge_keys);
     let (Some(version), Some(from)) = (version, from) else { return };
-    refuse_other_meters(reader, plan, &charges, value);
+    refuse_other_positions(reader, plan, &charges);
+    let charges = charges.into_iter().map(|(charge, _)| charge).collect();
     if plan.versions.iter().any(|other| other.version == version) {
         reader.faults.add(value, format!("version {version} of plan \"{key}\" stands twice"));
         return;
@@ -75,7 +85,7 @@ fn read_version(reader: &mut Reader<'_, '_>, value: Value<'_>, plans: &mut Vec<P
             "versions {} and {version} of plan \"{key}\" overlap: both take effect on {from}",
             other.version
         );
-        reader.faults.add(value, message);
+        reader.faults.add(fields.get("effective_from").unwrap_or(value), message);
     }
     if let (Some(first), Some(own)) = (plan.currency, currency)
         && first != own
@@ -88,29 +98,40 @@ fn read_version(reader: &mut Reader<'_, '_>, value: Value<'_>, plans: &mut Vec<P
     plan.versions.push(PlanVersion { version, effective_from: from, charges, digest });
 }
 
-/// A position counted by one meter means nothing to another.
-fn refuse_other_meters(
-    reader: &mut Reader<'_, '_>,
-    plan: &PlanText,
-    charges: &[Arc<Charge>],
-    value: Value<'_>,
-) {
-    let earlier = || plan.versions.iter().flat_map(|version| &version.charges);
-    for charge in charges {
-        let other = earlier().find(|other| other.key == charge.key && other.meter != charge.meter);
-        if other.is_some_and(|other| other.meter.is_some() && charge.meter.is_some()) {
-            let key = &charge.key;
+/// A charge that was read, and where it stands.
+type Placed<'a> = (Arc<Charge>, Value<'a>);
+
+/// A position that goes on from version to version is counted by one meter, over one scope.
+fn refuse_other_positions(reader: &mut Reader<'_, '_>, plan: &PlanText, charges: &[Placed<'_>]) {
+    for (charge, at) in charges {
+        let key = &charge.key;
+        let earlier = plan.versions.iter().flat_map(|version| &version.charges);
+        let earlier: Vec<_> = earlier.filter(|earlier| earlier.key == *key).collect();
+        // A flat price may have no meter; before and behind it there is still only one.
+        let meter = earlier.iter().find_map(|earlier| earlier.meter);
+        if meter.is_some() && charge.meter.is_some() && meter != charge.meter {
             let message = format!("charge \"{key}\" changes its meter; give it another key");
-            reader.faults.add(value, message);
+            reader.faults.add(at.get("meter").unwrap_or(*at), message);
+        }
+        if let Some(earlier) = earlier.iter().find(|earlier| earlier.scope != charge.scope) {
+            let (from, to) = (name_of(earlier.scope), name_of(charge.scope));
+            let text = format!("charge \"{key}\" changes its scope from {from} to {to}");
+            let message = format!("{text}; give it another key");
+            reader.faults.add(at.get("scope").unwrap_or(*at), message);
         }
     }
 }
 
+fn name_of(scope: Scope) -> &'static str {
+    let found = Scope::NAMES.into_iter().find(|(_, known)| *known == scope);
+    found.map_or("", |(name, _)| name)
+}
+
 /// The charges that could be read, and the keys of all.
-fn read_charges(
+fn read_charges<'a>(
     reader: &mut Reader<'_, '_>,
-    fields: &Fields<'_>,
-) -> (Vec<Arc<Charge>>, Vec<String>) {
+    fields: &Fields<'a>,
+) -> (Vec<Placed<'a>>, Vec<String>) {
     let (mut charges, mut keys): (Vec<_>, Vec<String>) = (Vec::new(), Vec::new());
     for value in fields.list("charges", reader.faults) {
         if let Some(key) = value.get("key").and_then(|key| key.as_text()) {
@@ -120,69 +141,7 @@ fn read_charges(
             }
             keys.push(key.into_owned());
         }
-        charges.extend(read_charge(reader, value).map(Arc::new));
+        charges.extend(read_charge(reader, value).map(|charge| (Arc::new(charge), value)));
     }
     (charges, keys)
-}
-
-impl Reader<'_, '_> {
-    /// Reads the overrides of a subscription to plan `key`.
-    pub(super) fn overrides(
-        &mut self,
-        value: Value<'_>,
-        key: &str,
-        plans: &[PlanText],
-    ) -> Vec<(String, Vec<Override>)> {
-        if value.kind() != Kind::Object {
-            self.faults.add(value, "\"overrides\" must be an object of charges and lists");
-        }
-        let charges: Vec<&str> = plans
-            .iter()
-            .filter(|plan| plan.key == key)
-            .flat_map(|plan| plan.charge_keys.iter().map(String::as_str))
-            .collect();
-        let mut overrides = Vec::new();
-        for (name, list) in value.members() {
-            let charge = name.as_text().unwrap_or_default().into_owned();
-            if !charges.contains(&charge.as_str()) {
-                let hint = did_you_mean(&charge, charges.iter().copied());
-                let message = format!("\"{charge}\" is not a charge of plan \"{key}\"{hint}");
-                self.faults.add(name, message);
-            }
-            if list.kind() != Kind::Array {
-                self.faults.add(list, "the overrides of a charge must be a list");
-            }
-            let mut changes: Vec<Override> =
-                list.elements().filter_map(|value| read_override(value, self.faults)).collect();
-            changes.sort_by_key(|change| change.effective_from);
-            let twice = changes.windows(2).find(|pair| match pair {
-                [a, b] => a.effective_from == b.effective_from,
-                _ => false,
-            });
-            if let Some(change) = twice.and_then(|pair| pair.first()) {
-                let from = change.effective_from;
-                self.faults
-                    .add(list, format!("two overrides of \"{charge}\" take effect on {from}"));
-            }
-            overrides.push((charge, changes));
-        }
-        overrides
-    }
-}
-
-fn read_override(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Override> {
-    const KNOWN: [&str; 5] = ["effective_from", "included", "price", "minimum", "maximum"];
-    let fields = Fields::open(value, &KNOWN, faults)?;
-    let from = fields.required("effective_from", faults).and_then(|v| read_instant(v, faults));
-    let included = fields.optional("included", faults, not_negative(read_quantity));
-    let model = fields.optional("price", faults, read_model);
-    let minimum = read_bound(value, "minimum", faults);
-    let maximum = read_bound(value, "maximum", faults);
-    Some(Override { effective_from: from?, included, model, minimum, maximum })
-}
-
-/// A bound that an override sets, or takes away with `null`; `None` where it is not mentioned.
-fn read_bound(value: Value<'_>, name: &str, faults: &mut Faults<'_>) -> Option<Option<Price>> {
-    let bound = value.get(name)?;
-    if bound.is_null() { Some(None) } else { not_negative(read_price)(bound, faults).map(Some) }
 }

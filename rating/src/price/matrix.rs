@@ -26,11 +26,14 @@ pub struct Cell {
 pub const DEFAULT_CELL: &str = "default";
 
 impl Cell {
-    /// What tells the cell from others, in every version of the matrix.
+    /// What tells the cell from others, in every version of the matrix: the same for the same
+    /// matches in whatever order, and never the same for others.
     #[must_use]
     pub fn label(&self) -> String {
+        let plain = |text: &str| text.replace('\\', r"\\").replace(',', r"\,").replace('=', r"\=");
+        let matches = self.matches.iter();
         let mut matches: Vec<String> =
-            self.matches.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            matches.map(|(name, value)| format!("{}={}", plain(name), plain(value))).collect();
         matches.sort_unstable();
         matches.join(",")
     }

@@ -137,4 +137,6 @@ fn an_override_is_checked_like_the_charge_it_changes() {
         place.write("catalog.json", with(wrong));
         place.fail("check catalog.json", 1, &["below 0"]);
     }
+    place.write("catalog.json", with("\"scope\":\"day\""));
+    place.fail("check catalog.json", 1, &["\"scope\" may not be overridden", "1 fault\n"]);
 }

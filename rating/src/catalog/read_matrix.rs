@@ -1,0 +1,134 @@
+//! Reads matrices.
+
+use super::dimensions::{Dimensions, check_dimension, read_dimension_value};
+use super::read_price::read_model;
+use crate::fault::{Faults, Fields, did_you_mean, read_text};
+use crate::json::{Kind, Value};
+use crate::price::{Cell, Matrix, PriceModel};
+
+/// The fields of a cell.
+pub(super) const CELL_FIELDS: [&str; 2] = ["match", "price"];
+
+pub(super) fn read_matrix(
+    fields: &Fields<'_>,
+    known: Dimensions<'_>,
+    faults: &mut Faults<'_>,
+) -> Option<Matrix> {
+    let dimensions = read_dimensions(fields, known, faults);
+    let cells = required_list(fields, "cells", faults).map(|values| {
+        let mut read = Vec::with_capacity(values.len());
+        for value in values {
+            let cell = read_cell(value, dimensions.as_deref(), known, faults);
+            if let Some(cell) = &cell
+                && read.iter().flatten().any(|other: &Cell| other.label() == cell.label())
+            {
+                let at = value.get("match").unwrap_or(value);
+                faults.add(at, "an earlier cell has the same match");
+            }
+            read.push(cell);
+        }
+        read.into_iter().collect::<Option<Vec<Cell>>>()
+    });
+    let default = fields.required("default", faults);
+    let default = default.and_then(|value| read_cell_price(value, known, faults));
+    Some(Matrix { dimensions: dimensions?, cells: cells??, default: Box::new(default?) })
+}
+
+fn read_dimensions(
+    fields: &Fields<'_>,
+    known: Dimensions<'_>,
+    faults: &mut Faults<'_>,
+) -> Option<Vec<String>> {
+    let mut dimensions: Vec<String> = Vec::new();
+    let mut is_whole = true;
+    let list = fields.required("dimensions", faults)?;
+    let values = required_list(fields, "dimensions", faults)?;
+    if values.is_empty() {
+        faults.add(list, "a matrix has at least one dimension");
+    }
+    for value in values {
+        let Some(name) = read_text(value, faults) else {
+            is_whole = false;
+            continue;
+        };
+        check_dimension(value, known, faults);
+        if dimensions.iter().any(|other| *other == name) {
+            faults.add(value, format!("the dimension \"{name}\" stands twice"));
+        }
+        dimensions.push(name.into_owned());
+    }
+    is_whole.then_some(dimensions)
+}
+
+/// Reads a cell; `dimensions` are those of the matrix, if all of them could be read.
+fn read_cell(
+    value: Value<'_>,
+    dimensions: Option<&[String]>,
+    known: Dimensions<'_>,
+    faults: &mut Faults<'_>,
+) -> Option<Cell> {
+    let fields = Fields::open(value, &CELL_FIELDS, faults)?;
+    let wanted = fields.required("match", faults);
+    let matches = wanted.and_then(|value| read_match(value, dimensions, faults));
+    let price = fields.required("price", faults);
+    let price = price.and_then(|value| read_cell_price(value, known, faults));
+    Some(Cell { matches: matches?, price: price? })
+}
+
+fn read_match(
+    value: Value<'_>,
+    dimensions: Option<&[String]>,
+    faults: &mut Faults<'_>,
+) -> Option<Vec<(String, String)>> {
+    if value.kind() != Kind::Object {
+        faults.add(value, "\"match\" must be an object of dimensions and values");
+        return None;
+    }
+    let mut matches = Vec::new();
+    let mut is_whole = true;
+    for (name, value) in value.members() {
+        let dimension = name.as_text().unwrap_or_default().into_owned();
+        if let Some(dimensions) = dimensions
+            && !dimensions.contains(&dimension)
+        {
+            let hint = did_you_mean(&dimension, dimensions.iter().map(String::as_str));
+            let message = format!("\"{dimension}\" is not a dimension of this matrix{hint}");
+            faults.add(name, message);
+        }
+        match read_dimension_value(value, faults) {
+            Some(value) => matches.push((dimension, value)),
+            None => is_whole = false,
+        }
+    }
+    if is_whole && matches.is_empty() {
+        faults.add(value, "a match names at least one dimension; \"default\" is for all others");
+        return None;
+    }
+    is_whole.then_some(matches)
+}
+
+fn read_cell_price(
+    value: Value<'_>,
+    known: Dimensions<'_>,
+    faults: &mut Faults<'_>,
+) -> Option<PriceModel> {
+    if let Some(name) = value.get("model").filter(|name| name.is("matrix")) {
+        faults.add(name, "a matrix may not stand within a matrix");
+        return None;
+    }
+    read_model(value, known, faults)
+}
+
+/// The elements of a list that must be there.
+fn required_list<'a>(
+    fields: &Fields<'a>,
+    name: &str,
+    faults: &mut Faults<'_>,
+) -> Option<Vec<Value<'a>>> {
+    let value = fields.required(name, faults)?;
+    if value.kind() != Kind::Array {
+        faults.add(value, format!("\"{name}\" must be a list"));
+        return None;
+    }
+    Some(value.elements().collect())
+}
