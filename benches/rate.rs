@@ -6,7 +6,7 @@
 )]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use rating::{Catalog, Instant, Quantity, Total, rate};
+use rating::{Catalog, Instant, Quantity, Share, Total, rate};
 use std::hint::black_box;
 
 const MODELS: [(&str, &str); 6] = [
@@ -55,7 +55,12 @@ fn bench(c: &mut Criterion) {
                 if total.records == 20_000 {
                     total = Total::default();
                 }
-                rate(black_box(&mut total), (timeline, terms), black_box(quantity), used_at)
+                rate(
+                    black_box(&mut total),
+                    (timeline, terms, Share::WHOLE),
+                    black_box(quantity),
+                    used_at,
+                )
             });
         });
     }

@@ -1,7 +1,7 @@
 //! A small catalog and short ways to book orders, for the tests of this crate.
 
 use crate::{CustomerFacts, Customers, Documents, Filed, OrderBook, UsageTotal, documents};
-use rating::{Currency, Date, PeriodDates, Price, Quantity, Settings, TimeZone};
+use rating::{Currency, Date, Owed, PeriodDates, Price, Quantity, Settings, TimeZone};
 
 pub(crate) const QUARTERLY: &str =
     include_str!("../../tests/it/scenarios/data/quarterly.orders.json");
@@ -70,7 +70,7 @@ pub(crate) fn usage(
         period: PeriodDates { start: date(period.0), end: date(period.1) },
         quantity: Quantity::parse("1700.5").unwrap(),
         billable_quantity: Quantity::parse("700.5").unwrap(),
-        amount: Price::parse(amount).unwrap().once(),
+        amount: Owed::of(Price::parse(amount).unwrap().once()).unwrap(),
         currency: Currency::parse("USD").unwrap(),
     }
 }

@@ -79,7 +79,7 @@ fn of_scope(
     (level, share): (Quantity, Share),
 ) -> Option<AtZero> {
     let metered = || timeline.within(scope).filter(|(_, charge)| charge.model.needs_meter());
-    let mut known: Vec<String> = Vec::new();
+    let mut known: Vec<&str> = Vec::new();
     let mut sum = AtZero::default();
     let mut add = |charge: &Charge, price: &PriceModel| {
         let billable = charge.billable(level, share)?;
@@ -105,9 +105,9 @@ fn of_scope(
             | PriceModel::Stairstep(_)
             | PriceModel::Flat { .. }
             | PriceModel::Percentage(_) => {
-                if !known.iter().any(String::is_empty) {
+                if !known.contains(&"") {
                     add(charge, &charge.model)?;
-                    known.push(String::new());
+                    known.push("");
                 }
             }
         }

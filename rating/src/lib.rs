@@ -57,7 +57,8 @@ pub use position::{
     Usage,
 };
 pub use price::{
-    Cell, DEFAULT_CELL, Freed, Matrix, Percentage, PriceModel, Tier, TierRate, Tiers, TiersError,
+    CellMatch, DEFAULT_CELL, Freed, Matrix, Percentage, PriceModel, Tier, TierRate, Tiers,
+    TiersError,
 };
 pub use quantity::{QUANTITY_SCALE, Quantity};
 pub use rate::{Rated, rate, take_back};

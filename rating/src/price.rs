@@ -7,7 +7,7 @@ mod matrix;
 mod percentage;
 mod tiers;
 
-pub use matrix::{Cell, DEFAULT_CELL, Matrix};
+pub use matrix::{CellMatch, DEFAULT_CELL, Matrix};
 pub use percentage::{Freed, Percentage};
 pub use tiers::{Tier, TierRate, Tiers, TiersError};
 

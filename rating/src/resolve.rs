@@ -228,7 +228,7 @@ pub fn lines(
 fn cell_of(charge: &Charge, meter: &Meter, record: &UsageRecord<'_>) -> Option<u32> {
     let PriceModel::Matrix(matrix) = &charge.model else { return None };
     let found = matrix
-        .dimensions
+        .dimensions()
         .iter()
         .map(|name| (name.as_str(), meter.dimension(name, record.data)))
         .collect::<Vec<_>>();

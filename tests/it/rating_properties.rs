@@ -9,7 +9,10 @@ mod oracle;
 
 use oracle::{Model, Oracle, Tier};
 use proptest::prelude::*;
-use rating::{Amount, Catalog, Instant, Period, Quantity, Rated, Rounding, Timeline, Total, rate};
+use rating::{
+    Catalog, Frame, Instant, Period, Quantity, Rated, Rounding, Share, TimeZone, Timeline, Total,
+    rate,
+};
 
 /// The place of a step's last digit: 10^-9 of a unit, a thousandth, a whole unit.
 const STEPS: [i64; 4] = [1, 1_000_000, 500_000_000, 1_000_000_000];
@@ -98,13 +101,15 @@ fn rate_all(case: &Case, timeline: &Timeline, quantities: &[i64]) -> (Total, Vec
     let at = Instant::parse("2026-01-15T00:00:00Z").unwrap();
     for steps in quantities {
         let terms = timeline.at(at).unwrap();
-        rated.push(rate(&mut total, (timeline, terms), case.in_steps(*steps), at).unwrap());
+        rated.push(
+            rate(&mut total, (timeline, terms, Share::WHOLE), case.in_steps(*steps), at).unwrap(),
+        );
     }
     (total, rated)
 }
 
 /// An amount in the oracle's unit; it must not have any finer digit.
-fn scaled(amount: Amount) -> i128 {
+fn scaled(amount: impl std::fmt::Display) -> i128 {
     let text = amount.to_string();
     let (sign, digits) = text.strip_prefix('-').map_or((1, text.as_str()), |rest| (-1, rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -122,7 +127,9 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let timeline = case.timeline();
     let usd = (rating::Currency::parse("USD").unwrap(), Rounding::default());
     let (total, rated) = rate_all(case, &timeline, &case.quantities);
-    let settled = total.settle(&timeline, january(), usd).unwrap();
+    let (period, share, zone) = (january(), Share::WHOLE, TimeZone::UTC);
+    let frame = Frame { period, share, active: period, zone: &zone };
+    let settled = total.settle(&timeline, &frame, usd).unwrap();
 
     // Each record costs what the oracle says the total costs with it, less what it cost without.
     let mut position = 0;

@@ -325,9 +325,9 @@ fn charge_hash_of(catalog: &Catalog, line: &Line, at: Instant) -> Option<u64> {
     let terms = catalog.timelines_of(subscription).get(line.timeline)?.at(at)?;
     let cell = match (&terms.charge.as_deref()?.model, line.cell) {
         (PriceModel::Matrix(matrix), Some(cell)) => matrix.label(cell as usize),
-        _ => String::new(),
+        _ => "",
     };
-    Some(names.charge_hash(&cell))
+    Some(names.charge_hash(cell))
 }
 
 /// Finds the charge and cell of an admitted line among those of its owner.
@@ -348,9 +348,10 @@ fn spot_of(catalog: &Catalog, owner: Owner, (hash, at): (u64, Instant)) -> Optio
                 Some(PriceModel::Matrix(matrix)) => {
                     matrix.prices().map(|(label, _)| label).collect()
                 }
-                _ => vec![String::new()],
+                _ => vec![""],
             };
             if let Some(cell) = cells.into_iter().find(|cell| names.charge_hash(cell) == hash) {
+                let cell = cell.to_owned();
                 return Some(Spot { subscription: *id, timeline: index, cell });
             }
         }

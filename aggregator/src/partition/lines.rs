@@ -354,7 +354,7 @@ fn cell_label(catalog: &Catalog, line: &Line, at: Instant) -> String {
     let charge: Option<&Charge> =
         timeline_of(catalog, line, at).ok().and_then(|(_, terms)| terms.charge.as_deref());
     match charge.map(|charge| &charge.model) {
-        Some(PriceModel::Matrix(matrix)) => matrix.label(cell as usize),
+        Some(PriceModel::Matrix(matrix)) => matrix.label(cell as usize).to_owned(),
         _ => String::from(NO_CELL),
     }
 }

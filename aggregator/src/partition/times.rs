@@ -78,7 +78,7 @@ impl Partition {
             for (_, charge) in charges {
                 let PriceModel::Matrix(matrix) = &charge.model else { continue };
                 for (label, _) in matrix.prices() {
-                    let hash = names.charge_hash(&label);
+                    let hash = names.charge_hash(label);
                     by_charge.entry(hash).or_default().push((slot.period, index));
                 }
             }

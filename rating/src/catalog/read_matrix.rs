@@ -4,7 +4,7 @@ use super::dimensions::{Dimensions, check_dimension, read_dimension_value};
 use super::read_price::read_model;
 use crate::fault::{Faults, Fields, did_you_mean, read_text};
 use crate::json::{Kind, Value};
-use crate::price::{Cell, Matrix, PriceModel};
+use crate::price::{CellMatch, Matrix, PriceModel};
 
 /// The fields of a cell.
 pub(super) const CELL_FIELDS: [&str; 2] = ["match", "price"];
@@ -16,22 +16,15 @@ pub(super) fn read_matrix(
 ) -> Option<Matrix> {
     let dimensions = read_dimensions(fields, known, faults);
     let cells = required_list(fields, "cells", faults).map(|values| {
-        let mut read = Vec::with_capacity(values.len());
-        for value in values {
-            let cell = read_cell(value, dimensions.as_deref(), known, faults);
-            if let Some(cell) = &cell
-                && read.iter().flatten().any(|other: &Cell| other.label() == cell.label())
-            {
-                let at = value.get("match").unwrap_or(value);
-                faults.add(at, "an earlier cell has the same match");
-            }
-            read.push(cell);
-        }
-        read.into_iter().collect::<Option<Vec<Cell>>>()
+        let read: Vec<Option<(CellMatch, PriceModel)>> = values
+            .into_iter()
+            .map(|value| read_cell(value, dimensions.as_deref(), known, faults))
+            .collect();
+        read.into_iter().collect::<Option<Vec<_>>>()
     });
     let default = fields.required("default", faults);
     let default = default.and_then(|value| read_cell_price(value, known, faults));
-    Some(Matrix { dimensions: dimensions?, cells: cells??, default: Box::new(default?) })
+    Some(Matrix::new(dimensions?, cells??, default?))
 }
 
 fn read_dimensions(
@@ -66,13 +59,13 @@ fn read_cell(
     dimensions: Option<&[String]>,
     known: Dimensions<'_>,
     faults: &mut Faults<'_>,
-) -> Option<Cell> {
+) -> Option<(CellMatch, PriceModel)> {
     let fields = Fields::open(value, &CELL_FIELDS, faults)?;
     let wanted = fields.required("match", faults);
     let matches = wanted.and_then(|value| read_match(value, dimensions, faults));
     let price = fields.required("price", faults);
     let price = price.and_then(|value| read_cell_price(value, known, faults));
-    Some(Cell { matches: matches?, price: price? })
+    Some((matches?, price?))
 }
 
 fn read_match(

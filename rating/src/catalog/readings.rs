@@ -146,7 +146,7 @@ fn matrices() {
         {"match":{"region":""},"price":{"model":"volume","tiers":[{"up_to":null,"unit_price":1}]}}],
         "default":{"model":"per_unit","unit_price":0}}"#;
     let PriceModel::Matrix(matrix) = model(text) else { panic!("not a matrix") };
-    let labels: Vec<String> = matrix.prices().map(|(label, _)| label).collect();
+    let labels: Vec<&str> = matrix.prices().map(|(label, _)| label).collect();
     let wanted = [r"region=a\,b\=c,size=5", "region=a,size=false", "region=", "default"];
     assert_eq!(labels, wanted);
     let cell = |region: &'static str, size: &'static str| {

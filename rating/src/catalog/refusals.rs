@@ -267,10 +267,6 @@ fn matrices() {
         &cells("{\"region\":‸null}"),
         &["must be a string, a number or a boolean, not null"],
     );
-    let (one, same) =
-        (cell("{\"region\":\"a\",\"size\":5}"), cell("‸{\"size\":\"5\",\"region\":\"a\"}"));
-    let twice = with("[\"region\",\"size\"]", &format!("[{one},{same}]"), price);
-    check_price(&twice, &["an earlier cell has the same match"]);
     let nested = with("[\"size\"]", "[]", "{\"model\":‸\"matrix\"}");
     check_price(&nested, &["a matrix may not stand within a matrix"]);
     let typo = with(

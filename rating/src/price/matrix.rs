@@ -2,44 +2,56 @@
 
 use super::PriceModel;
 
-/// Prices by the dimensions of a record.
+/// Prices by the dimensions of a record. [`Matrix::new`] is the only way to make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matrix {
-    /// Names of the dimensions that cells look at.
-    pub dimensions: Vec<String>,
-    /// The first one that matches is taken.
-    pub cells: Vec<Cell>,
-    /// The price where none matches.
-    pub default: Box<PriceModel>,
+    dimensions: Vec<String>,
+    cells: Vec<Cell>,
+    default: Box<PriceModel>,
 }
 
-/// One price of a matrix.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cell {
-    /// Dimensions and the value that each must have; those not named may have any.
-    pub matches: Vec<(String, String)>,
-    /// What it costs; no matrix itself.
-    pub price: PriceModel,
+struct Cell {
+    /// What tells the cell from others, in every version of the matrix.
+    label: String,
+    matches: CellMatch,
+    price: PriceModel,
 }
+
+/// Dimensions and the value that each must have; those not named may have any.
+pub type CellMatch = Vec<(String, String)>;
 
 /// The label of the price where no cell matches.
 pub const DEFAULT_CELL: &str = "default";
 
-impl Cell {
-    /// What tells the cell from others, in every version of the matrix: the same for the same
-    /// matches in whatever order, and never the same for others.
-    #[must_use]
-    pub fn label(&self) -> String {
-        let plain = |text: &str| text.replace('\\', r"\\").replace(',', r"\,").replace('=', r"\=");
-        let matches = self.matches.iter();
-        let mut matches: Vec<String> =
-            matches.map(|(name, value)| format!("{}={}", plain(name), plain(value))).collect();
-        matches.sort_unstable();
-        matches.join(",")
-    }
-}
-
 impl Matrix {
+    /// A matrix of cells, of which the first that matches is taken; no price may be a matrix.
+    #[must_use]
+    pub fn new(
+        dimensions: Vec<String>,
+        cells: Vec<(CellMatch, PriceModel)>,
+        default: PriceModel,
+    ) -> Self {
+        let mut placed: Vec<Cell> = Vec::with_capacity(cells.len());
+        for (matches, price) in cells {
+            let label = label_of(&matches);
+            // A second cell of the same match is never reached, but has a price at quantity 0.
+            let same = placed.iter().filter(|cell| label_of(&cell.matches) == label).count();
+            let label = match same {
+                0 => label,
+                _ => format!("{label}#{}", same.saturating_add(1)),
+            };
+            placed.push(Cell { label, matches, price });
+        }
+        Self { dimensions, cells: placed, default: Box::new(default) }
+    }
+
+    /// Names of the dimensions that cells look at.
+    #[must_use]
+    pub fn dimensions(&self) -> &[String] {
+        &self.dimensions
+    }
+
     /// The position of the first cell that matches, that of the default behind all others.
     #[must_use]
     pub fn cell_of<'v>(&self, mut dimension: impl FnMut(&str) -> Option<&'v str>) -> usize {
@@ -51,8 +63,8 @@ impl Matrix {
 
     /// The label of a cell by its position.
     #[must_use]
-    pub fn label(&self, index: usize) -> String {
-        self.cells.get(index).map_or_else(|| DEFAULT_CELL.to_owned(), Cell::label)
+    pub fn label(&self, index: usize) -> &str {
+        self.cells.get(index).map_or(DEFAULT_CELL, |cell| &cell.label)
     }
 
     /// The price of a cell; `None` where this matrix has none of that label.
@@ -61,12 +73,28 @@ impl Matrix {
         if label == DEFAULT_CELL {
             return Some(&self.default);
         }
-        self.cells.iter().find(|cell| cell.label() == label).map(|cell| &cell.price)
+        self.cells.iter().find(|cell| cell.label == label).map(|cell| &cell.price)
     }
 
     /// All labels with their prices.
-    pub fn prices(&self) -> impl Iterator<Item = (String, &PriceModel)> {
-        let cells = self.cells.iter().map(|cell| (cell.label(), &cell.price));
-        cells.chain(std::iter::once((DEFAULT_CELL.to_owned(), &*self.default)))
+    pub fn prices(&self) -> impl Iterator<Item = (&str, &PriceModel)> {
+        let cells = self.cells.iter().map(|cell| (cell.label.as_str(), &cell.price));
+        cells.chain(std::iter::once((DEFAULT_CELL, &*self.default)))
     }
+}
+
+/// The values of a match in the order of their dimensions' names; never the same for others.
+// Frozen: states keep positions by it.
+fn label_of(matches: &CellMatch) -> String {
+    let plain = |text: &str| {
+        ['\\', ',', '=', '#'].iter().fold(text.to_owned(), |text, sign| {
+            text.replace(*sign, &format!("\\{sign}"))
+        })
+    };
+    let mut parts: Vec<String> = matches
+        .iter()
+        .map(|(name, value)| format!("{}={}", plain(name), plain(value)))
+        .collect();
+    parts.sort_unstable();
+    parts.join(",")
 }

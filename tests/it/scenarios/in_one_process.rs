@@ -2,7 +2,7 @@
 
 use super::outcome::{self, Outcome};
 use super::script::{Scenario, Step};
-use aggregator::{Origin, Verdict};
+use aggregator::{Clock, Origin, Received, Verdict};
 use ingest::{DeadLetter, Decoder, Place};
 use rating::Instant;
 use usage_rater::RatingRun;
@@ -78,12 +78,14 @@ fn apply(run: &mut RatingRun, line: usize, text: &str) -> Judged {
     let verdict = match decoder.decode(text.as_bytes()) {
         Ok(record) => {
             let origin = Origin { source, position: line };
-            run.partition_mut().apply(&record, origin, None).unwrap()
+            let received = Received { bytes: text.as_bytes(), origin, clock: Clock::default() };
+            run.partition_mut().apply(&record, &received).unwrap()
         }
         Err(rejection) => Verdict::Rejected(rejection),
     };
     match verdict {
         Verdict::Rated(lines) => Judged::Rated(lines),
+        Verdict::Waiting => Judged::Told("waiting".to_owned()),
         Verdict::Duplicate => Judged::Told("duplicate".to_owned()),
         Verdict::Rejected(rejection) => {
             let place = Place::File { file: super::killed::SOURCE, line };

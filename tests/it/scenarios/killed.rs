@@ -6,7 +6,7 @@
 
 use super::outcome::{self, Outcome};
 use super::script::{Scenario, Step};
-use aggregator::Origin;
+use aggregator::{Clock, Origin, Received};
 use ingest::{Decoder, LineSource};
 use rating::{Catalog, Instant};
 use std::os::unix::process::ExitStatusExt as _;
@@ -124,7 +124,9 @@ fn apply_only(run: &mut RatingRun, line: usize, text: &str) {
     let (source, _) = run.partition_mut().source(SOURCE);
     if let Ok(record) = decoder.decode(text.as_bytes()) {
         let origin = Origin { source, position: u64::try_from(line).unwrap() };
-        run.partition_mut().apply(&record, origin, None).unwrap();
+        let (bytes, clock) = (text.as_bytes(), Clock::default());
+        let received = Received { bytes, origin, clock };
+        run.partition_mut().apply(&record, &received).unwrap();
     }
 }
 
