@@ -50,7 +50,8 @@ impl Decoder {
             let message = format!("a CloudEvent is an object, not {}", event.kind().name());
             return Err(Rejection::new(Code::NotACloudEvent, message));
         }
-        let attributes = Attributes::of(event);
+        let mut attributes = Attributes::default();
+        let content = attributes.gather(event, &mut self.digest);
         if !attributes.specversion.is_some_and(|version| version.is("1.0")) {
             return Err(Rejection::new(Code::NotACloudEvent, "specversion is not \"1.0\""));
         }
@@ -65,8 +66,6 @@ impl Decoder {
             Err(error) => (Instant::MIN, Some(format!("\"{time}\" {error}"))),
         };
         let subscription = attributes.subscription.and_then(|value| value.as_text());
-        let content_digest = self.digest.of_event(event, used_at);
-        let data = attributes.data;
         Ok(UsageRecord {
             id,
             source,
@@ -75,32 +74,39 @@ impl Decoder {
             subscription: subscription.filter(|name| !name.is_empty()),
             used_at,
             time_fault,
-            data,
-            content_digest,
+            data: attributes.data,
+            content_digest: self.digest.of_event(content, used_at),
         })
     }
 }
 
 impl<'a> Attributes<'a> {
-    fn of(event: Value<'a>) -> Self {
-        let mut found = Self::default();
+    /// Finds the attributes of `event`; gives what all but `time` add to the digest of content.
+    fn gather(&mut self, event: Value<'a>, digest: &mut ContentDigest) -> u64 {
+        let mut content = 0u64;
         for (key, value) in event.members() {
-            let name = key.as_text().unwrap_or_default();
-            let slot = match &*name {
-                "specversion" => &mut found.specversion,
-                "id" => &mut found.id,
-                "source" => &mut found.source,
-                "type" => &mut found.event_type,
-                "subject" => &mut found.subject,
-                "subscription" => &mut found.subscription,
-                "time" => &mut found.time,
-                "data" => &mut found.data,
-                _ => continue,
-            };
             // To CloudEvents, null is the same as absent.
-            *slot = Some(value).filter(|value| !value.is_null());
+            if value.is_null() {
+                continue;
+            }
+            let name = key.text_bytes();
+            match &*name {
+                b"specversion" => self.specversion = Some(value),
+                b"id" => self.id = Some(value),
+                b"source" => self.source = Some(value),
+                b"type" => self.event_type = Some(value),
+                b"subject" => self.subject = Some(value),
+                b"subscription" => self.subscription = Some(value),
+                b"data" => self.data = Some(value),
+                b"time" => {
+                    self.time = Some(value);
+                    continue;
+                }
+                _ => {}
+            }
+            content = content.wrapping_add(digest.of_attribute(&name, value));
         }
-        found
+        content
     }
 
     fn check_texts(&self) -> Result<(), Rejection> {
@@ -122,6 +128,7 @@ impl<'a> Attributes<'a> {
     }
 }
 
+#[inline]
 fn required<'a>(value: Option<Value<'a>>, name: &str) -> Result<Cow<'a, str>, Rejection> {
     value
         .and_then(|value| value.as_text())

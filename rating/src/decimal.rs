@@ -36,6 +36,60 @@ const TEXT_BYTES_MAX: usize = 512;
 /// [`DecimalError`] if it is not a JSON number or leaves the domain.
 pub fn parse_scaled(text: &str, domain: Domain, scale: u32) -> Result<i128, DecimalError> {
     debug_assert!(domain.fraction_digits <= scale, "a domain fits its scale");
+    match parse_plain(text.as_bytes(), domain, scale) {
+        Some(scaled) => Ok(scaled),
+        None => parse_any(text, domain, scale),
+    }
+}
+
+/// Decimal digits that every machine word holds.
+const WORD_DIGITS: usize = 19;
+
+/// Reads what nearly all numbers are: a few digits within the domain and no exponent. `None` says
+/// nothing but that [`parse_any`] must look.
+#[expect(clippy::arithmetic_side_effects, reason = "so few digits fit their words")]
+fn parse_plain(text: &[u8], domain: Domain, scale: u32) -> Option<i128> {
+    let (negative, unsigned) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    if unsigned.len() > WORD_DIGITS {
+        return None;
+    }
+    let (integer, value, rest) = digits(unsigned, 0);
+    let (fraction, value) = match rest {
+        [] => (0, value),
+        [b'.', after @ ..] => match digits(after, value) {
+            (count @ 1.., value, []) => (count, value),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let leading_zero = matches!(unsigned, [b'0', b'0'..=b'9', ..]);
+    let in_domain = integer <= domain.integer_digits && fraction <= domain.fraction_digits;
+    if integer == 0 || leading_zero || !in_domain {
+        return None;
+    }
+    let factor = POWERS.get(scale.checked_sub(fraction)? as usize)?;
+    let scaled = i128::from(value).checked_mul(*factor)?;
+    Some(if negative { -scaled } else { scaled })
+}
+
+/// Goes on to read digits behind those that `value` stands for: their count, the value with them,
+/// and what follows.
+#[inline]
+fn digits(text: &[u8], value: u64) -> (u32, u64, &[u8]) {
+    let (mut count, mut value, mut rest) = (0u32, value, text);
+    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0')));
+        count = count.wrapping_add(1);
+        rest = behind;
+    }
+    (count, value, rest)
+}
+
+/// Reads a decimal of any spelling, or says what is wrong with it.
+fn parse_any(text: &str, domain: Domain, scale: u32) -> Result<i128, DecimalError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(DecimalError::Malformed);
     }
@@ -305,12 +359,42 @@ mod tests {
         assert_eq!(print(I256::new(10).pow(40), 20), "100000000000000000000");
     }
 
+    #[test]
+    fn plain_numbers_take_the_short_way() {
+        for plain in ["0", "-0", "7", "1251.5", "-0.000000001", "999999999999999.999"] {
+            assert!(parse_plain(plain.as_bytes(), DOMAIN, 12).is_some(), "{plain}");
+        }
+    }
+
     proptest! {
         #[test]
         fn printing_and_reading_agree(value in -(10i128.pow(24) - 1)..10i128.pow(24)) {
             let mut text = String::new();
             write_scaled(&mut text, I256::new(value), 9).unwrap();
             prop_assert_eq!(parse_scaled(&text, DOMAIN, 9), Ok(value));
+        }
+
+        #[test]
+        fn the_short_way_leads_to_the_same_place(
+            text in "-?(0|[0-9]{1,19})(\\.[0-9]{0,12})?([eE][+-]?[0-9]{1,2})?",
+            integer_digits in 1..17u32,
+            fraction_digits in 0..13u32,
+            at in 0..20usize,
+            with in any::<char>(),
+        ) {
+            let domain = Domain { integer_digits, fraction_digits };
+            let mut other: Vec<char> = text.chars().collect();
+            if let Some(place) = other.get_mut(at) {
+                *place = with;
+            }
+            for text in [text, other.into_iter().collect()] {
+                if let Some(scaled) = parse_plain(text.as_bytes(), domain, 12) {
+                    prop_assert_eq!(parse_any(&text, domain, 12), Ok(scaled), "{}", text);
+                }
+                prop_assert_eq!(
+                    parse_scaled(&text, domain, 12), parse_any(&text, domain, 12), "{}", text
+                );
+            }
         }
     }
 }

@@ -138,82 +138,83 @@ const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + (month <= 2) as i64, month, day)
 }
 
+/// Reads what [`Instant::parse`] accepts. Every record has one, so nothing here loops but the
+/// digits of a second, and a number out of its range is found by the same comparison as a letter.
+#[expect(clippy::arithmetic_side_effects, reason = "four-digit years keep every term small")]
 fn parse(bytes: &[u8]) -> Option<Instant> {
-    let year = digits(bytes.get(0..4)?)?;
-    let month = digits(bytes.get(5..7)?)?;
-    let day = digits(bytes.get(8..10)?)?;
-    let hour = digits(bytes.get(11..13)?)?;
-    let minute = digits(bytes.get(14..16)?)?;
-    let second = digits(bytes.get(17..19)?)?;
-    let marks = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
-    let marked = marks.iter().all(|&(at, mark)| bytes.get(at) == Some(&mark));
-    let separated = matches!(bytes.get(10), Some(b'T' | b't'));
-    let in_range = hour < 24 && minute < 60 && second < 61 && year > 0;
-    if !(marked && separated && in_range) {
+    let (date, rest) = bytes.split_first_chunk()?;
+    let (time, rest) = rest.split_first_chunk()?;
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't'] = date else { return None };
+    let &[h1, h2, b':', n1, n2, b':', s1, s2] = time else { return None };
+    let days = days_from_civil(pair(y1, y2) * 100 + pair(y3, y4), pair(m1, m2), pair(d1, d2))?;
+    let (hour, minute, second) = (pair(h1, h2), pair(n1, n2), pair(s1, s2));
+    if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let days = days_from_civil(year, month, day)?;
-    let (fraction, zone) = fraction(bytes.get(19..)?)?;
-    let time = hour.checked_mul(3600)?.checked_add(minute.checked_mul(60)?)?;
-    let seconds = days
-        .checked_mul(86_400)?
-        .checked_add(time)?
-        .checked_add(second.min(59))?
-        .checked_sub(offset_seconds(zone)?)?;
-    let instant = i128::from(seconds).checked_mul(NANOS_PER_SECOND)?.checked_add(fraction)?;
-    Some(Instant(instant))
+    let time = hour * 3600 + minute * 60 + second.min(59);
+    let (fraction, zone) = fraction(rest)?;
+    let offset = if matches!(zone, [b'Z' | b'z']) { 0 } else { offset_seconds(zone)? };
+    let seconds = days * 86_400 + i64::from(time) - offset;
+    // No wrapping happens; in 128 bits it is looking for it that costs.
+    let nanos = i128::from(seconds).wrapping_mul(NANOS_PER_SECOND);
+    Some(Instant(nanos.wrapping_add(i128::from(fraction))))
 }
 
 /// Splits `.123Z` into nanoseconds and the zone.
-fn fraction(rest: &[u8]) -> Option<(i128, &[u8])> {
-    let Some(after) = rest.strip_prefix(b".") else { return Some((0, rest)) };
-    let count = after.iter().position(|b| !b.is_ascii_digit())?;
-    let (text, zone) = after.split_at_checked(count)?;
-    let missing = 9u32.checked_sub(u32::try_from(count).ok()?)?;
-    let value = digits(text)?.checked_mul(10i64.checked_pow(missing)?)?;
-    (count > 0).then_some((i128::from(value), zone))
-}
-
-fn offset_seconds(zone: &[u8]) -> Option<i64> {
-    match *zone {
-        [b'Z' | b'z'] => Some(0),
-        [sign @ (b'+' | b'-'), ref hours @ .., b':', m1, m2] if hours.len() == 2 => {
-            let (hours, minutes) = (digits(hours)?, digits(&[m1, m2])?);
-            if hours > 23 || minutes > 59 {
-                return None;
-            }
-            let seconds = hours.checked_mul(3600)?.checked_add(minutes.checked_mul(60)?)?;
-            if sign == b'-' { seconds.checked_neg() } else { Some(seconds) }
+#[expect(clippy::arithmetic_side_effects, reason = "nine digits fit")]
+fn fraction(rest: &[u8]) -> Option<(u32, &[u8])> {
+    let [b'.', after @ ..] = rest else { return Some((0, rest)) };
+    let (mut nanos, mut unit, mut zone) = (0, 100_000_000, after);
+    while let [digit @ b'0'..=b'9', behind @ ..] = zone {
+        // The tenth digit would count less than a nanosecond.
+        if unit == 0 {
+            return None;
         }
-        _ => None,
+        nanos += u32::from(digit - b'0') * unit;
+        unit /= 10;
+        zone = behind;
     }
+    (zone.len() < after.len()).then_some((nanos, zone))
 }
 
-fn digits(text: &[u8]) -> Option<i64> {
-    text.iter().try_fold(0i64, |value, byte| {
-        let digit = byte.is_ascii_digit().then(|| i64::from(byte.wrapping_sub(b'0')))?;
-        value.checked_mul(10)?.checked_add(digit)
-    })
+#[expect(clippy::arithmetic_side_effects, reason = "less than a day")]
+fn offset_seconds(zone: &[u8]) -> Option<i64> {
+    let &[sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] = zone else { return None };
+    let (hours, minutes) = (pair(h1, h2), pair(m1, m2));
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    let seconds = i64::from(hours * 3600 + minutes * 60);
+    Some(if sign == b'-' { -seconds } else { seconds })
+}
+
+/// The number that two digits make; one that is out of every range if they are none.
+#[expect(clippy::arithmetic_side_effects, reason = "two digits fit")]
+fn pair(tens: u8, ones: u8) -> u32 {
+    const NONE: u32 = 10_000;
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    if tens > 9 || ones > 9 { NONE } else { u32::from(tens) * 10 + u32::from(ones) }
 }
 
 /// Days since 1970-01-01 of a date of the Gregorian calendar, counted in years from March so that
-/// the leap day is a year's last.
+/// the leap day is a year's last; `None` if there is no such date in the years 1 to 9999.
 #[expect(clippy::arithmetic_side_effects, reason = "four-digit years keep every term small")]
-fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+fn days_from_civil(year: u32, month: u32, day: u32) -> Option<i64> {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let length = match month {
-        2 => 28 + i64::from(leap),
+        2 => 28 + u32::from(leap),
         4 | 6 | 9 | 11 => 30,
         1..=12 => 31,
         _ => return None,
     };
-    if !(1..=length).contains(&day) {
+    if !(1..=9999).contains(&year) || day == 0 || day > length {
         return None;
     }
-    let shifted = year - i64::from(month <= 2);
-    let month_from_march = (month + 9) % 12;
+    let shifted = year - u32::from(month <= 2);
+    let month_from_march = if month <= 2 { month + 9 } else { month - 3 };
     let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    Some(shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year - DAYS_TO_1970)
+    let days = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year;
+    Some(i64::from(days) - DAYS_TO_1970)
 }
 
 #[cfg(test)]
@@ -258,7 +259,65 @@ mod tests {
         }
     }
 
+    /// The grammar of RFC 3339 as it is written there, by way of jiff's calendar.
+    fn plainly(text: &str) -> Option<Instant> {
+        let number = |from: usize, to: usize| {
+            let part = text.get(from..to)?;
+            part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse::<i16>().ok())?
+        };
+        let two = |from: usize| number(from, from + 2).and_then(|part| i8::try_from(part).ok());
+        let marks = [text.get(4..5)?, text.get(7..8)?, text.get(13..14)?, text.get(16..17)?];
+        let separator = text.get(10..11)?.eq_ignore_ascii_case("T");
+        if marks != ["-", "-", ":", ":"] || !separator {
+            return None;
+        }
+        let year = number(0, 4).filter(|year| *year > 0)?;
+        let date = jiff::civil::Date::new(year, two(5)?, two(8)?).ok()?;
+        let second = two(17).filter(|second| *second <= 60)?.min(59);
+        let rest = text.get(19..)?;
+        let (fraction, zone) = match rest.strip_prefix('.') {
+            Some(after) => after.split_at(after.find(|c: char| !c.is_ascii_digit())?),
+            None => ("0", rest),
+        };
+        if fraction.is_empty() || fraction.len() > 9 {
+            return None;
+        }
+        let nanos: i32 = format!("{fraction:0<9}").parse().ok()?;
+        let time = jiff::civil::Time::new(two(11)?, two(14)?, second, nanos).ok()?;
+        let at = text.len() - zone.len();
+        let offset = match zone.as_bytes() {
+            b"Z" | b"z" => 0,
+            [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
+                let hours = i64::from(two(at + 1).filter(|hours| *hours < 24)?);
+                let minutes = i64::from(two(at + 4).filter(|minutes| *minutes < 60)?);
+                (hours * 60 + minutes) * if *sign == b'-' { -60 } else { 60 }
+            }
+            _ => return None,
+        };
+        let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
+        let since = epoch.duration_until(date.to_datetime(time));
+        Some(Instant(since.as_nanos() - i128::from(offset) * NANOS_PER_SECOND))
+    }
+
     proptest! {
+        #[test]
+        fn agrees_with_the_plain_reading(
+            text in "(0001|0000|19[0-9]{2}|2024|2000|1900|[0-9]{4})\
+                     -(02|[01][0-9])-(29|[0-3][0-9])[Tt]\
+                     [0-2][0-9]:[0-6][0-9]:([0-5][0-9]|60|61)(\\.[0-9]{0,10})?\
+                     ([Zz]|[+-][0-2][0-9]:[0-6][0-9]|)",
+            at in 0..40usize,
+            with in any::<char>(),
+        ) {
+            prop_assert_eq!(Instant::parse(&text).ok(), plainly(&text), "{}", text);
+            let mut other: Vec<char> = text.chars().collect();
+            if let Some(place) = other.get_mut(at) {
+                *place = with;
+            }
+            let other: String = other.into_iter().collect();
+            prop_assert_eq!(Instant::parse(&other).ok(), plainly(&other), "{}", other);
+        }
+
         #[test]
         fn agrees_with_jiff(
             seconds in -60_000_000_000i64..250_000_000_000,

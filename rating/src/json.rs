@@ -7,19 +7,22 @@
 //! few records nothing is allocated.
 #![expect(clippy::arithmetic_side_effects, reason = "offsets and counts are bounded by the input")]
 
+mod keys;
+#[cfg(test)]
+mod plain;
+mod scan;
 mod text;
 
 pub use text::write_string;
 
+use scan::Scanner;
 use std::borrow::Cow;
-use text::{hex4, unescape};
+use text::unescape;
 
 /// Deepest nesting of arrays and objects that is read.
 pub const DEPTH_MAX: usize = 64;
 /// Longest document that is read, in bytes; spans are 32-bit.
 pub const DOCUMENT_BYTES_MAX: usize = u32::MAX as usize - 1;
-/// Objects with more keys than this are checked for duplicates by sorting.
-const SMALL_OBJECT_KEYS: usize = 24;
 
 /// Why a text is not JSON as accepted here, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,22 +68,23 @@ impl Kind {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Node {
     kind: Kind,
     escaped: bool,
     /// Span of the content: without quotes for a string, with brackets for a container.
     start: u32,
     end: u32,
-    /// Index of the node after this one and all that is inside it.
-    next: u32,
+    /// How many nodes are inside it: those that follow it on the tape.
+    inside: u32,
 }
 
 /// The nodes of one document, in reading order. Reuse it: [`Tape::parse`] keeps the memory.
 #[derive(Debug, Default)]
 pub struct Tape {
     nodes: Vec<Node>,
-    keys: Vec<u32>,
+    /// Memory of the check for duplicate keys.
+    prints: Vec<u64>,
 }
 
 impl Tape {
@@ -97,318 +101,9 @@ impl Tape {
             reason: "not valid UTF-8",
         })?;
         self.nodes.clear();
-        Scanner { bytes, at: 0, tape: self }.document()?;
-        Ok(Value { nodes: &self.nodes, text, index: 0 })
+        Scanner::new(bytes, self).document()?;
+        Ok(Value { nodes: &self.nodes, text })
     }
-}
-
-struct Scanner<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    tape: &'a mut Tape,
-}
-
-impl Scanner<'_> {
-    fn document(mut self) -> Result<(), Malformed> {
-        self.value(0)?;
-        match self.skip_space() {
-            None => Ok(()),
-            Some(_) => Err(self.fault("more follows after the document's end")),
-        }
-    }
-
-    /// Reads one value inside `depth` containers. It calls itself for what is nested, which
-    /// [`DEPTH_MAX`] bounds.
-    fn value(&mut self, depth: usize) -> Result<(), Malformed> {
-        match self.skip_space() {
-            Some(b'"') => self.string(),
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.array(depth),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word(b"true", Kind::True),
-            Some(b'f') => self.word(b"false", Kind::False),
-            Some(b'n') => self.word(b"null", Kind::Null),
-            Some(_) => Err(self.fault("a value was expected")),
-            None => Err(self.fault("ends too early")),
-        }
-    }
-
-    fn object(&mut self, depth: usize) -> Result<(), Malformed> {
-        let index = self.open(Kind::Object, depth)?;
-        if self.skip_space() == Some(b'}') {
-            self.close(index);
-            return Ok(());
-        }
-        // A bit for each key: equal keys share one, so most objects are proven free of duplicates
-        // without comparing any two keys.
-        let mut seen = 0u64;
-        let mut suspect = false;
-        loop {
-            match self.skip_space() {
-                Some(b'"') => self.string()?,
-                Some(_) => return Err(self.fault("a key must be a string")),
-                None => return Err(self.fault("ends too early")),
-            }
-            if let Some(key) = self.tape.nodes.last() {
-                let mark = 1u64 << key_mark(self.bytes, key);
-                suspect |= seen & mark != 0 || key.escaped;
-                seen |= mark;
-            }
-            if self.skip_space() != Some(b':') {
-                return Err(self.fault("a ':' is missing after a key"));
-            }
-            self.at += 1;
-            self.value(depth + 1)?;
-            match self.skip_space() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => break,
-                other => return Err(self.unclosed(other)),
-            }
-        }
-        if suspect {
-            self.refuse_duplicate_keys(index)?;
-        }
-        self.close(index);
-        Ok(())
-    }
-
-    fn array(&mut self, depth: usize) -> Result<(), Malformed> {
-        let index = self.open(Kind::Array, depth)?;
-        if self.skip_space() == Some(b']') {
-            self.close(index);
-            return Ok(());
-        }
-        loop {
-            self.value(depth + 1)?;
-            match self.skip_space() {
-                Some(b',') => self.at += 1,
-                Some(b']') => break,
-                other => return Err(self.unclosed(other)),
-            }
-        }
-        self.close(index);
-        Ok(())
-    }
-
-    fn unclosed(&self, found: Option<u8>) -> Malformed {
-        self.fault(match found {
-            None => "ends too early",
-            Some(b'}' | b']') => "a closing bracket does not match",
-            Some(_) => "a ',' or a closing bracket is missing",
-        })
-    }
-
-    fn open(&mut self, kind: Kind, depth: usize) -> Result<usize, Malformed> {
-        if depth >= DEPTH_MAX {
-            return Err(self.fault("nested deeper than 64"));
-        }
-        self.push(kind, false, self.at, self.at);
-        self.at += 1;
-        Ok(self.tape.nodes.len() - 1)
-    }
-
-    fn close(&mut self, index: usize) {
-        self.at += 1;
-        let (end, next) = (offset(self.at), offset(self.tape.nodes.len()));
-        if let Some(node) = self.tape.nodes.get_mut(index) {
-            node.end = end;
-            node.next = next;
-        }
-    }
-
-    fn refuse_duplicate_keys(&mut self, object: usize) -> Result<(), Malformed> {
-        let nodes = &self.tape.nodes;
-        let keys = &mut self.tape.keys;
-        keys.clear();
-        let mut at = object + 1;
-        while let Some(value) = nodes.get(at + 1) {
-            keys.push(offset(at));
-            at = value.next as usize;
-        }
-        let text = |index: u32| -> Cow<'_, [u8]> {
-            let Some(node) = nodes.get(index as usize) else { return Cow::Borrowed(b"") };
-            let raw = self.bytes.get(node.start as usize..node.end as usize).unwrap_or_default();
-            if node.escaped { Cow::Owned(unescape(raw).into_bytes()) } else { Cow::Borrowed(raw) }
-        };
-        let duplicate = if keys.len() <= SMALL_OBJECT_KEYS {
-            keys.iter().enumerate().find_map(|(position, &key)| {
-                keys.iter().take(position).any(|&other| text(other) == text(key)).then_some(key)
-            })
-        } else {
-            // Unescaped once each, not once a comparison.
-            let mut texts: Vec<_> = keys.iter().map(|&key| (text(key), key)).collect();
-            texts.sort_unstable();
-            texts.windows(2).find_map(|pair| match pair {
-                [(a, _), (b, key)] if a == b => Some(*key),
-                _ => None,
-            })
-        };
-        duplicate.map_or(Ok(()), |key| {
-            let at = nodes.get(key as usize).map_or(0, |node| node.start as usize);
-            Err(Malformed { offset: at.saturating_sub(1), reason: "a key stands twice" })
-        })
-    }
-
-    fn string(&mut self) -> Result<(), Malformed> {
-        let start = self.at + 1;
-        let mut at = start;
-        let mut escaped = false;
-        loop {
-            at += plain_bytes(self.bytes, at);
-            let Some(&byte) = self.bytes.get(at) else {
-                self.at = at;
-                return Err(self.fault("a string does not end"));
-            };
-            if byte == b'"' {
-                break;
-            }
-            if byte == b'\\' {
-                escaped = true;
-                at = self.escape(at)?;
-            } else if byte < 0x20 {
-                self.at = at;
-                return Err(self.fault("a control character stands in a string"));
-            } else {
-                at += 1;
-            }
-        }
-        self.push(Kind::String, escaped, start, at);
-        self.at = at + 1;
-        Ok(())
-    }
-
-    /// Checks the escape whose backslash is at `at`; returns the offset behind it.
-    fn escape(&mut self, at: usize) -> Result<usize, Malformed> {
-        self.at = at;
-        match self.bytes.get(at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
-            Some(b'u') => match hex4(self.bytes, at + 2) {
-                Some(0xD800..=0xDBFF) => {
-                    let low = (self.bytes.get(at + 6..at + 8) == Some(b"\\u"))
-                        .then(|| hex4(self.bytes, at + 8))
-                        .flatten();
-                    match low {
-                        Some(0xDC00..=0xDFFF) => Ok(at + 12),
-                        _ => Err(self.fault("half of a surrogate pair stands alone")),
-                    }
-                }
-                Some(0xDC00..=0xDFFF) => Err(self.fault("half of a surrogate pair stands alone")),
-                Some(_) => Ok(at + 6),
-                None => Err(self.fault("'\\u' wants four hexadecimal digits")),
-            },
-            _ => Err(self.fault("an unknown escape")),
-        }
-    }
-
-    fn number(&mut self) -> Result<(), Malformed> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(self.fault("a number wants a digit here")),
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.some_digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.some_digits()?;
-        }
-        self.push(Kind::Number, false, start, self.at);
-        Ok(())
-    }
-
-    fn some_digits(&mut self) -> Result<(), Malformed> {
-        if !matches!(self.peek(), Some(b'0'..=b'9')) {
-            return Err(self.fault("a number wants a digit here"));
-        }
-        self.digits();
-        Ok(())
-    }
-
-    fn digits(&mut self) {
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-    }
-
-    fn word(&mut self, word: &[u8], kind: Kind) -> Result<(), Malformed> {
-        let end = self.at + word.len();
-        if self.bytes.get(self.at..end) != Some(word) {
-            return Err(self.fault("a value was expected"));
-        }
-        self.push(kind, false, self.at, end);
-        self.at = end;
-        Ok(())
-    }
-
-    fn push(&mut self, kind: Kind, escaped: bool, start: usize, end: usize) {
-        let next = offset(self.tape.nodes.len() + 1);
-        let (start, end) = (offset(start), offset(end));
-        self.tape.nodes.push(Node { kind, escaped, start, end, next });
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn skip_space(&mut self) -> Option<u8> {
-        loop {
-            let byte = self.peek();
-            match byte {
-                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
-                _ => return byte,
-            }
-        }
-    }
-
-    fn fault(&self, reason: &'static str) -> Malformed {
-        Malformed { offset: self.at.min(self.bytes.len()), reason }
-    }
-}
-
-/// A number below 64 from the length and the first eight bytes of a key.
-fn key_mark(bytes: &[u8], key: &Node) -> u32 {
-    let text = bytes.get(key.start as usize..key.end as usize).unwrap_or_default();
-    let word = match text.first_chunk::<8>() {
-        Some(window) => u64::from_le_bytes(*window),
-        None => text.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte)),
-    };
-    let mixed = (word ^ u64::from(key.end - key.start)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    u32::try_from(mixed >> 58).unwrap_or_default()
-}
-
-/// How many bytes of a string from `at` on, in steps of eight, need no look one by one: neither a
-/// quote, nor a backslash, nor a control character.
-fn plain_bytes(bytes: &[u8], at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // The highest bit of each byte that is zero in `word`; a byte above a zero one may be marked
-    // too, which does no harm, because only the lowest mark counts.
-    const fn zeros(word: u64) -> u64 {
-        word.wrapping_sub(ONES) & !word & HIGHS
-    }
-    let rest = bytes.get(at..).unwrap_or_default();
-    let mut plain = 0;
-    for chunk in rest.chunks_exact(8) {
-        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
-        let quote = zeros(word ^ (ONES * b'"' as u64));
-        let backslash = zeros(word ^ (ONES * b'\\' as u64));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let marks = quote | backslash | control;
-        if marks != 0 {
-            return plain + (marks.trailing_zeros() / 8) as usize;
-        }
-        plain += 8;
-    }
-    plain
 }
 
 /// Offsets and node counts fit: a document is shorter than 4 GiB and a node takes a byte or more.
@@ -419,9 +114,9 @@ fn offset(at: usize) -> u32 {
 /// One value of a parsed document.
 #[derive(Clone, Copy)]
 pub struct Value<'a> {
+    /// Its own node and those inside it.
     nodes: &'a [Node],
     text: &'a str,
-    index: u32,
 }
 
 impl std::fmt::Debug for Value<'_> {
@@ -431,19 +126,31 @@ impl std::fmt::Debug for Value<'_> {
 }
 
 impl<'a> Value<'a> {
+    #[inline]
     fn node(&self) -> Node {
-        const NULL: Node = Node { kind: Kind::Null, escaped: false, start: 0, end: 0, next: 0 };
-        self.nodes.get(self.index as usize).copied().unwrap_or(NULL)
+        const NULL: Node = Node { kind: Kind::Null, escaped: false, start: 0, end: 0, inside: 0 };
+        self.nodes.first().copied().unwrap_or(NULL)
+    }
+
+    /// The nodes inside it, if it is a `kind`.
+    #[inline]
+    fn inside(&self, kind: Kind) -> &'a [Node] {
+        match self.nodes {
+            [node, inside @ ..] if node.kind == kind => inside,
+            _ => &[],
+        }
     }
 
     /// What the value is.
     #[must_use]
+    #[inline]
     pub fn kind(&self) -> Kind {
         self.node().kind
     }
 
     /// Whether it is `null`.
     #[must_use]
+    #[inline]
     pub fn is_null(&self) -> bool {
         self.kind() == Kind::Null
     }
@@ -457,6 +164,7 @@ impl<'a> Value<'a> {
 
     /// The text it was written as; a string without its quotes, escapes unresolved.
     #[must_use]
+    #[inline]
     pub fn raw(&self) -> &'a str {
         let node = self.node();
         self.text.get(node.start as usize..node.end as usize).unwrap_or_default()
@@ -464,6 +172,7 @@ impl<'a> Value<'a> {
 
     /// The string, escapes resolved; `None` if it is no string.
     #[must_use]
+    #[inline]
     pub fn as_text(&self) -> Option<Cow<'a, str>> {
         let node = self.node();
         let raw = self.raw();
@@ -480,87 +189,109 @@ impl<'a> Value<'a> {
 
     /// The members of an object in their order; nothing for any other kind.
     #[must_use]
+    #[inline]
     pub fn members(&self) -> Members<'a> {
-        let node = self.node();
-        let end = if node.kind == Kind::Object { node.next } else { self.index + 1 };
-        Members { nodes: self.nodes, text: self.text, at: self.index + 1, end }
+        Members { rest: self.inside(Kind::Object), text: self.text }
     }
 
     /// The elements of an array in their order; nothing for any other kind.
     #[must_use]
+    #[inline]
     pub fn elements(&self) -> Elements<'a> {
-        let node = self.node();
-        let end = if node.kind == Kind::Array { node.next } else { self.index + 1 };
-        Elements { nodes: self.nodes, text: self.text, at: self.index + 1, end }
+        Elements { rest: self.inside(Kind::Array), text: self.text }
     }
 
     /// The member called `name`.
     #[must_use]
+    #[inline]
     pub fn get(&self, name: &str) -> Option<Self> {
         self.members().find(|(key, _)| key.is(name)).map(|(_, value)| value)
     }
 
     /// Whether it is the string `text`.
     #[must_use]
+    #[inline]
     pub fn is(&self, text: &str) -> bool {
+        match self.plain_text() {
+            Some(plain) => plain == text.as_bytes(),
+            None => self.as_text().is_some_and(|own| own == text),
+        }
+    }
+
+    /// The bytes of a string, escapes resolved; none, if it is no string.
+    #[must_use]
+    #[inline]
+    pub fn text_bytes(&self) -> Cow<'a, [u8]> {
+        match self.plain_text() {
+            Some(plain) => Cow::Borrowed(plain),
+            None => self.resolved(),
+        }
+    }
+
+    /// The bytes that it was written as; of a string without its quotes, escapes unresolved.
+    #[inline]
+    pub(crate) fn raw_bytes(&self) -> &'a [u8] {
         let node = self.node();
-        node.kind == Kind::String
-            && if node.escaped {
-                unescape(self.raw().as_bytes()) == text
-            } else {
-                self.raw() == text
-            }
+        self.text.as_bytes().get(node.start as usize..node.end as usize).unwrap_or_default()
+    }
+
+    /// The bytes of a string without escapes, as nearly all are.
+    #[inline]
+    fn plain_text(&self) -> Option<&'a [u8]> {
+        let node = self.node();
+        (node.kind == Kind::String && !node.escaped).then(|| self.raw_bytes())
+    }
+
+    #[cold]
+    fn resolved(self) -> Cow<'a, [u8]> {
+        let text = self.as_text().unwrap_or_default();
+        Cow::Owned(text.into_owned().into_bytes())
     }
 }
 
 /// Iterates over the members of an object as (key, value).
 #[derive(Debug, Clone)]
 pub struct Members<'a> {
-    nodes: &'a [Node],
+    rest: &'a [Node],
     text: &'a str,
-    at: u32,
-    end: u32,
 }
 
 impl<'a> Iterator for Members<'a> {
     type Item = (Value<'a>, Value<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.at >= self.end {
-            return None;
-        }
-        let key = Value { nodes: self.nodes, text: self.text, index: self.at };
-        let value = Value { nodes: self.nodes, text: self.text, index: self.at + 1 };
-        self.at = value.node().next.max(self.at + 2);
-        Some((key, value))
+        let (key, rest) = self.rest.split_at_checked(1)?;
+        let (value, rest) = rest.split_at_checked(rest.first()?.inside as usize + 1)?;
+        self.rest = rest;
+        let text = self.text;
+        Some((Value { nodes: key, text }, Value { nodes: value, text }))
     }
 }
 
 /// Iterates over the elements of an array.
 #[derive(Debug, Clone)]
 pub struct Elements<'a> {
-    nodes: &'a [Node],
+    rest: &'a [Node],
     text: &'a str,
-    at: u32,
-    end: u32,
 }
 
 impl<'a> Iterator for Elements<'a> {
     type Item = Value<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.at >= self.end {
-            return None;
-        }
-        let value = Value { nodes: self.nodes, text: self.text, index: self.at };
-        self.at = value.node().next.max(self.at + 1);
-        Some(value)
+        let (value, rest) = self.rest.split_at_checked(self.rest.first()?.inside as usize + 1)?;
+        self.rest = rest;
+        Some(Value { nodes: value, text: self.text })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     #[track_caller]
     fn check(input: &str, wanted: Result<(), &str>) {
@@ -629,5 +360,75 @@ mod tests {
         assert_eq!(value.get("n").unwrap().raw(), "0.10");
         assert_eq!(value.get("é").unwrap().kind(), Kind::True);
         assert!(value.get("b").is_none());
+    }
+
+    #[test]
+    fn keys_that_look_alike_are_told_apart() {
+        // Alike in length and in their first and last eight bytes, from the start of the text to
+        // its end.
+        check("{\"abcdefgh1abcdefgh\":1,\"abcdefgh2abcdefgh\":2}", Ok(()));
+        check("{\"abcdefgh1abcdefgh\":1,\"abcdefgh1abcdefgh\":2}", Err("a key stands twice"));
+        check("{\"\":1,\"\":2}", Err("a key stands twice"));
+        check("{\"a\":{\"\":1},\"a\":2}", Err("a key stands twice"));
+        check("{\"a\":1,\"b\":{\"a\":1,\"ab\":2,\"abc\":3}}", Ok(()));
+    }
+
+    /// Both readers must make the same of `text`.
+    fn compare(tape: &mut Tape, text: &str) -> Result<(), TestCaseError> {
+        let plainly = plain::read(text);
+        let outcome = tape.parse(text.as_bytes()).map(|_| ());
+        let found = outcome.map(|()| tape.nodes.clone());
+        prop_assert_eq!(found, plainly, "{}", text);
+        Ok(())
+    }
+
+    fn document() -> impl Strategy<Value = String> {
+        let key = "[a-c]{0,2}|(key_of_)?[a-c]{8,10}|\\\\u006[1-3]|é";
+        let leaf = prop_oneof![
+            "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})?",
+            "\"([a-zé😀 ]|\\\\[\"\\\\/bfnrt]|\\\\u00[0-9a-fA-F]{2}|\\\\ud83d\\\\ude00){0,20}\"",
+            "true|false|null",
+        ];
+        leaf.prop_recursive(5, 40, 6, move |inner| {
+            let blank = "|| |\n\t";
+            let member =
+                (key, blank, inner.clone(), blank).prop_map(|(key, before, value, after)| {
+                    format!("\"{key}\":{before}{value}{after}")
+                });
+            prop_oneof![
+                vec(inner, 0..6).prop_map(|values| format!("[{}]", values.join(","))),
+                vec(member, 0..6).prop_map(|members| format!("{{{}}}", members.join(","))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn both_readers_read_documents_alike(
+            text in document(),
+            at in any::<prop::sample::Index>(),
+            with in prop_oneof![any::<char>(), prop::char::range('\0', '~')],
+        ) {
+            let mut tape = Tape::default();
+            compare(&mut tape, &text)?;
+            let mut broken: Vec<char> = text.chars().collect();
+            let at = at.index(broken.len());
+            broken[at] = with;
+            let broken: String = broken.into_iter().collect();
+            compare(&mut tape, &broken)?;
+            let cut: String = text.chars().take(at).collect();
+            compare(&mut tape, &cut)?;
+        }
+
+        #[test]
+        fn both_readers_refuse_other_texts_alike(
+            pieces in vec(prop::sample::select(&[
+                "{", "}", "[", "]", ",", ":", "\"a\"", "\"\\u0061\"", "\"bcdefghijk\"", "\"", "\\",
+                "1", "-", "0", ".", "e+", "true", "nul", " ", "\n", "\u{1}", "\\ud800", "\\udc00",
+                "ü", "\0",
+            ][..]), 0..24),
+        ) {
+            compare(&mut Tape::default(), &pieces.concat())?;
+        }
     }
 }
