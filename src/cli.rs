@@ -1,6 +1,6 @@
 //! The command line: what each command takes, and how its end becomes an exit code.
 
-use crate::command::{bill, check, demo, rate};
+use crate::command::{bill, check, demo, explain, rate};
 use crate::failure::Failure;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -27,6 +27,14 @@ rejected.ndjson of the usage beside them.
 Example:
   usage-rater bill --catalog catalog.json --orders orders.json --usage usage.ndjson \\
     --as-of 2026-02-01 --out out";
+
+const HELP_AFTER_EXPLAIN: &str = "\
+Lists the records that stand in a total, counts, hashes and rates them anew, and compares. Exit
+code 1 says that the total is not what they make.
+
+Example:
+  usage-rater rate --catalog catalog.json --usage usage.ndjson --out out --state state
+  usage-rater explain SUB-7 api 2026-01 --catalog catalog.json --state state";
 
 const HELP_AFTER_CHECK: &str = "\
 Which of the two a file is, is seen from its fields. Orders are checked against the customers and
@@ -60,6 +68,9 @@ enum Command {
     /// Bills orders, and usage if there is any, up to a date
     #[command(after_help = HELP_AFTER_BILL)]
     Bill(bill::Arguments),
+    /// Says which records made a total, and whether they still make it
+    #[command(after_help = HELP_AFTER_EXPLAIN)]
+    Explain(explain::Arguments),
     /// Says everything that is wrong with catalogs and orders, with line and column
     #[command(after_help = HELP_AFTER_CHECK)]
     Check(check::Arguments),
@@ -95,6 +106,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Rate(arguments) => rate::run(&arguments),
         Command::Bill(arguments) => bill::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
     };
     match done {

@@ -3,4 +3,5 @@
 pub(crate) mod bill;
 pub(crate) mod check;
 pub(crate) mod demo;
+pub(crate) mod explain;
 pub(crate) mod rate;

@@ -6,6 +6,7 @@
 
 mod close;
 mod correct;
+mod explain;
 mod lines;
 mod load;
 mod names;
@@ -24,6 +25,7 @@ use crate::query::Query;
 use crate::slots::{SlotKey, Slots};
 use crate::store::{SavedSource, Store, Table};
 use crate::waiting::{Cause, Waiting, WaitingRoom};
+pub use explain::{ExplainedRecord, Explanation};
 use names::Names;
 use rating::resolve::{self, Line, Measure, Owner};
 use rating::{Catalog, Code, Correction, Instant, Period, Rejection, UsageRecord};

@@ -25,6 +25,8 @@ pub struct PeriodTotal<'a> {
     pub subscription: &'a str,
     /// Which charge of its plan.
     pub charge: &'a str,
+    /// The plan.
+    pub plan: &'a str,
     /// Which meter; `None` for a flat price.
     pub meter: Option<&'a str>,
     /// The period, within the subscription's time.
@@ -55,16 +57,15 @@ impl<'a> Query<'a> {
         let mut keys: Vec<(&'a str, Box<[u8]>)> = Vec::new();
         self.store.scan(Table::Totals, |key, _| {
             let names = TotalKey::read(key).ok_or(Error::Damaged { what: "key of a total" })?;
-            let customer = self.subscription(&names)?.customer;
-            let customer = self.catalog.customer_at(customer).map_or("", |found| &found.id);
+            let customer = self.customer(&names)?;
             keys.push((customer, key.into()));
             Ok(())
         })?;
         // Behind the two bytes of the shard, a key sorts by names and time.
         keys.sort_unstable_by(|(a, left), (b, right)| (a, left.get(2..)).cmp(&(b, right.get(2..))));
-        for (customer, key) in keys {
+        for (_, key) in keys {
             let value = self.store.get(Table::Totals, &key)?.unwrap_or_default();
-            each(&self.total(customer, &key, &value)?)?;
+            each(&self.total(&key, &value)?)?;
         }
         Ok(())
     }
@@ -74,9 +75,15 @@ impl<'a> Query<'a> {
         found.ok_or_else(|| orphaned(key))
     }
 
-    fn total(&self, customer: &'a str, key: &[u8], value: &[u8]) -> Result<PeriodTotal<'a>, Error> {
+    fn customer(&self, key: &TotalKey<'_>) -> Result<&'a str, Error> {
+        let customer = self.subscription(key)?.customer;
+        Ok(self.catalog.customer_at(customer).map_or("", |found| &found.id))
+    }
+
+    pub(crate) fn total(&self, key: &[u8], value: &[u8]) -> Result<PeriodTotal<'a>, Error> {
         let key = TotalKey::read(key).ok_or(Error::Damaged { what: "key of a total" })?;
         let stored = decode_total(value).ok_or(Error::Damaged { what: "total" })?;
+        let customer = self.customer(&key)?;
         let subscription = self.subscription(&key)?;
         let timelines = self.catalog.timelines_of(subscription);
         let timeline: &Timeline = timelines
@@ -102,6 +109,7 @@ impl<'a> Query<'a> {
             customer,
             subscription: &subscription.id,
             charge: &timeline.key,
+            plan: &plan.key,
             meter,
             period,
             currency: plan.currency,

@@ -21,6 +21,8 @@ pub(crate) struct RatedLine<'a> {
     pub(crate) cell: &'a str,
     /// Source and id of the record that it corrects.
     pub(crate) corrects: Option<(&'a str, &'a str)>,
+    /// Whether it moves the position of this total only, because it is of an earlier period.
+    pub(crate) is_shift: bool,
     /// Whether the period was closed before.
     pub(crate) is_adjustment: bool,
 }
@@ -57,6 +59,9 @@ impl RatedLine<'_> {
         }
         if self.taken_back {
             out.push_str(",\"taken_back\":true");
+        }
+        if self.is_shift {
+            out.push_str(",\"shift\":true");
         }
         if self.is_adjustment {
             out.push_str(",\"adjustment\":true");

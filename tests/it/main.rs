@@ -10,6 +10,7 @@
 mod billing;
 mod catalog_text;
 mod cli;
+mod histories;
 mod program;
 mod rating_properties;
 mod recompute;

@@ -228,7 +228,7 @@ impl Partition {
             slot.total.revision += u32::from(slot.total.closed);
             if !rated.amount.is_zero() {
                 let terms = timeline.at(shift.period.start).unwrap_or(terms);
-                self.write(catalog, (entry, voice), (index, terms), (rated, Quantity::ZERO));
+                self.write(catalog, (entry, voice), (index, terms), (rated, None));
             }
         }
         Ok(())
@@ -260,16 +260,16 @@ impl Partition {
                     || total.records == 0;
             }
         }
-        self.write(catalog, (entry, voice), (index, terms), (rated, quantity));
+        self.write(catalog, (entry, voice), (index, terms), (rated, Some(quantity)));
     }
 
-    /// Writes a rated line.
+    /// Writes a rated line; without a quantity, that of a total whose position is shifted.
     fn write(
         &mut self,
         catalog: &Catalog,
         (entry, voice): (&Entry<'_>, &Voice<'_>),
         (index, terms): (SlotIndex, &Terms),
-        (rated, quantity): (Rated, Quantity),
+        (rated, quantity): (Rated, Option<Quantity>),
     ) {
         let Some(slot) = self.slots.change(index) else { return };
         if slot.rated_head.is_empty() || slot.rated_from != terms.from {
@@ -281,7 +281,8 @@ impl Partition {
             id: voice.id,
             at: voice.at,
             head: &slot.rated_head,
-            quantity,
+            quantity: quantity.unwrap_or_default(),
+            is_shift: quantity.is_none(),
             taken_back: entry.direction == Direction::TakeBack,
             rated: &rated,
             cell: &entry.cell,

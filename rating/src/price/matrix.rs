@@ -87,14 +87,12 @@ impl Matrix {
 // Frozen: states keep positions by it.
 fn label_of(matches: &CellMatch) -> String {
     let plain = |text: &str| {
-        ['\\', ',', '=', '#'].iter().fold(text.to_owned(), |text, sign| {
-            text.replace(*sign, &format!("\\{sign}"))
-        })
+        ['\\', ',', '=', '#']
+            .iter()
+            .fold(text.to_owned(), |text, sign| text.replace(*sign, &format!("\\{sign}")))
     };
-    let mut parts: Vec<String> = matches
-        .iter()
-        .map(|(name, value)| format!("{}={}", plain(name), plain(value)))
-        .collect();
+    let mut parts: Vec<String> =
+        matches.iter().map(|(name, value)| format!("{}={}", plain(name), plain(value))).collect();
     parts.sort_unstable();
     parts.join(",")
 }
