@@ -14,7 +14,7 @@ OPTIONAL = ("subscription", "datacontenttype", "dataschema")
 TRACE = ("traceparent", "tracestate")
 CANCELLED = "usage.cancelled"
 AMENDED = "usage.amended"
-# What a replacement may give; what it does not is its target's.
+# What a replacement may give; what it does not is its target's, but for `data`.
 REPLACED = ("type", "time", "subscription", "data")
 
 _MISSING = object()
@@ -131,6 +131,7 @@ class Admission:
             subject = changes.get("subject")
             if subject is not None and not self._is_owner(subject, customer):
                 return Rejected("unknown_subject")
+            target = {name: item for name, item in target.items() if name != "data"}
             changes = {name: changes[name] for name in REPLACED if changes.get(name) is not None}
         else:
             changes = {"data": changes}
@@ -190,6 +191,8 @@ class Admission:
         if found.identity in self._admitted:
             is_same = self._admitted[found.identity] == content
             return Duplicate() if is_same else Rejected("conflict")
+        if isinstance(found, Correction) and found.target == found.identity:
+            return Rejected("unknown_reference")
         self._admitted[found.identity] = content
         return found
 
@@ -239,7 +242,8 @@ class Admission:
         if named is None or named[0] != owner[0]:
             return None
         customer, candidates = owner
-        return customer, [sub for sub in candidates if sub in named[1]]
+        both = [sub for sub in candidates if sub in named[1]]
+        return (customer, both) if both else None
 
     def _matches(self, terms, data):
         dimensions = self._catalog.meters[terms.meter].dimensions
