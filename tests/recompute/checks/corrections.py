@@ -91,6 +91,8 @@ def check_refused():
         ([A, _amend("x", "a", {"specversion": "1.0", "time": "2026-01-25T12:00:00Z"})],
          "missing_field"),
         ([A, _amend("x", "a", {"time": "never", "data": {"n": "1"}})], "invalid_time"),
+        ([A, _amend("x", "never", {"time": "never", "specversion": "1.0"})], "invalid_time"),
+        ([A, {**_cancel("x", "a"), "subject": "S", "subscription": "T"}], "unknown_subject"),
         ([A, _amend("x", "a", {"time": "2025-12-01T00:00:00Z", "data": {"n": "1"}})],
          "no_active_plan"),
         ([A, {**_amend("x", "a", {}), "data": {"of": {"source": "s", "id": "a"}}}],

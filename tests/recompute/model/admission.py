@@ -127,7 +127,7 @@ class Admission:
     def replaced(self, target, correction, customer):
         """The event of an admitted one with an amendment's replacement in its place, measured."""
         changes = correction.replacement
-        if isinstance(changes.get("data"), dict) or "specversion" in changes:
+        if _is_event(changes):
             subject = changes.get("subject")
             if subject is not None and not self._is_owner(subject, customer):
                 return Rejected("unknown_subject")
@@ -179,7 +179,7 @@ class Admission:
         ):
             return Rejected("missing_field")
         time = parse_instant(event["time"])
-        if time is None:
+        if time is None or not _is_timely(replacement):
             return Rejected("invalid_time")
         owner = self._candidates(event)
         if owner is None:
@@ -250,6 +250,17 @@ class Admission:
         return all(
             _follow(dimensions[name], data) in allowed for name, allowed in terms.filter.items()
         )
+
+
+def _is_event(replacement):
+    """Whether a replacement is an event, not new data alone."""
+    return isinstance(replacement.get("data"), dict) or "specversion" in replacement
+
+
+def _is_timely(replacement):
+    """Whether the time that a replacement gives, if it gives one, is an instant."""
+    time = replacement.get("time") if replacement and _is_event(replacement) else None
+    return time is None or not isinstance(time, str) or parse_instant(time) is not None
 
 
 def _is_cloud_event(event):
