@@ -36,12 +36,16 @@ def rate_differences(expected, directory, usage):
 
 
 def runs_differences(expected, directories):
-    """Of what several runs on one state wrote: a later row of a total replaces an earlier one."""
+    """Of what several runs on one state wrote: a later row of a total replaces an earlier one.
+
+    A later run may write the lines of the earlier ones again, before its own.
+    """
     expected = _as_read(expected)
     totals, rated = {}, []
     for directory in directories:
         totals |= {_total_key(row): row for row in _rows(directory / "totals.ndjson")}
-        rated += _rows(directory / "rated.ndjson")
+        lines = _rows(directory / "rated.ndjson")
+        rated = lines if lines[: len(rated)] == rated else rated + lines
     totals = list(totals.values())
     found = _compare_totals(expected["totals"], totals, is_revised=True)
     found += _compare_sums(expected["totals"], totals, rated)

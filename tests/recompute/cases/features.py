@@ -199,16 +199,27 @@ def _matrix(rng, meter, is_additive):
         named = rng.sample(dimensions, rng.randint(1, len(dimensions)))
         match = {name: rng.choice(DIMENSIONS[name]) for name in named}
         cells.append({"match": match, "price": _cell_price(rng, is_additive)})
+    if chance(rng, 20):
+        cells.append({**rng.choice(cells), "price": _cell_price(rng, is_additive)})
     return {"model": "matrix", "dimensions": dimensions, "cells": cells,
             "default": _cell_price(rng, is_additive)}
 
 
 def _repriced(rng, price, is_additive):
-    """The same cells at other prices."""
+    """Cells at other prices, now and then in another order, fewer or more of them."""
     cells = [
         {**cell, "price": _cell_price(rng, is_additive)} if chance(rng, 60) else cell
         for cell in price["cells"]
     ]
+    if chance(rng, 30):
+        rng.shuffle(cells)
+    if chance(rng, 20):
+        cells.pop(rng.randrange(len(cells)))
+    if chance(rng, 20):
+        name = rng.choice(price["dimensions"])
+        cell = {"match": {name: rng.choice(DIMENSIONS[name])},
+                "price": _cell_price(rng, is_additive)}
+        cells.insert(rng.randint(0, len(cells)), cell)
     return {**price, "cells": cells, "default": _cell_price(rng, is_additive)}
 
 

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from model.exact import plain
-from model.pricing import Percentage, cell_of, compiled
+from model.pricing import Percentage, cell_of, compiled, priced_cells
 
 from .inputs import event, rate, simple_catalog
 
@@ -87,8 +87,10 @@ MATRIX = {"model": "matrix", "dimensions": ["region", "tier"], "cells": [
 
 def check_matrix():
     """The first cell that matches, every cell at its own position, P(0) over all of them."""
-    rows = [({"region": "eu", "tier": "hot"}, 0), ({"region": "eu", "tier": "cold"}, 1),
-            ({"region": "eu"}, 1), ({"region": "us", "tier": "hot"}, 2), ({}, "default")]
+    hot, europe, america = "region=eu,tier=hot", "region=eu", "region=us"
+    rows = [({"region": "eu", "tier": "hot"}, hot), ({"region": "eu", "tier": "cold"}, europe),
+            ({"region": "eu"}, europe), ({"region": "us", "tier": "hot"}, america),
+            ({}, "default")]
     for dimensions, expected in rows:
         yield f"{dimensions}", cell_of(MATRIX, dimensions), expected
     catalog = simple_catalog(MATRIX)
@@ -102,11 +104,35 @@ def check_matrix():
     done = rate(catalog, usage)
     yield "amounts", _amounts(done), ["16", "4", "10", "0", "4", "0", "4"]
     yield "cells", [row["data"]["cell"] for row in done["rated"]], [
-        0, "default", 0, 2, 2, 1, "default"]
+        hot, "default", hot, america, america, europe, "default"]
     yield "before", [row["data"]["total_before"] for row in done["rated"]][-1], "48"
     total = done["totals"][0]
     yield "total", [total[each] for each in (
         "quantity", "billable_quantity", "usage_amount", "amount_at_zero")], ["56", "48", "41", "3"]
+
+
+def check_cells():
+    """Cells are known by what they match, through every version; of two alike the first prices."""
+    matrix = {"model": "matrix", "dimensions": ["tier", "region"], "cells": [
+        {"match": {"tier": "hot", "region": "eu"}, "price": {"model": "flat", "amount": "1"}},
+        {"match": {"region": "eu", "tier": "hot"}, "price": {"model": "flat", "amount": "2"}},
+        {"match": {"region": "us"}, "price": GRADUATED}], "default": UNIT}
+    yield "labels", list(priced_cells(matrix)), [
+        "region=eu,tier=hot", "region=eu,tier=hot#2", "region=us", "default"]
+    catalog = simple_catalog(matrix)
+    catalog["meters"][0]["group_by"] = {"region": "$.region", "tier": "$.tier"}
+    later = {**matrix, "cells": [matrix["cells"][2], matrix["cells"][0]]}
+    plan = catalog["plans"][0]
+    charge = {**plan["charges"][0], "price": later}
+    catalog["plans"].append({**plan, "version": 2, "effective_from": "2026-01-15T00:00:00Z",
+                             "charges": [charge]})
+    done = rate(catalog, [_event("1", 10, n="8", region="us"),
+                          _event("2", 20, n="8", region="us"),
+                          _event("3", 21, n="1", region="eu", tier="hot")])
+    # The second goes on from 8; the cell that is never reached has its P(0).
+    yield "amounts", _amounts(done), ["16", "10", "0"]
+    yield "total", (done["totals"][0]["usage_amount"], done["totals"][0]["amount_at_zero"]), (
+        "29", "3")
 
 
 def check_units():

@@ -14,7 +14,7 @@ OPTIONAL = ("subscription", "datacontenttype", "dataschema")
 TRACE = ("traceparent", "tracestate")
 CANCELLED = "usage.cancelled"
 AMENDED = "usage.amended"
-# What a replacement may give; what it does not is its target's.
+# What a replacement may give; what it does not is its target's, but for `data`.
 REPLACED = ("type", "time", "subscription", "data")
 
 _MISSING = object()
@@ -127,10 +127,11 @@ class Admission:
     def replaced(self, target, correction, customer):
         """The event of an admitted one with an amendment's replacement in its place, measured."""
         changes = correction.replacement
-        if isinstance(changes.get("data"), dict) or "specversion" in changes:
+        if _is_event(changes):
             subject = changes.get("subject")
             if subject is not None and not self._is_owner(subject, customer):
                 return Rejected("unknown_subject")
+            target = {name: item for name, item in target.items() if name != "data"}
             changes = {name: changes[name] for name in REPLACED if changes.get(name) is not None}
         else:
             changes = {"data": changes}
@@ -178,7 +179,7 @@ class Admission:
         ):
             return Rejected("missing_field")
         time = parse_instant(event["time"])
-        if time is None:
+        if time is None or not _is_timely(replacement):
             return Rejected("invalid_time")
         owner = self._candidates(event)
         if owner is None:
@@ -190,6 +191,8 @@ class Admission:
         if found.identity in self._admitted:
             is_same = self._admitted[found.identity] == content
             return Duplicate() if is_same else Rejected("conflict")
+        if isinstance(found, Correction) and found.target == found.identity:
+            return Rejected("unknown_reference")
         self._admitted[found.identity] = content
         return found
 
@@ -239,13 +242,25 @@ class Admission:
         if named is None or named[0] != owner[0]:
             return None
         customer, candidates = owner
-        return customer, [sub for sub in candidates if sub in named[1]]
+        both = [sub for sub in candidates if sub in named[1]]
+        return (customer, both) if both else None
 
     def _matches(self, terms, data):
         dimensions = self._catalog.meters[terms.meter].dimensions
         return all(
             _follow(dimensions[name], data) in allowed for name, allowed in terms.filter.items()
         )
+
+
+def _is_event(replacement):
+    """Whether a replacement is an event, not new data alone."""
+    return isinstance(replacement.get("data"), dict) or "specversion" in replacement
+
+
+def _is_timely(replacement):
+    """Whether the time that a replacement gives, if it gives one, is an instant."""
+    time = replacement.get("time") if replacement and _is_event(replacement) else None
+    return time is None or not isinstance(time, str) or parse_instant(time) is not None
 
 
 def _is_cloud_event(event):

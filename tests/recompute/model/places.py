@@ -1,7 +1,7 @@
 """Places: what stands where a usage record was, after all corrections of it and of each other.
 
 A place is a plain record. Every correction has one target, so what leads to a place is a tree; a
-circle leads to none and has no effect.
+circle leads to none, and has no effect until it is refused.
 """
 
 from collections import defaultdict
@@ -47,18 +47,13 @@ class Places:
         return refused
 
     def dangling(self):
-        """Refuses the corrections whose target never came, and those of them; returns them."""
-        refused = []
-        while True:
-            missing = [
-                each for each in self._corrections.values()
-                if each.target not in self._records and each.target not in self._corrections
-            ]
-            if not missing:
-                return refused
-            for correction in missing:
-                refused.append(correction)
-                self._refuse(correction)
+        """Refuses the corrections that lead to no record, and returns them."""
+        refused = [
+            each for each in self._corrections.values() if self.place_of(each.identity) is None
+        ]
+        for correction in refused:
+            self._refuse(correction)
+        return refused
 
     def place_of(self, identity):
         """The identity of the plain record that a record or a correction leads to, or None."""

@@ -4,6 +4,7 @@
 a `matrix` is a set of prices, each of any model, of which every record meets one.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -24,15 +25,25 @@ def priced_cells(price):
     if price["model"] != "matrix":
         return {None: _priced(price)}
     prices = [*(cell["price"] for cell in price["cells"]), price["default"]]
-    names = [*range(len(price["cells"])), DEFAULT_CELL]
+    names = [*cell_labels(price), DEFAULT_CELL]
     return {name: _priced(each) for name, each in zip(names, prices)}
+
+
+def cell_labels(price):
+    """What the cells of a matrix are known by, the same in every version of a plan."""
+    labels, seen = [], Counter()
+    for cell in price["cells"]:
+        label = ",".join(f"{name}={value}" for name, value in sorted(cell["match"].items()))
+        seen[label] += 1
+        labels.append(label if seen[label] == 1 else f"{label}#{seen[label]}")
+    return labels
 
 
 def cell_of(price, dimensions):
     """The first cell of a matrix whose `match` a record's dimensions meet, else the default."""
     if price["model"] != "matrix":
         return None
-    for name, cell in enumerate(price["cells"]):
+    for name, cell in zip(cell_labels(price), price["cells"]):
         if all(dimensions.get(key) == value for key, value in cell["match"].items()):
             return name
     return DEFAULT_CELL

@@ -165,7 +165,7 @@ class Rater:
                 self._settle(correction)
 
     def finish(self):
-        """No more usage will come: corrections whose target never came are refused."""
+        """No more usage will come: corrections that lead to no record are refused."""
         for correction in self._places.dangling():
             self._reject(correction, "unknown_reference")
 
