@@ -22,7 +22,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const NAMES: [(&'static str, Self); 4] = [
+    pub(crate) const NAMES: [(&'static str, Self); 4] = [
         ("new", Self::New),
         ("change", Self::Change),
         ("renewal", Self::Renewal),
@@ -51,7 +51,7 @@ pub enum PricePeriod {
 }
 
 impl PricePeriod {
-    const NAMES: [(&'static str, Self); 5] = [
+    pub(crate) const NAMES: [(&'static str, Self); 5] = [
         ("month", Self::Months(1)),
         ("quarter", Self::Months(3)),
         ("half_year", Self::Months(6)),
@@ -129,23 +129,25 @@ pub(crate) struct LegibleProduct {
 }
 
 impl LegibleProduct {
+    /// The fields of an order product beside its settings.
+    pub(crate) const FIELDS: [&'static str; 12] = [
+        "id",
+        "sku",
+        "reference",
+        "quantity",
+        "included_quantity",
+        "unit_price",
+        "price_period",
+        "start",
+        "end",
+        "total",
+        "plan",
+        "billing_timing",
+    ];
+
     /// Reads an order product; whatever is wrong with it is noted.
     pub(crate) fn read(value: Value<'_>, faults: &mut Faults<'_>) -> Self {
-        const FIELDS: [&str; 12] = [
-            "id",
-            "sku",
-            "reference",
-            "quantity",
-            "included_quantity",
-            "unit_price",
-            "price_period",
-            "start",
-            "end",
-            "total",
-            "plan",
-            "billing_timing",
-        ];
-        let Some(fields) = open_with_settings(value, &FIELDS, faults) else {
+        let Some(fields) = open_with_settings(value, &Self::FIELDS, faults) else {
             return Self::default();
         };
         let text = |name, faults: &mut Faults<'_>| {

@@ -10,6 +10,7 @@ mod read;
 mod reference;
 #[cfg(test)]
 mod refusals;
+mod schema;
 
 use crate::customers::{CustomerFacts, Customers};
 use crate::order::{Kind, Order, OrderProduct};

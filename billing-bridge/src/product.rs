@@ -49,7 +49,7 @@ pub enum RevenueModel {
 }
 
 impl RevenueModel {
-    const NAMES: [(&'static str, Self); 4] = [
+    pub(crate) const NAMES: [(&'static str, Self); 4] = [
         ("recurring", Self::Recurring),
         ("one_time", Self::OneTime),
         ("overage_usage", Self::OverageUsage),
@@ -84,10 +84,13 @@ pub struct Product {
 }
 
 impl Product {
+    /// The fields of a product beside its settings.
+    pub(crate) const FIELDS: [&'static str; 5] =
+        ["sku", "name", "provisions", "revenue_model", "billing_timing"];
+
     /// Reads a product; whatever is wrong with it is noted.
     pub(crate) fn read(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Self> {
-        const FIELDS: [&str; 5] = ["sku", "name", "provisions", "revenue_model", "billing_timing"];
-        let fields = open_with_settings(value, &FIELDS, faults)?;
+        let fields = open_with_settings(value, &Self::FIELDS, faults)?;
         let sku = fields.required_text("sku", faults);
         let name = fields.optional("name", faults, read_text);
         let provision = fields.required("provisions", faults);
@@ -112,13 +115,15 @@ impl Product {
 /// Opens an object that may carry settings among its own fields.
 pub(crate) fn open_with_settings<'a>(
     value: Value<'a>,
-    own: &[&str],
+    own: &[&'static str],
     faults: &mut Faults<'_>,
 ) -> Option<Fields<'a>> {
-    let mut known = own.to_vec();
-    known.push("settings");
-    known.extend(Settings::NAMES);
-    Fields::open(value, &known, faults)
+    Fields::open(value, &with_settings(own), faults)
+}
+
+/// Fields, and those of the settings that may stand beside them.
+pub(crate) fn with_settings(own: &[&'static str]) -> Vec<&'static str> {
+    [own, &["settings"], &Settings::NAMES].concat()
 }
 
 /// The settings among the fields of an object, and those it has under `settings`.

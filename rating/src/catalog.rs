@@ -15,7 +15,9 @@ mod read_tiers;
 mod readings;
 #[cfg(test)]
 mod refusals;
+mod schema;
 
+pub(crate) use read::IDENTIFIER_BYTES_MAX;
 pub(crate) use read_meter::SYSTEM_TYPES;
 
 use crate::charge::Timeline;

@@ -229,7 +229,7 @@ pub fn read_whole(
     (least, most): (u32, u32),
     faults: &mut Faults<'_>,
 ) -> Option<u32> {
-    let number = value.as_decimal_text().and_then(|text| whole(&text));
+    let number = value.as_decimal_text().and_then(|text| parse_whole(&text));
     let number = number.filter(|number| (least..=most).contains(number));
     if number.is_none() {
         faults.add(value, format!("must be a whole number from {least} to {most}"));
@@ -238,7 +238,7 @@ pub fn read_whole(
 }
 
 /// A whole number, written as JSON writes it: `+5` and `05` are none.
-pub(crate) fn whole(text: &str) -> Option<u32> {
+pub(crate) fn parse_whole(text: &str) -> Option<u32> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let plain = digits && (text == "0" || !text.starts_with('0'));
     plain.then(|| text.parse().ok()).flatten()

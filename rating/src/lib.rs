@@ -25,6 +25,7 @@ mod rejection;
 pub mod resolve;
 mod rounding;
 mod rows;
+pub mod schema;
 mod scope;
 mod settings;
 mod share;

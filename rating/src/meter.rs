@@ -20,6 +20,8 @@ enum Step {
 
 /// Deepest path that a catalog may state; data is not nested deeper either.
 const STEPS_MAX: usize = 16;
+/// What [`Path::parse`] reads, as a pattern.
+pub(crate) const PATH_PATTERN: &str = r"^\$(\.[^.\[]+|\['[^\]]*'\]|\[\+?[0-9]+\]){1,16}$";
 
 impl Path {
     /// Reads `$`, `.name`, `['name']` and `[0]` steps; `None` if the text is no such path.

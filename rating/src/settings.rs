@@ -3,11 +3,12 @@
 //! Every level states some of them; the nearest one that does wins. They live here because a
 //! catalog's customers carry them and rating itself needs the cycle and the rounding.
 
-use crate::fault::{Faults, Fields, read_bool, read_currency, read_name, read_whole, whole};
+use crate::fault::{Faults, Fields, parse_whole, read_bool, read_currency, read_name, read_whole};
 use crate::json::{Kind, Value};
 use crate::money::Currency;
 use crate::period::PeriodLength;
 use crate::rounding::Rounding;
+use crate::schema::{Schema, boolean, one_of, whole};
 
 /// On which day of the month billing periods begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,12 @@ impl ProrationBasis {
 /// The roundings that a customer may choose.
 pub(crate) const ROUNDINGS: [(&str, Rounding); 2] =
     [("half_away_from_zero", Rounding::HalfAwayFromZero), ("half_even", Rounding::HalfEven)];
+
+/// What stands for the day on which the first subscription starts.
+const FIRST_SUBSCRIPTION_START: &str = "first_subscription_start";
+const CYCLE_DAYS: (u32, u32) = (1, 31);
+const MONTHS: (u32, u32) = (1, 12);
+const PAYMENT_TERMS: (u32, u32) = (0, 3650);
 
 /// Settings of one level; `None` where the level says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,16 +90,36 @@ impl Settings {
         "rounding",
     ];
 
+    /// The schemas of all settings.
+    #[must_use]
+    pub fn schemas() -> Vec<(&'static str, Schema)> {
+        let first = Schema::exactly(FIRST_SUBSCRIPTION_START);
+        vec![
+            ("billing_period", one_of(&PeriodLength::NAMES)),
+            ("bill_cycle_day", Schema::any_of([whole(CYCLE_DAYS), first])),
+            ("bill_cycle_month", whole(MONTHS)),
+            ("payment_term_days", whole(PAYMENT_TERMS)),
+            ("proration", boolean()),
+            ("proration_basis", one_of(&ProrationBasis::NAMES)),
+            ("first_invoice_on_activation", boolean()),
+            ("hide_zero_items", boolean()),
+            ("credit_memos", boolean()),
+            ("auto_activate", boolean()),
+            ("currency", Schema::reference("currency")),
+            ("rounding", one_of(&ROUNDINGS)),
+        ]
+    }
+
     /// Reads the settings among the members of an object; faults are noted.
     pub fn read(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Self {
-        let month = fields.optional("bill_cycle_month", faults, |v, f| read_whole(v, (1, 12), f));
+        let month = fields.optional("bill_cycle_month", faults, |v, f| read_whole(v, MONTHS, f));
         Self {
             billing_period: fields
                 .optional("billing_period", faults, |v, f| read_name(v, &PeriodLength::NAMES, f)),
             bill_cycle_day: fields.optional("bill_cycle_day", faults, read_cycle_day),
             bill_cycle_month: month.and_then(|month| i8::try_from(month).ok()),
             payment_term_days: fields
-                .optional("payment_term_days", faults, |v, f| read_whole(v, (0, 3650), f)),
+                .optional("payment_term_days", faults, |v, f| read_whole(v, PAYMENT_TERMS, f)),
             proration: fields.optional("proration", faults, read_bool),
             proration_basis: fields.optional("proration_basis", faults, |v, f| {
                 read_name(v, &ProrationBasis::NAMES, f)
@@ -133,11 +160,12 @@ impl Settings {
 }
 
 fn read_cycle_day(value: Value<'_>, faults: &mut Faults<'_>) -> Option<CycleDay> {
-    if value.kind() == Kind::String && value.is("first_subscription_start") {
+    if value.kind() == Kind::String && value.is(FIRST_SUBSCRIPTION_START) {
         return Some(CycleDay::FirstSubscriptionStart);
     }
-    let day = value.as_decimal_text().and_then(|text| whole(&text));
-    let day = day.and_then(|day| i8::try_from(day).ok()).filter(|day| (1..=31).contains(day));
+    let day = value.as_decimal_text().and_then(|text| parse_whole(&text));
+    let day = day.filter(|day| (CYCLE_DAYS.0..=CYCLE_DAYS.1).contains(day));
+    let day = day.and_then(|day| i8::try_from(day).ok());
     if day.is_none() {
         faults.add(value, "must be a day from 1 to 31 or \"first_subscription_start\"");
     }

@@ -13,6 +13,9 @@ use rating::{Currency, Fault, Faults, Fields, Settings};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The fields of a document.
+pub(super) const FIELDS: [&str; 3] = ["settings", "products", "orders"];
+
 /// What could be read of an order product, and where it stands.
 #[derive(Debug)]
 pub(super) struct Line<'a> {
@@ -93,8 +96,7 @@ struct Reader<'a, 'c> {
 
 impl<'a> Reader<'a, '_> {
     fn document(&mut self, document: Value<'a>, faults: &mut Faults<'_>) {
-        let known = ["settings", "products", "orders"];
-        let Some(fields) = Fields::open(document, &known, faults) else { return };
+        let Some(fields) = Fields::open(document, &FIELDS, faults) else { return };
         if let Some(value) = fields.get("settings")
             && let Some(inner) = Fields::open(value, &Settings::NAMES, faults)
         {

@@ -197,6 +197,6 @@ impl Reader<'_, '_> {
 /// Where every day ends last.
 const WESTERNMOST: TimeZone = TimeZone::fixed(jiff::tz::offset(-12));
 /// Longest id or key of a catalog, in bytes.
-pub(super) const IDENTIFIER_BYTES_MAX: usize = 256;
+pub(crate) const IDENTIFIER_BYTES_MAX: usize = 256;
 /// Names that are searched for a suggestion; more would take longer than a person waits.
 const SUGGESTIONS_FROM_MAX: usize = 100_000;

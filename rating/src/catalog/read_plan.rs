@@ -12,6 +12,9 @@ use crate::plan::{Plan, PlanVersion};
 use crate::scope::Scope;
 use std::sync::Arc;
 
+/// The first and the last number that a version may have.
+pub(super) const VERSIONS: (u32, u32) = (1, u32::MAX);
+
 /// A plan as far as its text could be read.
 pub(super) struct PlanText {
     pub(super) key: String,
@@ -58,7 +61,7 @@ fn read_version(reader: &mut Reader<'_, '_>, value: Value<'_>, plans: &mut Vec<P
     let key = reader.identifier(&fields, "key");
     let version = fields
         .required("version", reader.faults)
-        .and_then(|value| read_whole(value, (1, u32::MAX), reader.faults));
+        .and_then(|value| read_whole(value, VERSIONS, reader.faults));
     let from = fields
         .required("effective_from", reader.faults)
         .and_then(|value| read_instant(value, reader.faults));
