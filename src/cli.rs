@@ -1,6 +1,6 @@
 //! The command line: what each command takes, and how its end becomes an exit code.
 
-use crate::command::{bill, check, demo, rate};
+use crate::command::{bill, check, demo, rate, run};
 use crate::failure::Failure;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -35,6 +35,15 @@ plans of the last good catalog among the files.
 Example:
   usage-rater check catalog.json orders.json";
 
+const HELP_AFTER_RUN: &str = "\
+deploy/usage-rater.toml of the source shows every setting with its default. SIGTERM ends it in good
+order. RUST_LOG says how much is told on stderr.
+
+Example:
+  usage-rater run --config usage-rater.toml
+  curl -H 'Content-Type: application/x-ndjson' --data-binary @usage.ndjson \\
+    http://127.0.0.1:8080/v1/usage";
+
 /// Rates usage records exactly once, in exact decimals, and bills them.
 #[derive(Debug, Parser)]
 #[command(
@@ -60,6 +69,9 @@ enum Command {
     /// Bills orders, and usage if there is any, up to a date
     #[command(after_help = HELP_AFTER_BILL)]
     Bill(bill::Arguments),
+    /// Serves: takes usage by HTTP, rates it as it comes, and shows totals and metrics
+    #[command(after_help = HELP_AFTER_RUN)]
+    Run(run::Arguments),
     /// Says everything that is wrong with catalogs and orders, with line and column
     #[command(after_help = HELP_AFTER_CHECK)]
     Check(check::Arguments),
@@ -95,6 +107,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Rate(arguments) => rate::run(&arguments),
         Command::Bill(arguments) => bill::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
     };
     match done {

@@ -4,3 +4,4 @@ pub(crate) mod bill;
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod rate;
+pub(crate) mod run;

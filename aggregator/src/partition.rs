@@ -152,6 +152,12 @@ impl Partition {
         &self.store
     }
 
+    /// Gives the store back, to open it with another catalog. What was not committed is gone.
+    #[must_use]
+    pub fn into_store(self) -> Store {
+        self.store
+    }
+
     /// Whether so much has been taken that it should be committed.
     #[must_use]
     pub const fn commit_due(&self) -> bool {

@@ -14,5 +14,6 @@ mod program;
 mod rating_properties;
 mod recompute;
 mod scenarios;
+mod service;
 mod table;
 mod tidy;
