@@ -69,6 +69,7 @@ async fn serve(settings: Settings, given: Option<CatalogText>) -> Result<(), Fai
         .map_err(|error| Failure::Dependency(format!("cannot register metrics: {error}")))?;
     let metrics = Arc::new(metrics);
     let http = settings.http.clone();
+    let shown = Arc::clone(&metrics);
     let (desk, requests) = Desk::new(http.queue_requests_max, http.queue_bytes_max);
     let app = App::new(Arc::clone(&desk), Arc::clone(&metrics), http, settings.catalog.clone());
     let (stop, stopping) = oneshot::channel::<()>();
@@ -80,6 +81,7 @@ async fn serve(settings: Settings, given: Option<CatalogText>) -> Result<(), Fai
             let ledger =
                 EmbeddedLedger::open(&settings.state_dir, given, settings.future_tolerance)?;
             desk.show_catalog(ledger.catalog().cloned());
+            shown.committed(&ledger.counters(), ledger.watermark());
             desk.set_open();
             announce(address, &settings, &ledger);
             Ok((ledger, settings))

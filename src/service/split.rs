@@ -1,4 +1,5 @@
-//! Splitting a body into records, byte for byte: each keeps the text that its numbers are read from.
+//! Splitting a body into records, byte for byte: each keeps the text that its numbers are read
+//! from.
 //!
 //! Of a batch only the array itself is read here: quotes, brackets and the commas between elements.
 //! So an element that is no record, or no JSON, costs itself alone; where the array cannot be cut,

@@ -263,9 +263,8 @@ mod tests {
         check("", &["1:1: the key \"mode\" is missing: \"embedded\" or \"kafka\""]);
         check(
             "mode = \"embeded\"",
-            &[
-                "1:8: mode is \"embedded\" or \"kafka\", not \"embeded\"; did you mean \"embedded\"?",
-            ],
+            &["1:8: mode is \"embedded\" or \"kafka\", not \"embeded\"; \
+                 did you mean \"embedded\"?"],
         );
         check(
             "mode = \"kafka\"\n[kafka]\ngroup = 1\n[kafka.topics]\nrav = \"x\"",

@@ -120,7 +120,8 @@ fn phase(round: usize, sent: &[Sent], before: usize, kept: u64) -> String {
         _ => "between the commit and the answers to part of what was on its way",
     };
     format!(
-        "round {round}: killed {hit} ({answered} records answered, {open} on their way, {kept} kept)"
+        "round {round}: killed {hit} ({answered} records answered, {open} on their \
+         way, {kept} kept)"
     )
 }
 
