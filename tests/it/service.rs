@@ -4,6 +4,7 @@
 mod catalog;
 mod client;
 mod crash;
+mod disk;
 mod full;
 mod metrics;
 mod periods;
