@@ -19,7 +19,7 @@ LOCKED := $(if $(CI),--locked)
 DENY_VERSION := 0.20.2
 DENY := $(CACHE)/tools/bin/cargo-deny
 
-.PHONY: help demo build test bench fmt fmt-check clippy deny doc check bootstrap
+.PHONY: help demo build test bench fuzz fmt fmt-check clippy deny doc check bootstrap
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | \
@@ -51,6 +51,21 @@ deny: bootstrap ## Check licences, sources and bans of the dependencies
 	@[ "$$("$(DENY)" --version 2>&1)" = "cargo-deny $(DENY_VERSION)" ] || \
 		env -u CARGO_TARGET_DIR cargo install --locked cargo-deny@$(DENY_VERSION) --root "$(CACHE)/tools"
 	"$(DENY)" $(LOCKED) check bans licenses sources
+
+# The compiler's instrumentation is not stable, but it is the same in the pinned toolchain.
+FUZZ_SECONDS ?= 60
+FUZZ := env RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$(CACHE)/fuzz" "$(CACHE)/tools/bin/cargo-fuzz"
+
+fuzz: bootstrap ## Feed hostile bytes to every reader, a minute each
+	@[ -x "$(CACHE)/tools/bin/cargo-fuzz" ] || \
+		env -u CARGO_TARGET_DIR cargo install --locked cargo-fuzz --root "$(CACHE)/tools"
+	@mkdir -p fuzz/corpus/record fuzz/corpus/catalog fuzz/corpus/orders
+	@split -l 1 examples/first/usage.ndjson fuzz/corpus/record/first-
+	@cp examples/first/catalog.json tests/it/histories/catalog.json fuzz/corpus/catalog/
+	@cp examples/first/orders.json fuzz/corpus/orders/
+	@for target in record catalog orders; do \
+		$(FUZZ) run --sanitizer none --release $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 doc: bootstrap ## Build the API documentation, warnings being errors
 	RUSTDOCFLAGS=-Dwarnings cargo doc --release --no-deps --workspace $(LOCKED)

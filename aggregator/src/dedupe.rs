@@ -215,8 +215,7 @@ impl Dedupe {
     /// correction with its target.
     pub(crate) fn admit(
         &mut self,
-        identity: u128,
-        seen: Seen,
+        (identity, seen): (u128, Seen),
         (used_at, event_type, is_named): (Instant, u32, bool),
         lines: &[AdmittedLine],
         target: Option<u128>,

@@ -454,7 +454,7 @@ impl Partition {
         };
         let event_type = self.measured_type();
         let what = (record.used_at, event_type, owner.subscription.is_some());
-        self.dedupe.admit(identity, seen, what, &self.admitted, None)?;
+        self.dedupe.admit((identity, seen), what, &self.admitted, None)?;
         self.waiting.release(&Cause::Target(identity));
         Ok(Ok(Verdict::Rated(lines.len())))
     }

@@ -9,9 +9,8 @@ use crate::error::Error;
 use crate::keys::{WHOLE_POSITION, row_key, row_numbers};
 use crate::position_codec::{Row, decode_position, decode_rows, encode_position, encode_rows};
 use crate::store::{Store, Table};
+use hashbrown::hash_map::Entry;
 use rating::{Kept, Position, Rows, Tally, Weight};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 /// A position in memory.
 #[derive(Debug)]
@@ -26,7 +25,7 @@ struct Held {
 /// All positions in memory, by their keys in the store.
 #[derive(Debug, Default)]
 pub(crate) struct Positions {
-    held: HashMap<Box<[u8]>, Held, foldhash::fast::FixedState>,
+    held: hashbrown::HashMap<Box<[u8]>, Held, foldhash::fast::FixedState>,
     dirty: Vec<Box<[u8]>>,
     commits: u64,
     /// Σ of what is held.

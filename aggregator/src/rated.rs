@@ -1,7 +1,7 @@
 //! Rated usage: one short CloudEvent for every record and charge.
 
 use rating::resolve::Line;
-use rating::{Catalog, Instant, Quantity, Rated, Terms, json};
+use rating::{Catalog, Instant, Rated, Terms, json};
 use std::fmt::Write as _;
 
 /// What one record did to one total.
@@ -13,7 +13,8 @@ pub(crate) struct RatedLine<'a> {
     pub(crate) at: Instant,
     /// What all lines of the total have in common, from [`head`].
     pub(crate) head: &'a str,
-    pub(crate) quantity: Quantity,
+    /// What of it counts, as it is written.
+    pub(crate) quantity: &'a str,
     /// Whether the quantity was taken back.
     pub(crate) taken_back: bool,
     pub(crate) rated: &'a Rated,
@@ -38,9 +39,15 @@ impl RatedLine<'_> {
         out.pop();
         out.push_str(self.head);
         out.push_str("\"quantity\":\"");
-        let negated = self.taken_back.then(|| self.quantity.checked_neg()).flatten();
+        match self.quantity.strip_prefix('-') {
+            Some(positive) if self.taken_back => out.push_str(positive),
+            None if self.taken_back && self.quantity != "0" => {
+                out.push('-');
+                out.push_str(self.quantity);
+            }
+            _ => out.push_str(self.quantity),
+        }
         // Writing to a string cannot fail.
-        _ = negated.unwrap_or(self.quantity).write_to(out);
         out.push_str("\",\"total_before\":\"");
         _ = self.rated.total_before.write_to(out);
         out.push_str("\",\"amount\":\"");

@@ -11,12 +11,12 @@ use crate::error::Error;
 use crate::partition::Origin;
 use crate::store::{Store, Table};
 use rating::Instant;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 const WAITING_VERSION: u8 = 1;
 
 /// What a record waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// A customer or subscription of that name.
     Subject(String),
@@ -44,8 +44,8 @@ pub struct Waiting {
 #[derive(Debug, Default)]
 pub(crate) struct WaitingRoom {
     records: BTreeMap<u64, Waiting>,
-    by_cause: HashMap<Cause, BTreeSet<u64>>,
-    by_identity: HashMap<u128, u64>,
+    by_cause: BTreeMap<Cause, BTreeSet<u64>>,
+    by_identity: BTreeMap<u128, u64>,
     /// Those whose cause has come.
     released: BTreeSet<u64>,
     next: u64,

@@ -71,6 +71,21 @@ impl PriceModel {
         !matches!(self, Self::Percentage(_) | Self::Matrix(_))
     }
 
+    /// The labels of its cells: of all but a matrix a single one, without text.
+    #[must_use]
+    pub fn cells(&self) -> Vec<&str> {
+        match self {
+            Self::Matrix(matrix) => matrix.prices().map(|(label, _)| label).collect(),
+            Self::PerUnit { .. }
+            | Self::Package { .. }
+            | Self::Graduated(_)
+            | Self::Volume(_)
+            | Self::Stairstep(_)
+            | Self::Flat { .. }
+            | Self::Percentage(_) => vec![""],
+        }
+    }
+
     /// The price of a cell: of a matrix the one of that label, of all others themselves.
     #[must_use]
     pub fn of_cell(&self, label: &str) -> Option<&Self> {

@@ -274,9 +274,8 @@ mod tests {
             for (number, (key, step)) in steps.into_iter().enumerate() {
                 let change = if step == 0 { take } else { add };
                 rows.change(key, change);
-                match change(oracle.remove(&key)) {
-                    Some(count) => _ = oracle.insert(key, count),
-                    None => {}
+                if let Some(count) = change(oracle.remove(&key)) {
+                    oracle.insert(key, count);
                 }
                 if number % 97 == store_at % 97 {
                     let (changed, dropped) = rows.unstored();
@@ -290,7 +289,7 @@ mod tests {
                     rows = Rows::from_blocks(stored.clone().into_iter().collect()).unwrap();
                 }
                 let flat: Vec<u32> =
-                    oracle.iter().flat_map(|(key, count)| vec![*key; *count as usize]).collect();
+                    oracle.iter().flat_map(|(key, count)| (0..*count).map(|_| *key)).collect();
                 prop_assert_eq!(rows.weight(), flat.len() as u64);
                 let rank = flat.len() / 2;
                 prop_assert_eq!(rows.at_rank(rank as u64 + 1), flat.get(rank));

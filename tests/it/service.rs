@@ -13,4 +13,5 @@ mod server;
 mod settings;
 mod stop;
 mod usage;
+mod waiting;
 mod world;

@@ -89,7 +89,7 @@ impl Partition {
             position: received.origin.position,
         };
         let what = (record.used_at, 0, false);
-        self.dedupe.admit(identity, seen, what, &[], Some(target.identity))?;
+        self.dedupe.admit((identity, seen), what, &[], Some(target.identity))?;
         self.waiting.release(&Cause::Target(identity));
         Ok(Ok(Verdict::Rated(lines)))
     }
@@ -153,7 +153,7 @@ impl Partition {
     ) -> Result<Result<Content, Rejection>, Error> {
         let Some(content) = &target.content else { return Ok(Err(unknown("no content"))) };
         let own_type = self.types.get(content.event_type as usize).cloned().unwrap_or_default();
-        let event_type = replacement.event_type.clone().unwrap_or_else(|| Cow::Owned(own_type));
+        let event_type = replacement.event_type.clone().unwrap_or(Cow::Owned(own_type));
         // What it does not say is as the target said it: only the customer, or the subscription.
         let named = content.lines.first().filter(|_| content.is_named);
         let customer = catalog.customer_at(owner.customer);
@@ -248,8 +248,8 @@ impl Partition {
                 // What stood there before fits again.
                 if let Some(content) = &before {
                     let added = (content, add);
-                    let _: Result<(), Rejection> =
-                        self.apply_content(catalog, owner, (place, &voice), added)?;
+                    let back = self.apply_content(catalog, owner, (place, &voice), added)?;
+                    back.map_err(|_| Error::Damaged { what: "total" })?;
                 }
                 self.corrections.remove_pending(target.identity, identity);
                 self.transaction.outputs.rated.truncate(output);
@@ -309,7 +309,8 @@ impl Partition {
                         Direction::TakeBack => Direction::Add,
                     };
                     let back = Entry { direction, ..entry.clone() };
-                    let _: Result<u64, Rejection> = self.change(catalog, &back, voice, None)?;
+                    let undone = self.change(catalog, &back, voice, None)?;
+                    undone.map_err(|_| Error::Damaged { what: "total" })?;
                 }
                 return Ok(Err(rejection));
             }
@@ -350,12 +351,7 @@ fn spot_of(catalog: &Catalog, owner: Owner, (hash, at): (u64, Instant)) -> Optio
             let key = SlotKey { subscription: *id, timeline: number, period_start: at };
             let Some(names) = Names::of(catalog, &key) else { continue };
             let model = timeline.at(at).and_then(|terms| Some(&terms.charge.as_deref()?.model));
-            let cells = match model {
-                Some(PriceModel::Matrix(matrix)) => {
-                    matrix.prices().map(|(label, _)| label).collect()
-                }
-                _ => vec![""],
-            };
+            let cells = model.map(PriceModel::cells).unwrap_or_default();
             if let Some(cell) = cells.into_iter().find(|cell| names.charge_hash(cell) == hash) {
                 let cell = cell.to_owned();
                 return Some(Spot { subscription: *id, timeline: index, cell });

@@ -17,8 +17,8 @@ use ethnum::{I256, U256};
 use rating::json::{Tape, Value};
 use rating::resolve::Owner;
 use rating::{
-    Aggregation, Amount, Direction, Instant, Place, Position, PriceModel, Pricing, Quantity, Scope,
-    Share, Subject, Subscription, SubscriptionId, Timeline, Total, Usage, rate,
+    Aggregation, Amount, Direction, Instant, Place, Position, Pricing, Quantity, Scope, Share,
+    Subject, Subscription, SubscriptionId, Timeline, Total, Usage, rate,
 };
 use std::collections::BTreeMap;
 
@@ -328,11 +328,7 @@ fn find_line(
     names: &Names<'_>,
 ) -> Option<(Instant, String, rating::Measured)> {
     let model = &timeline.at(content.used_at)?.charge.as_deref()?.model;
-    let cells: Vec<&str> = match model {
-        PriceModel::Matrix(matrix) => matrix.prices().map(|(label, _)| label).collect(),
-        _ => vec![NO_CELL],
-    };
-    cells.into_iter().find_map(|cell| {
+    model.cells().into_iter().find_map(|cell| {
         let hash = names.charge_hash(cell);
         let line = content.lines.iter().find(|line| line.charge == hash)?;
         Some((content.used_at, cell.to_owned(), line.measured))

@@ -11,8 +11,8 @@ use crate::slots::{SlotIndex, SlotKey};
 use rating::resolve::Line;
 use rating::{
     Catalog, Charge, Code, Direction, Instant, Measured, Place, Position, PriceModel, Pricing,
-    Quantity, Rated, Rejection, Share, Shift, Sums, Terms, Timeline, Total, Usage, UsageRecord,
-    rate, take_back,
+    Rated, Rejection, Share, Shift, Sums, Terms, Timeline, Total, Usage, UsageRecord, rate,
+    take_back,
 };
 
 /// One line of a record: which charge it goes to, and what it says.
@@ -227,7 +227,9 @@ impl Partition {
             slot.revise(self.causes);
             if !rated.amount.is_zero() {
                 let terms = timeline.at(shift.period.start).unwrap_or(terms);
-                self.write(catalog, (entry, voice), (index, terms), (rated, None));
+                self.quantity_text.clear();
+                self.quantity_text.push('0');
+                self.write(catalog, (entry, voice), (index, terms), (rated, true));
             }
         }
         Ok(())
@@ -259,16 +261,16 @@ impl Partition {
                     || total.records == 0;
             }
         }
-        self.write(catalog, (entry, voice), (index, terms), (rated, Some(quantity)));
+        self.write(catalog, (entry, voice), (index, terms), (rated, false));
     }
 
-    /// Writes a rated line; without a quantity, that of a total whose position is shifted.
+    /// Writes a rated line with the quantity that was written last.
     fn write(
         &mut self,
         catalog: &Catalog,
         (entry, voice): (&Entry<'_>, &Voice<'_>),
         (index, terms): (SlotIndex, &Terms),
-        (rated, quantity): (Rated, Option<Quantity>),
+        (rated, is_shift): (Rated, bool),
     ) {
         let Some(slot) = self.slots.change(index) else { return };
         if slot.rated_head.is_empty() || slot.rated_from != terms.from {
@@ -280,8 +282,8 @@ impl Partition {
             id: voice.id,
             at: voice.at,
             head: &slot.rated_head,
-            quantity: quantity.unwrap_or_default(),
-            is_shift: quantity.is_none(),
+            quantity: &self.quantity_text,
+            is_shift,
             taken_back: entry.direction == Direction::TakeBack,
             rated: &rated,
             cell: &entry.cell,

@@ -8,14 +8,14 @@ use super::Partition;
 use crate::dedupe::Content;
 use crate::error::Error;
 use crate::slots::SlotIndex;
-use rating::{Instant, Period, PriceModel};
-use std::collections::{HashMap, HashSet};
+use rating::{Instant, Period};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The first and last time found for a total.
 type Found = Option<(Instant, Instant)>;
 
 /// Totals by the hashes of their charges and cells.
-type ByCharge = HashMap<u64, Vec<(Period, SlotIndex)>>;
+type ByCharge = BTreeMap<u64, Vec<(Period, SlotIndex)>>;
 
 impl Partition {
     /// Finds the times of totals of which the first or last record was taken back.
@@ -25,7 +25,7 @@ impl Partition {
             return Ok(());
         }
         let by_charge = self.by_charge(&stale);
-        let mut found: HashMap<SlotIndex, Found> = HashMap::new();
+        let mut found: BTreeMap<SlotIndex, Found> = BTreeMap::new();
         let mut note = |content: &Content| {
             for line in &content.lines {
                 for (period, index) in by_charge.get(&line.charge).into_iter().flatten() {
@@ -43,7 +43,7 @@ impl Partition {
                 note(&content);
             }
         }
-        let corrected: HashSet<u128> = roots.into_iter().collect();
+        let corrected: BTreeSet<u128> = roots.into_iter().collect();
         self.dedupe.scan(&self.store, |identity, content| {
             if !corrected.contains(&identity) {
                 note(content);
@@ -63,7 +63,7 @@ impl Partition {
 
     fn by_charge(&self, stale: &[SlotIndex]) -> ByCharge {
         let mut by_charge = ByCharge::new();
-        let wanted: HashSet<SlotIndex> = stale.iter().copied().collect();
+        let wanted: BTreeSet<SlotIndex> = stale.iter().copied().collect();
         for (key, index) in self.slots.keys() {
             let Some(slot) = self.slots.get(index).filter(|_| wanted.contains(&index)) else {
                 continue;
@@ -76,8 +76,7 @@ impl Partition {
             });
             let charges = timeline.into_iter().flat_map(|found| found.within(slot.period));
             for (_, charge) in charges {
-                let PriceModel::Matrix(matrix) = &charge.model else { continue };
-                for (label, _) in matrix.prices() {
+                for label in charge.model.cells().into_iter().filter(|label| !label.is_empty()) {
                     let hash = names.charge_hash(label);
                     by_charge.entry(hash).or_default().push((slot.period, index));
                 }

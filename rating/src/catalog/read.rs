@@ -110,7 +110,9 @@ impl Reader<'_, '_> {
             Some(overrides) => self.overrides(overrides, plan),
             None => Vec::new(),
         };
+        // A plan that is there but faulty was reported at its own place.
         let plan = plan.map(|plan| plan.key.clone());
+        let plan = plan.filter(|key| self.catalog.plan(key).is_some());
         let (Some(id), Some(customer), Some(plan), Some(start)) = (id, customer, plan, start)
         else {
             return;

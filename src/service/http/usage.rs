@@ -18,7 +18,7 @@ pub(super) async fn post(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let timeout = app.settings.body_timeout;
-    let form = match form_of(request.headers()).and_then(|form| app.check_ready().map(|()| form)) {
+    let form = match form_of(request.headers()).and_then(|form| app.check_open().map(|()| form)) {
         Ok(form) => form,
         Err(problem) => return Err(body::refuse(request, timeout, problem).await),
     };

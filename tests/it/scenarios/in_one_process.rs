@@ -84,7 +84,7 @@ fn apply(run: &mut RatingRun, line: usize, text: &str) -> Judged {
         Err(rejection) => Verdict::Rejected(rejection),
     };
     match verdict {
-        Verdict::Rated(lines) => Judged::Rated(lines),
+        Verdict::Rated(lines) => Judged::Rated(lines + apply_released(run)),
         Verdict::Waiting => Judged::Told("waiting".to_owned()),
         Verdict::Duplicate => Judged::Told("duplicate".to_owned()),
         Verdict::Rejected(rejection) => {
@@ -99,6 +99,24 @@ fn apply(run: &mut RatingRun, line: usize, text: &str) -> Judged {
     }
 }
 
+/// Applies what the last record released; gives how many lines that took.
+fn apply_released(run: &mut RatingRun) -> usize {
+    let mut count = 0;
+    while let Some(waiting) = run.partition_mut().take_released() {
+        let mut decoder = Decoder::new(run.partition().store().seeds().content);
+        let record = decoder.decode(&waiting.bytes).unwrap();
+        let (bytes, origin) = (waiting.bytes.as_slice(), waiting.origin);
+        let received = Received { bytes, origin, clock: Clock::default() };
+        match run.partition_mut().apply(&record, &received).unwrap() {
+            Verdict::Rated(lines) => count += lines,
+            other @ (Verdict::Duplicate | Verdict::Waiting | Verdict::Rejected(_)) => {
+                panic!("a released record is {other:?}")
+            }
+        }
+    }
+    count
+}
+
 fn close(run: &mut RatingRun, at: &str) {
     let at = Instant::parse(at).unwrap();
     run.partition_mut().close(|_| at).unwrap();
@@ -107,7 +125,7 @@ fn close(run: &mut RatingRun, at: &str) {
 /// Reads the outputs and gives every rated record its lines, which stand in the same order.
 fn finish(run: &RatingRun, judged: Vec<Judged>) -> Outcome {
     let rated = outcome::rated(run);
-    let mut lines = rated.lines();
+    let mut lines = rated.lines().filter(|line| !outcome::is_shift(line));
     let verdicts = judged.into_iter().map(|judged| match judged {
         Judged::Told(verdict) => verdict,
         Judged::Rated(count) => outcome::amounts(lines.by_ref().take(count)),

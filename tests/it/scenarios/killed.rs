@@ -106,6 +106,7 @@ impl Place {
 /// Rates and commits one record as `rate` does with a file whose other lines are blank.
 fn rate(run: &mut RatingRun, line: usize, text: &str) -> String {
     let before = outcome::rated(run).len();
+    let waited = run.partition().waiting();
     let lines = format!("{}{text}\n", "\n".repeat(line - 1)).into_bytes();
     run.rate_source(LineSource::from_reader(SOURCE, Box::new(std::io::Cursor::new(lines))))
         .unwrap();
@@ -114,6 +115,7 @@ fn rate(run: &mut RatingRun, line: usize, text: &str) -> String {
     match summary.rejected.keys().next() {
         Some(code) => code.to_string(),
         None if summary.duplicate == 1 => "duplicate".to_owned(),
+        None if run.partition().waiting() > waited => "waiting".to_owned(),
         None => outcome::amounts(outcome::rated(run)[before..].lines()),
     }
 }

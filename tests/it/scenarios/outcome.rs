@@ -69,12 +69,17 @@ pub(crate) fn rated(run: &RatingRun) -> String {
     String::from_utf8(rated).unwrap()
 }
 
+/// Whether a line moves the amount of a later period, and so is of no record of its own.
+pub(crate) fn is_shift(line: &str) -> bool {
+    line.contains("\"shift\":true")
+}
+
 /// The amounts of a record's rated lines, as a scenario writes them.
 pub(crate) fn amounts<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     let amount = |line: &str| {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         line["data"]["amount"].as_str().unwrap().to_owned()
     };
-    let amounts: Vec<String> = lines.map(amount).collect();
+    let amounts: Vec<String> = lines.filter(|line| !is_shift(line)).map(amount).collect();
     if amounts.is_empty() { "unpriced".to_owned() } else { amounts.join(" + ") }
 }

@@ -15,13 +15,14 @@ fn a_service_without_a_catalog_waits_for_one() {
     client.get("/healthz").expect(200, "ok");
     client.get("/readyz").expect(503, "no catalog yet");
     client.get("/v1/catalog").expect(404, "no catalog yet");
-    client.usage(ONE, &record("a", 0)).expect(503, "no catalog yet");
+    // Usage is never turned away for that: it waits.
+    client.usage(ONE, &record("a", 0)).expect(200, "accepted");
     client.get("/v1/subscriptions/SUB-0/totals").expect(503, "no catalog yet");
     let reply = client.send(PUT, JSON, CATALOG).expect(200, "plans");
     assert_eq!(reply.json(), serde_json::json!({"plans": 1, "customers": 2, "subscriptions": 2}));
     client.get("/readyz").expect(200, "ready");
     assert_eq!(client.get("/v1/catalog").body, CATALOG);
-    client.usage(ONE, &record("a", 0)).expect(200, "accepted");
+    client.usage(ONE, &record("a", 0)).expect(200, "duplicate");
     server.kill();
     let server = Server::start(&place, "");
     let mut client = server.connect();
@@ -39,15 +40,16 @@ fn another_catalog_is_in_force_without_a_restart() {
     client.send(PUT, JSON, CATALOG).expect(200, "plans");
     let new = record_of("n", "SUB-2", "2026-01-05T00:00:00Z", "11");
     client.usage(LINES, &world::lines("a", 100)).expect(200, "results");
-    client.usage(ONE, &new).expect(207, "unknown_subject");
+    client.usage(ONE, &new).expect(200, "accepted");
+    client.usage(ONE, &new).expect(200, "duplicate");
     client.get("/v1/subscriptions/SUB-2/totals").expect(404, "SUB-2");
     let entry = r#"{"id":"SUB-2","customer":"CUS-1","plan":"pro","start":"2026-01-01"}]"#;
     let more = CATALOG
         .replace("\"start\":\"2026-01-01\"}]", &format!("\"start\":\"2026-01-01\"}},{entry}"));
     assert_ne!(more, CATALOG);
     client.send(PUT, JSON, &more).expect(200, "\"subscriptions\":3");
-    client.usage(ONE, &new).expect(200, "accepted");
-    assert_eq!(client.totals("SUB-2", "")[0]["amount"], "0.01");
+    assert_eq!(client.totals("SUB-2", "")[0]["amount"], "0.01", "it had waited");
+    client.usage(ONE, &new).expect(200, "duplicate");
     assert_eq!(client.totals("SUB-0", "")[0]["records"], 100, "what was rated stays");
     client.usage(LINES, &world::lines("a", 100)).expect(200, "duplicate");
     server.stop();

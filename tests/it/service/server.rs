@@ -100,7 +100,9 @@ pub(super) fn write_settings(place: &Workplace, settings: &str) {
     } else {
         format!("{tables}\n[http]\nlisten = \"127.0.0.1:0\"")
     };
-    place.write(CONFIG, format!("mode = \"embedded\"\n{top}\n{tables}\n"));
+    // Usage in tests is of a fixed time, however long ago that is.
+    let window = if tables.contains("[dedupe]") { "" } else { "[dedupe]\nwindow = \"36500d\"\n" };
+    place.write(CONFIG, format!("mode = \"embedded\"\n{top}\n{tables}\n{window}"));
 }
 
 fn wait_for(address: &Receiver<SocketAddr>) -> Option<SocketAddr> {
