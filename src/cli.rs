@@ -1,6 +1,6 @@
 //! The command line: what each command takes, and how its end becomes an exit code.
 
-use crate::command::{bill, check, demo, explain, rate};
+use crate::command::{bill, check, demo, explain, rate, run};
 use crate::failure::Failure;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -43,6 +43,15 @@ plans of the last good catalog among the files.
 Example:
   usage-rater check catalog.json orders.json";
 
+const HELP_AFTER_RUN: &str = "\
+deploy/usage-rater.toml of the source shows every setting with its default. SIGTERM ends it in good
+order. RUST_LOG says how much is told on stderr.
+
+Example:
+  usage-rater run --config usage-rater.toml
+  curl -H 'Content-Type: application/x-ndjson' --data-binary @usage.ndjson \\
+    http://127.0.0.1:8080/v1/usage";
+
 /// Rates usage records exactly once, in exact decimals, and bills them.
 #[derive(Debug, Parser)]
 #[command(
@@ -71,6 +80,9 @@ enum Command {
     /// Says which records made a total, and whether they still make it
     #[command(after_help = HELP_AFTER_EXPLAIN)]
     Explain(explain::Arguments),
+    /// Serves: takes usage by HTTP, rates it as it comes, and shows totals and metrics
+    #[command(after_help = HELP_AFTER_RUN)]
+    Run(run::Arguments),
     /// Says everything that is wrong with catalogs and orders, with line and column
     #[command(after_help = HELP_AFTER_CHECK)]
     Check(check::Arguments),
@@ -107,6 +119,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Rate(arguments) => rate::run(&arguments),
         Command::Bill(arguments) => bill::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
     };
     match done {

@@ -1,6 +1,18 @@
-//! The one real clock. It measures how long a run took; nothing that is rated depends on it.
+//! The one real clock. It measures how long things take, and tells the service when a record was
+//! received; no amount depends on it.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+/// What time it is.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one real clock")]
+pub(crate) fn now() -> rating::Instant {
+    let nanos = |time: Duration| i128::try_from(time.as_nanos()).unwrap_or(i128::MAX);
+    rating::Instant::from_nanos(match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => nanos(since),
+        Err(before) => -nanos(before.duration()),
+    })
+}
 
 /// Time since it was started.
 #[derive(Debug, Clone, Copy)]

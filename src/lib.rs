@@ -12,6 +12,7 @@ mod failure;
 mod input;
 mod progress;
 mod rating_run;
+mod service;
 mod staging;
 
 pub use cli::run;

@@ -35,19 +35,7 @@ impl RatingRun {
     /// # Errors
     /// [`Failure`] if the state cannot be opened or belongs to something else.
     pub fn open(catalog: Arc<Catalog>, directory: &Path) -> Result<Self, Failure> {
-        let ours = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("partition-0");
-        let foreign = directory.read_dir().is_ok_and(|entries| {
-            let mut names = entries.flatten().map(|entry| entry.file_name()).peekable();
-            names.peek().is_some() && !names.any(|name| ours(&name))
-        });
-        if foreign {
-            let reason = "is not a state directory, and not empty; name another";
-            return Err(Failure::Input(vec![format!("error: {}: {reason}", directory.display())]));
-        }
-        std::fs::create_dir_all(directory)
-            .map_err(|error| Failure::io("make the directory", directory, &error))?;
-        let directory = directory.join("partition-0");
-        let store = Store::open(&directory, draw_seeds()?)?;
+        let store = open_store(directory)?;
         let port = Box::new(Embedded::new(&store)?);
         let partition = Partition::open(catalog, store, port)?;
         let before = *partition.counters();
@@ -208,6 +196,23 @@ impl RatingRun {
             records_per_second: self.clock.per_second(read).filter(|_| read >= RATE_RECORDS_MIN),
         }
     }
+}
+
+/// Opens the store of a state directory, or makes a new one there.
+pub(crate) fn open_store(directory: &Path) -> Result<Store, Failure> {
+    let ours = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("partition-0");
+    let foreign = directory.read_dir().is_ok_and(|entries| {
+        let mut names = entries.flatten().map(|entry| entry.file_name()).peekable();
+        names.peek().is_some() && !names.any(|name| ours(&name))
+    });
+    if foreign {
+        let reason = "is not a state directory, and not empty; name another";
+        return Err(Failure::Input(vec![format!("error: {}: {reason}", directory.display())]));
+    }
+    std::fs::create_dir_all(directory)
+        .map_err(|error| Failure::io("make the directory", directory, &error))?;
+    let directory = directory.join("partition-0");
+    Ok(Store::open(&directory, draw_seeds()?)?)
 }
 
 /// Secrets for a state that is about to be made.

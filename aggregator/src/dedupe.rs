@@ -50,6 +50,8 @@ pub(crate) struct Content {
     pub(crate) used_at: Instant,
     /// Position of its type among the state's; 0 is one that no meter takes.
     pub(crate) event_type: u32,
+    /// Whether it named the subscription, and not only the customer.
+    pub(crate) is_named: bool,
     pub(crate) lines: Vec<AdmittedLine>,
 }
 
@@ -60,6 +62,7 @@ struct Pending {
     seen: Seen,
     used_at: Instant,
     event_type: u32,
+    is_named: bool,
     /// Where its lines are, in [`Dedupe::lines`].
     first_line: u32,
     lines: u32,
@@ -179,8 +182,8 @@ impl Dedupe {
         }
         let start = pending.first_line as usize;
         let lines = self.lines.get(start..start + pending.lines as usize).unwrap_or_default();
-        let Pending { used_at, event_type, .. } = *pending;
-        Admitted::Usage(Content { used_at, event_type, lines: lines.to_vec() })
+        let Pending { used_at, event_type, is_named, .. } = *pending;
+        Admitted::Usage(Content { used_at, event_type, is_named, lines: lines.to_vec() })
     }
 
     /// Calls `each` with the identity and content of all usage that was ever admitted.
@@ -214,7 +217,7 @@ impl Dedupe {
         &mut self,
         identity: u128,
         seen: Seen,
-        (used_at, event_type): (Instant, u32),
+        (used_at, event_type, is_named): (Instant, u32, bool),
         lines: &[AdmittedLine],
         target: Option<u128>,
     ) -> Result<(), Error> {
@@ -236,6 +239,7 @@ impl Dedupe {
             seen,
             used_at,
             event_type,
+            is_named,
             first_line,
             lines,
             target,
@@ -308,17 +312,17 @@ fn write_entry(out: &mut Vec<u8>, pending: &Pending, lines: &[AdmittedLine]) {
         return;
     }
     out.push(USAGE);
-    write_content(out, (pending.used_at, pending.event_type), lines);
+    write_content(out, (pending.used_at, pending.event_type, pending.is_named), lines);
 }
 
 /// Writes what stands at the place of a record.
 pub(crate) fn write_content(
     out: &mut Vec<u8>,
-    (used_at, event_type): (Instant, u32),
+    (used_at, event_type, is_named): (Instant, u32, bool),
     lines: &[AdmittedLine],
 ) {
     put_signed(out, used_at.nanos());
-    put_varint(out, u128::from(event_type));
+    put_varint(out, (u128::from(event_type) << 1) | u128::from(is_named));
     put_varint(out, lines.len() as u128);
     for line in lines {
         let Measured { quantity, distinct } = line.measured;
@@ -335,7 +339,8 @@ pub(crate) fn write_content(
 /// Reads what [`write_content`] wrote.
 pub(crate) fn read_content(reader: &mut Reader<'_>) -> Option<Content> {
     let used_at = reader.instant()?;
-    let event_type = u32::try_from(reader.varint()?).ok()?;
+    let kind = reader.varint()?;
+    let (event_type, is_named) = (u32::try_from(kind >> 1).ok()?, kind & 1 == 1);
     let mut lines = Vec::new();
     for _ in 0..reader.varint()? {
         let charge = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
@@ -349,7 +354,7 @@ pub(crate) fn read_content(reader: &mut Reader<'_>) -> Option<Content> {
         };
         lines.push(AdmittedLine { charge, measured: Measured { quantity, distinct } });
     }
-    Some(Content { used_at, event_type, lines })
+    Some(Content { used_at, event_type, is_named, lines })
 }
 
 /// Splits zeros off the end: most quantities have few digits and then take few bytes.

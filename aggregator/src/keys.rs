@@ -73,6 +73,14 @@ impl<'a> TotalKey<'a> {
     }
 }
 
+/// What the keys of all totals of a subscription begin with.
+pub(crate) fn subscription_prefix(customer: &str, subscription: &str) -> Vec<u8> {
+    let mut prefix = shard(customer).to_be_bytes().to_vec();
+    prefix.extend_from_slice(subscription.as_bytes());
+    prefix.push(0);
+    prefix
+}
+
 /// The part under which rows of a whole position are stored.
 pub(crate) const WHOLE_POSITION: u32 = u32::MAX;
 

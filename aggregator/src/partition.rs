@@ -102,6 +102,10 @@ pub struct Partition {
     transaction: Transaction,
     /// Records taken since the last commit.
     taken: usize,
+    /// Counts records, but for those that another released: together they revise a total once.
+    causes: u64,
+    /// Whether the next record was released by the one before it.
+    is_released: bool,
     /// Whether a commit failed: what is in memory may then not be what is in the store.
     failed: bool,
     seeds: Seeds,
@@ -146,6 +150,8 @@ impl Partition {
             periods: Vec::new(),
             transaction: Transaction::default(),
             taken: 0,
+            causes: 0,
+            is_released: false,
             failed: false,
             seeds: store.seeds(),
             owners: Vec::new(),
@@ -177,7 +183,10 @@ impl Partition {
     }
 
     fn take_up(&mut self, catalog: Arc<Catalog>) -> Result<(), Error> {
-        self.store.check_plans(&catalog, &mut self.transaction.delta)?;
+        if let Err(error) = self.store.check_plans(&catalog, &mut self.transaction.delta) {
+            self.transaction.delta.clear();
+            return Err(error);
+        }
         self.slots = Slots::default();
         self.periods = vec![Vec::new(); catalog.cycles().len()];
         self.owners = catalog.customers().iter().map(|one| owner_hash(&one.id)).collect();
@@ -267,6 +276,9 @@ impl Partition {
         received: &Received<'_>,
     ) -> Result<Verdict, Error> {
         self.check_usable()?;
+        if !std::mem::take(&mut self.is_released) {
+            self.causes += 1;
+        }
         let catalog = Arc::clone(&self.catalog);
         let mut lines = std::mem::take(&mut self.lines);
         let verdict = self.judge(&catalog, record, received, &mut lines);
@@ -291,6 +303,8 @@ impl Partition {
     /// the catalog changed.
     pub fn take_released(&mut self) -> Option<Waiting> {
         let released = self.waiting.take_released();
+        let by_target = |one: &Waiting| matches!(one.cause, Cause::Target(_));
+        self.is_released = released.as_ref().is_some_and(by_target);
         self.count_taken_out(released)
     }
 
@@ -439,8 +453,8 @@ impl Partition {
             position: origin.position,
         };
         let event_type = self.measured_type();
-        let when = (record.used_at, event_type);
-        self.dedupe.admit(identity, seen, when, &self.admitted, None)?;
+        let what = (record.used_at, event_type, owner.subscription.is_some());
+        self.dedupe.admit(identity, seen, what, &self.admitted, None)?;
         self.waiting.release(&Cause::Target(identity));
         Ok(Ok(Verdict::Rated(lines.len())))
     }

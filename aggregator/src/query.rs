@@ -2,7 +2,7 @@
 
 use crate::codec::decode_total;
 use crate::error::Error;
-use crate::keys::TotalKey;
+use crate::keys::{TotalKey, subscription_prefix};
 use crate::store::{Store, Table};
 use rating::{
     Catalog, Currency, Frame, Period, Settled, Share, Subscription, Timeline, Total, json,
@@ -68,6 +68,26 @@ impl<'a> Query<'a> {
             each(&self.total(&key, &value)?)?;
         }
         Ok(())
+    }
+
+    /// Calls `each` with every total of a subscription, in the order of charge and period.
+    ///
+    /// # Errors
+    /// As [`Query::totals`].
+    pub fn totals_of<E: From<Error>>(
+        &self,
+        subscription: &str,
+        each: impl FnMut(&PeriodTotal<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(found) = self.catalog.subscription(subscription) else { return Ok(()) };
+        let customer = self.catalog.customer_at(found.customer).map_or("", |found| &found.id);
+        let prefix = subscription_prefix(customer, subscription);
+        let mut totals = Vec::new();
+        self.store.scan_prefix(Table::Totals, &prefix, |key, value| {
+            totals.push(self.total(key, value)?);
+            Ok(())
+        })?;
+        totals.iter().try_for_each(each)
     }
 
     fn subscription(&self, key: &TotalKey<'_>) -> Result<&'a Subscription, Error> {

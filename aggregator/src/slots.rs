@@ -20,6 +20,8 @@ pub(crate) struct Slot {
     pub(crate) period: Period,
     /// How much of its period the subscription is active in.
     pub(crate) share: Share,
+    /// What last revised it, so that nothing does twice.
+    pub(crate) revised_by: u64,
     /// Whether a record was taken back that was the first or the last.
     pub(crate) times_are_stale: bool,
     /// Its key in the store.
@@ -47,6 +49,7 @@ impl Slot {
             total,
             period,
             share,
+            revised_by: 0,
             times_are_stale: false,
             stored_key: stored_key.into_boxed_slice(),
             charge,
@@ -54,6 +57,16 @@ impl Slot {
             rated_from: Instant::MIN,
             dirty: false,
             touched: 0,
+        }
+    }
+}
+
+impl Slot {
+    /// Counts a revision of a closed total, once for each cause.
+    pub(crate) fn revise(&mut self, cause: u64) {
+        if self.total.closed && self.revised_by != cause {
+            self.total.revision += 1;
+            self.revised_by = cause;
         }
     }
 }

@@ -24,19 +24,20 @@ pub(crate) struct AtZero {
 /// A flat price comes from the terms in force at the end. Everything else does from those at the
 /// start of each scope, so that the sum over the parts goes on from it: a tier that is due at
 /// quantity 0 is entered once, by whichever version is in force then. A scope that began before
-/// the period was paid for in the period in which it began.
+/// the period was paid for in the period in which it began, and a cell or a charge that comes
+/// within a scope in the period in which it comes.
 pub(crate) fn at_zero(timeline: &Timeline, frame: &Frame<'_>, carried: Quantity) -> Option<AtZero> {
     let period = frame.period;
     let last = timeline.at_end(period.start, period.end)?.charge.as_deref()?;
     if !last.model.needs_meter() {
         let amount = last.amount_at(Quantity::ZERO, frame.share)?;
-        return Some(AtZero { billable: Quantity::ZERO, amount });
+        return Some(AtZero { billable: last.billable(carried, frame.share)?, amount });
     }
     let scope = last.scope;
     if scope == Scope::BillingPeriod {
         let weighted = last.aggregation == Aggregation::TimeWeightedSum;
         let level = if weighted { carried } else { Quantity::ZERO };
-        return of_scope(timeline, period, (level, frame.share));
+        return of_scope(timeline, (period, period), (level, frame.share));
     }
     if !timeline.within(period).any(|(_, charge)| costs_unused(&charge.model)) {
         return Some(AtZero::default());
@@ -45,11 +46,9 @@ pub(crate) fn at_zero(timeline: &Timeline, frame: &Frame<'_>, carried: Quantity)
     let mut at = period.start;
     while at < period.end {
         let span = scope.span_holding(at, frame.active, frame.zone)?;
-        if span.time.start >= period.start {
-            let share = Share { active: span.active_days, whole: span.whole_days };
-            let one = of_scope(timeline, span.time, (Quantity::ZERO, share))?;
-            sum.amount = sum.amount.checked_add(one.amount)?;
-        }
+        let share = Share { active: span.active_days, whole: span.whole_days };
+        let one = of_scope(timeline, (span.time, period), (Quantity::ZERO, share))?;
+        sum.amount = sum.amount.checked_add(one.amount)?;
         if span.time.end <= at {
             return None;
         }
@@ -72,10 +71,11 @@ fn costs_unused(model: &PriceModel) -> bool {
     }
 }
 
-/// The sum over all cells, each by the first metered terms of the scope that have it.
+/// The sum over all cells, each by the first metered terms of the scope that have it, of those
+/// that begin in a billing period.
 fn of_scope(
     timeline: &Timeline,
-    scope: Period,
+    (scope, period): (Period, Period),
     (level, share): (Quantity, Share),
 ) -> Option<AtZero> {
     let metered = || timeline.within(scope).filter(|(_, charge)| charge.model.needs_meter());
@@ -88,12 +88,15 @@ fn of_scope(
         sum = AtZero { billable: sum.billable.checked_add(billable)?, amount };
         Some(())
     };
-    for (_, charge) in metered() {
+    for (terms, charge) in metered() {
+        let is_due = period.contains(terms.from.max(scope.start));
         match &charge.model {
             PriceModel::Matrix(matrix) => {
                 for (label, price) in matrix.prices() {
                     if !known.contains(&label) {
-                        add(charge, price)?;
+                        if is_due {
+                            add(charge, price)?;
+                        }
                         known.push(label);
                     }
                 }
@@ -106,7 +109,9 @@ fn of_scope(
             | PriceModel::Flat { .. }
             | PriceModel::Percentage(_) => {
                 if !known.contains(&"") {
-                    add(charge, &charge.model)?;
+                    if is_due {
+                        add(charge, &charge.model)?;
+                    }
                     known.push("");
                 }
             }

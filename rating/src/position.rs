@@ -325,6 +325,7 @@ impl Position {
         first: usize,
     ) -> Option<Vec<(Contribution, Quantity)>> {
         let mut running = Running::default();
+        let mut unfreed = Quantity::ZERO;
         let mut all = Vec::new();
         for (index, part) in self.parts.iter().enumerate() {
             let weighted = pricing.aggregation == Aggregation::TimeWeightedSum;
@@ -332,14 +333,22 @@ impl Position {
                 running.enter(part.period)?;
             }
             let end = self.parts.get(index.checked_add(1)?).map(|next| next.start);
-            if index < first {
+            let by_record = percentage_of(pricing, part.start);
+            if index < first && by_record.is_none() {
                 running.add(&part.tally, self.latest_before(end))?;
                 continue;
             }
             let before = running.quantity(pricing.aggregation, part.period)?;
             running.add(&part.tally, self.latest_before(end))?;
             let after = running.quantity(pricing.aggregation, part.period)?;
-            let adds = self.contribution(pricing, part, end, (before, after))?;
+            let moved = (before, after);
+            let adds = match by_record {
+                Some(percentage) => self.fees(percentage, part, (end, moved), &mut unfreed)?,
+                None => self.contribution(pricing, part, moved)?,
+            };
+            if index < first {
+                continue;
+            }
             all.push((adds, if weighted { running.carried } else { Quantity::ZERO }));
         }
         Some(all)
@@ -358,7 +367,6 @@ impl Position {
         &self,
         pricing: &Pricing<'_>,
         part: &PositionPart,
-        end: Option<Instant>,
         (before, after): (Quantity, Quantity),
     ) -> Option<Contribution> {
         let quantity = after.checked_sub(before)?;
@@ -366,12 +374,6 @@ impl Position {
             // Terms without the charge, or without the cell: nobody can have used it then.
             return (quantity == Quantity::ZERO).then(Contribution::default);
         };
-        if let PriceModel::Percentage(percentage) = model {
-            let (free, saved) = self.freed(percentage, part, end)?;
-            let billable = quantity.checked_sub(free)?;
-            let amount = part.full_fees.checked_sub(saved)?;
-            return Some(Contribution { quantity, billable, amount });
-        }
         let billable = |position| charge.billable(position, part.share);
         let price = |position| charge.priced(model, position, part.share);
         Some(Contribution {
@@ -379,6 +381,23 @@ impl Position {
             billable: billable(after)?.checked_sub(billable(before)?)?,
             amount: price(after)?.checked_sub(price(before)?)?,
         })
+    }
+
+    /// What a part adds whose records are priced one by one. `unfreed` is what of the position was
+    /// not free before; it may be below zero where values may, but what is billable is not.
+    fn fees(
+        &self,
+        percentage: &Percentage,
+        part: &PositionPart,
+        (end, (before, after)): (Option<Instant>, (Quantity, Quantity)),
+        unfreed: &mut Quantity,
+    ) -> Option<Contribution> {
+        let quantity = after.checked_sub(before)?;
+        let (free, saved) = self.freed(percentage, part, end)?;
+        let billable_before = (*unfreed).max(Quantity::ZERO);
+        *unfreed = unfreed.checked_add(quantity.checked_sub(free)?)?;
+        let billable = (*unfreed).max(Quantity::ZERO).checked_sub(billable_before)?;
+        Some(Contribution { quantity, billable, amount: part.full_fees.checked_sub(saved)? })
     }
 
     /// How many units of a part are free, and what they would have cost. Looks at the records up

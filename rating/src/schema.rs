@@ -38,6 +38,19 @@ impl Schema {
         Self::any().with("type", Node::texts(names))
     }
 
+    /// Texts that are spelled in some way.
+    #[must_use]
+    pub fn pattern(pattern: &str) -> Self {
+        Self::of_type("string").with("pattern", pattern)
+    }
+
+    /// Whole numbers between two bounds, both included.
+    #[must_use]
+    pub fn number((least, most): (u64, u64)) -> Self {
+        let least = Self::of_type("integer").with("minimum", Node::Whole(least));
+        least.with("maximum", Node::Whole(most))
+    }
+
     /// The one text.
     #[must_use]
     pub fn exactly(text: &str) -> Self {

@@ -63,7 +63,11 @@ impl Scope {
         };
         let whole = Period { start: start_of_day(first, zone), end: start_of_day(next, zone) };
         let time = whole.clipped_to(&active)?;
-        // A year is whole by definition, but for its end.
+        if self != Self::CalendarMonth {
+            // A day or a year that a subscription cuts short is not prorated: included units of
+            // such scopes are meant for as much of them as there is.
+            return Some(Span { time, active_days: 1, whole_days: 1 });
+        }
         Some(Span {
             time,
             active_days: days_of(time, zone)?,
@@ -146,14 +150,14 @@ mod tests {
             "UTC",
             "2025-02-28T00:00:00Z",
             ("2025-02-28T00:00:00Z", "2026-02-28T00:00:00Z"),
-            (365, 365),
+            (1, 1),
         );
         check(
             Scope::Year,
             "UTC",
             "2027-03-01T00:00:00Z",
             ("2027-02-28T00:00:00Z", "2027-05-01T00:00:00Z"),
-            (62, 366),
+            (1, 1),
         );
         check(
             Scope::Term,

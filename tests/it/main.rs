@@ -15,5 +15,6 @@ mod program;
 mod rating_properties;
 mod recompute;
 mod scenarios;
+mod service;
 mod table;
 mod tidy;

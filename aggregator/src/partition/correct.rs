@@ -88,8 +88,8 @@ impl Partition {
             source: received.origin.source,
             position: received.origin.position,
         };
-        let when = (record.used_at, 0);
-        self.dedupe.admit(identity, seen, when, &[], Some(target.identity))?;
+        let what = (record.used_at, 0, false);
+        self.dedupe.admit(identity, seen, what, &[], Some(target.identity))?;
         self.waiting.release(&Cause::Target(identity));
         Ok(Ok(Verdict::Rated(lines)))
     }
@@ -154,8 +154,12 @@ impl Partition {
         let Some(content) = &target.content else { return Ok(Err(unknown("no content"))) };
         let own_type = self.types.get(content.event_type as usize).cloned().unwrap_or_default();
         let event_type = replacement.event_type.clone().unwrap_or_else(|| Cow::Owned(own_type));
+        // What it does not say is as the target said it: only the customer, or the subscription.
+        let named = content.lines.first().filter(|_| content.is_named);
+        let customer = catalog.customer_at(owner.customer);
+        let customer = customer.map_or_else(String::new, |customer| customer.id.clone());
         let subscription = replacement.subscription.clone().or_else(|| {
-            let line = content.lines.first()?;
+            let line = named.filter(|_| replacement.subject.is_none())?;
             let spot = spot_of(catalog, owner, (line.charge, content.used_at))?;
             let subscription = catalog.subscription_at(spot.subscription)?;
             Some(Cow::Owned(subscription.id.clone()))
@@ -164,7 +168,7 @@ impl Partition {
             id: record.id.clone(),
             source: record.source.clone(),
             event_type,
-            subject: replacement.subject.clone().unwrap_or_else(|| record.subject.clone()),
+            subject: replacement.subject.clone().unwrap_or(Cow::Owned(customer)),
             subscription,
             used_at: replacement.used_at.unwrap_or(content.used_at),
             time_fault: None,
@@ -176,10 +180,12 @@ impl Partition {
             return Ok(Err(Rejection::new(Code::UnknownType, message)));
         }
         let mut lines = Vec::new();
+        let mut is_named = false;
         let checked = (|| {
             let horizon = received.clock.horizon;
             resolve::check_measure(catalog, &replaced, horizon, &mut self.measures)?;
             let found = resolve::owner(catalog, &replaced, &self.measures)?;
+            is_named = found.subscription.is_some();
             if found.customer != owner.customer {
                 let message = format!("\"{}\" is another customer's", replaced.subject);
                 return Err(Rejection::new(Code::UnknownSubject, message));
@@ -199,7 +205,7 @@ impl Partition {
             Some(AdmittedLine { charge, measured: line.measured })
         });
         let lines = lines.collect::<Option<Vec<_>>>().ok_or(Error::Damaged { what: "charge" })?;
-        Ok(Ok(Content { used_at, event_type: self.measured_type(), lines }))
+        Ok(Ok(Content { used_at, event_type: self.measured_type(), is_named, lines }))
     }
 
     /// Adds a correction to the set, and changes the totals where that changes what stands at its

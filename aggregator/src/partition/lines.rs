@@ -98,7 +98,6 @@ impl Partition {
                 let index = self.load_slot(catalog, shifted, shift.period)?;
                 let slot = self.slots.change(index).ok_or(SLOT)?;
                 add_shift(&mut slot.total, shift).ok_or(UNDO)?;
-                slot.total.revision -= u32::from(slot.total.closed);
             }
         }
         for (index, total) in before.into_iter().rev() {
@@ -225,7 +224,7 @@ impl Partition {
                 self.note(catalog, (entry, voice), (index, terms), rated);
                 continue;
             }
-            slot.total.revision += u32::from(slot.total.closed);
+            slot.revise(self.causes);
             if !rated.amount.is_zero() {
                 let terms = timeline.at(shift.period.start).unwrap_or(terms);
                 self.write(catalog, (entry, voice), (index, terms), (rated, None));
@@ -244,8 +243,8 @@ impl Partition {
     ) {
         let Some(slot) = self.slots.change(index) else { return };
         let charge = terms.charge.as_deref().map_or("", |charge| &charge.key);
+        slot.revise(self.causes);
         let total = &mut slot.total;
-        total.revision += u32::from(total.closed);
         let quantity = entry.line.measured.quantity;
         self.quantity_text.clear();
         // Writing to a string cannot fail.

@@ -66,7 +66,7 @@ fn meter() -> Schema {
 }
 
 fn path() -> Schema {
-    let path = Schema::of_type("string").with("pattern", PATH_PATTERN);
+    let path = Schema::pattern(PATH_PATTERN);
     path.described("A place in `data`, such as $.usage.calls, $['a.b'] or $.list[0]")
 }
 

@@ -106,20 +106,16 @@ pub fn shared() -> Vec<(&'static str, Schema)> {
         ("identifier", identifier()),
         (
             "date",
-            Schema::of_type("string").with("pattern", date).described(
+            Schema::pattern(date).described(
                 "A day of the customer's time zone; the last day of a stretch is part of it",
             ),
         ),
         (
             "instant",
-            Schema::of_type("string")
-                .with("pattern", instant)
+            Schema::pattern(&instant)
                 .described("RFC 3339 with `Z` or an offset, and up to nine digits of a second"),
         ),
-        (
-            "currency",
-            Schema::of_type("string").with("pattern", "^[A-Z]{3}$").described("A code of ISO 4217"),
-        ),
+        ("currency", Schema::pattern("^[A-Z]{3}$").described("A code of ISO 4217")),
         ("quantity", decimal(Quantity::DOMAIN, Sign::Any)),
         ("quantity_not_negative", decimal(Quantity::DOMAIN, Sign::NotNegative)),
         ("quantity_positive", decimal(Quantity::DOMAIN, Sign::Positive)),

@@ -1,0 +1,176 @@
+//! The service: HTTP in front, one worker behind that owns the state, and a desk between them.
+//!
+//! HTTP hands requests in at the desk and waits; the worker gathers them, makes them durable by one
+//! commit, and answers. HTTP knows the desk only, and the worker the port `Ledger` only, so Kafka
+//! can take the place of the embedded ledger without either of them noticing.
+
+mod answer;
+mod catalog_file;
+mod desk;
+mod http;
+mod ledger;
+mod limits;
+mod metrics;
+mod settings;
+mod signals;
+mod split;
+mod wanted;
+mod worker;
+
+pub(crate) use settings::{Mode, Settings};
+
+use crate::failure::Failure;
+use desk::{Desk, Request};
+use http::App;
+use ledger::{CatalogText, EmbeddedLedger, Ledger as _, Rules};
+use metrics::Metrics;
+use rating::Instant;
+use signals::Signals;
+use std::any::Any;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use worker::Worker;
+
+/// Threads that speak HTTP; the work is done by the worker.
+const HTTP_THREADS: usize = 2;
+/// What a second signal ends the process with.
+const STOPPED_AT_ONCE: i32 = 130;
+
+/// Serves until a signal asks to stop.
+///
+/// # Errors
+/// [`Failure`] if the service cannot start, or if its worker fails.
+pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
+    let given = settings.catalog.as_deref().map(catalog_file::load).transpose()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(HTTP_THREADS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Dependency(format!("cannot start a runtime: {error}")))?;
+    let served = runtime.block_on(serve(settings, given));
+    // Connections that have outlived the service have nobody left to ask.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    served
+}
+
+async fn serve(settings: Settings, given: Option<CatalogText>) -> Result<(), Failure> {
+    let mut signals = Signals::new()
+        .map_err(|error| Failure::Dependency(format!("cannot watch signals: {error}")))?;
+    let cannot_listen =
+        |error| Failure::Dependency(format!("cannot listen on {}: {error}", settings.http.listen));
+    let listener = TcpListener::bind(&settings.http.listen).await.map_err(cannot_listen)?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
+    let metrics = Metrics::new()
+        .map_err(|error| Failure::Dependency(format!("cannot register metrics: {error}")))?;
+    let metrics = Arc::new(metrics);
+    let http = settings.http.clone();
+    let shown = Arc::clone(&metrics);
+    let (desk, requests) = Desk::new(http.queue_requests_max, http.queue_bytes_max);
+    let app = App::new(Arc::clone(&desk), Arc::clone(&metrics), http, settings.catalog.clone());
+    let (stop, stopping) = oneshot::channel::<()>();
+    let serving = tokio::spawn(http::serve(listener, app, async {
+        _ = stopping.await;
+    }));
+    let mut worker = start_worker(
+        move |desk: &Desk| {
+            let rules = Rules {
+                future_tolerance: settings.future_tolerance,
+                dedupe_window: settings.dedupe_window,
+                waiting: settings.waiting.clone(),
+            };
+            let ledger = EmbeddedLedger::open(&settings.state_dir, given, rules)?;
+            desk.show_catalog(ledger.catalog().cloned());
+            shown.committed(&ledger.counters(), ledger.watermark());
+            desk.set_open();
+            announce(address, &settings, &ledger);
+            Ok((ledger, settings))
+        },
+        &desk,
+        requests,
+        metrics,
+    )?;
+    tokio::select! {
+        ended = &mut worker => return ended.unwrap_or_else(|_| Err(vanished())),
+        () = signals.next() => tracing::info!("stopping: finishing what was begun"),
+    }
+    tokio::spawn(async move {
+        signals.next().await;
+        std::process::exit(STOPPED_AT_ONCE);
+    });
+    // Open requests first, so that each is still answered; then the worker.
+    _ = stop.send(());
+    let patience = Duration::from_secs(limits::STOP_SECONDS_MAX);
+    if tokio::time::timeout(patience, serving).await.is_err() {
+        tracing::warn!("requests that did not end within {patience:?} are left unanswered");
+    }
+    desk.close();
+    let ended = worker.await.unwrap_or_else(|_| Err(vanished()));
+    tracing::info!("stopped");
+    ended
+}
+
+/// Starts the thread of the worker; what it ends with comes by the channel.
+fn start_worker(
+    open: impl FnOnce(&Desk) -> Result<(EmbeddedLedger, Settings), Failure> + Send + 'static,
+    desk: &Arc<Desk>,
+    requests: Receiver<Request>,
+    metrics: Arc<Metrics>,
+) -> Result<oneshot::Receiver<Result<(), Failure>>, Failure> {
+    let (done, ended) = oneshot::channel();
+    let desk = Arc::clone(desk);
+    let work = move || {
+        let (ledger, settings) = open(&desk)?;
+        let Settings { commit_interval, periods, .. } = settings;
+        let worker = Worker { ledger, desk, requests, metrics, commit_interval, periods };
+        worker.run().map_err(|failure| {
+            Failure::Dependency(format!("the worker failed, nothing unanswered counts: {failure}"))
+        })
+    };
+    std::thread::Builder::new()
+        .name("worker".to_owned())
+        .spawn(move || {
+            let worked = catch_unwind(AssertUnwindSafe(work));
+            // Nobody listens any more only if the process is ending anyway.
+            _ = done.send(worked.unwrap_or_else(|panic| Err(panicked(&*panic))));
+        })
+        .map_err(|error| Failure::Dependency(format!("cannot start a thread: {error}")))?;
+    Ok(ended)
+}
+
+fn announce(address: SocketAddr, settings: &Settings, ledger: &EmbeddedLedger) {
+    let records = ledger.counters().read;
+    let state = settings.state_dir.display();
+    tracing::info!("listening on http://{address}; the state in {state} has {records} records");
+    if ledger.catalog().is_none() {
+        tracing::info!("there is no catalog yet; PUT /v1/catalog brings one");
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+    Failure::Dependency(format!("the worker panicked, nothing unanswered counts: {text}"))
+}
+
+fn vanished() -> Failure {
+    Failure::Dependency("the worker vanished".to_owned())
+}
+
+/// An instant so much later.
+fn later(instant: Instant, by: Duration) -> Instant {
+    Instant::from_nanos(instant.nanos().saturating_add(nanos(by)))
+}
+
+/// An instant so much earlier.
+fn earlier(instant: Instant, by: Duration) -> Instant {
+    Instant::from_nanos(instant.nanos().saturating_sub(nanos(by)))
+}
+
+fn nanos(duration: Duration) -> i128 {
+    i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)
+}

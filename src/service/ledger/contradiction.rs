@@ -1,0 +1,56 @@
+//! What a catalog may not change: whatever usage has already been rated by.
+//!
+//! It is looked for before a catalog is taken, because later it would stop the partition.
+
+use aggregator::{Error, Partition, PeriodTotal};
+use rating::{Catalog, Subject, Subscription};
+
+/// Why the catalog of a partition does not fit the totals that its state holds.
+pub(super) fn find(partition: &Partition, catalog: &Catalog) -> Result<Option<String>, Error> {
+    let mut found = None;
+    let read = partition.query().totals(|total| {
+        if found.is_none() && !fits(total, catalog) {
+            found = Some(recut(total));
+        }
+        Ok::<(), Error>(())
+    });
+    match read {
+        Ok(()) => Ok(found),
+        Err(error @ (Error::Orphaned { .. } | Error::Overflow { .. })) => {
+            Ok(Some(error.to_string()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the period of a total is one of the periods that the catalog makes.
+fn fits(total: &PeriodTotal<'_>, catalog: &Catalog) -> bool {
+    let Some(Subject::Subscription(first)) = catalog.subject(total.subscription) else {
+        return false;
+    };
+    let mut stretches =
+        catalog.stretches_of(&first).iter().filter_map(|id| catalog.subscription_at(*id));
+    stretches.any(|stretch| holds(stretch, total, catalog))
+}
+
+fn holds(stretch: &Subscription, total: &PeriodTotal<'_>, catalog: &Catalog) -> bool {
+    let cycle = catalog.cycles().get(stretch.cycle_index() as usize);
+    let period = cycle
+        .and_then(|cycle| cycle.period_holding(total.period.start))
+        .and_then(|whole| whole.clipped_to(&stretch.active));
+    // A subscription may end within a period that has begun, but not within a closed one.
+    period.is_some_and(|period| {
+        let ends_early = !total.total.closed && period.end == stretch.active.end;
+        let grows = !total.total.closed && period.end > total.period.end;
+        period.start == total.period.start
+            && (period.end == total.period.end || ends_early || grows)
+    })
+}
+
+fn recut(total: &PeriodTotal<'_>) -> String {
+    format!(
+        "the state has charge \"{}\" of subscription \"{}\" from {} to {}, but by this catalog its \
+         billing periods are others; what was rated cannot be cut anew",
+        total.charge, total.subscription, total.period.start, total.period.end
+    )
+}

@@ -1,0 +1,24 @@
+//! Every bound of the service that no setting moves, and how the bounds relate.
+
+/// Records of one request.
+pub(crate) const REQUEST_RECORDS_MAX: usize = 1 << 17;
+/// Requests that one commit answers.
+pub(crate) const COMMIT_REQUESTS_MAX: usize = 4_096;
+/// Largest catalog that the API takes, in bytes.
+pub(crate) const CATALOG_BYTES_MAX: usize = 256 << 20;
+/// Largest body of a request that asks rather than brings, in bytes.
+pub(crate) const COMMAND_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a refused body that are read away, so that its sender gets to read the answer.
+pub(crate) const DRAINED_BYTES_MAX: usize = 64 << 20;
+/// Dead letters that one request shows.
+pub(crate) const REJECTED_SHOWN_MAX: usize = 1_000;
+/// Dead letters shown where the request does not say how many.
+pub(crate) const REJECTED_SHOWN: usize = 100;
+/// Bytes of dead letters that one request shows.
+pub(crate) const REJECTED_BYTES_MAX: usize = 16 << 20;
+/// Seconds that open requests are given to end once the service is told to stop.
+pub(crate) const STOP_SECONDS_MAX: u64 = 20;
+/// Days ahead of the clock up to which periods may be closed by hand.
+pub(crate) const CLOSE_AHEAD_DAYS_MAX: u64 = 400;
+
+const _: () = assert!(REJECTED_SHOWN <= REJECTED_SHOWN_MAX, "the default is allowed");

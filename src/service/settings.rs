@@ -1,0 +1,95 @@
+//! Settings of the service as plain data, with their defaults.
+
+mod duration;
+mod read;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where usage comes from and goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// HTTP in, one RocksDB as state and output; no other server.
+    Embedded,
+    /// Kafka in and out.
+    Kafka,
+}
+
+/// All settings of `usage-rater run`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) mode: Mode,
+    /// The catalog's file; without one, the API brings it.
+    pub(crate) catalog: Option<PathBuf>,
+    /// Where the state lies.
+    pub(crate) state_dir: PathBuf,
+    pub(crate) http: Http,
+    /// The longest time for which requests are gathered into one commit.
+    pub(crate) commit_interval: Duration,
+    pub(crate) periods: Periods,
+    /// A record whose own time is older is late.
+    pub(crate) dedupe_window: Duration,
+    pub(crate) waiting: Waiting,
+    /// How far ahead of its receipt a record's time may lie.
+    pub(crate) future_tolerance: Duration,
+}
+
+/// How the service is reached and how much it takes at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Http {
+    /// Address and port; port 0 takes a free one.
+    pub(crate) listen: String,
+    /// Largest body of usage.
+    pub(crate) body_bytes_max: usize,
+    /// Bytes of all bodies that are being read or wait for their commit.
+    pub(crate) queue_bytes_max: usize,
+    /// Requests that wait for the worker.
+    pub(crate) queue_requests_max: usize,
+    /// Connections that are open at once; more wait to be accepted.
+    pub(crate) connections_max: usize,
+    /// How long a body may take to arrive.
+    pub(crate) body_timeout: Duration,
+}
+
+/// When periods close.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Periods {
+    /// How far the watermark must be past a period's end.
+    pub(crate) grace: Duration,
+    /// After so long without a record the watermark follows the clock.
+    pub(crate) idle: Duration,
+}
+
+/// How many records may wait for the catalog to know their subject, and how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) bytes_max: usize,
+    pub(crate) age: Duration,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Embedded,
+            catalog: None,
+            state_dir: PathBuf::from("data"),
+            http: Http {
+                listen: "127.0.0.1:8080".to_owned(),
+                body_bytes_max: 16 << 20,
+                queue_bytes_max: 128 << 20,
+                queue_requests_max: 1_024,
+                connections_max: 1_024,
+                body_timeout: MINUTE,
+            },
+            commit_interval: Duration::from_millis(500),
+            periods: Periods { grace: HOUR, idle: Duration::from_secs(5) },
+            dedupe_window: 40 * DAY,
+            waiting: Waiting { bytes_max: 64 << 20, age: 7 * DAY },
+            future_tolerance: HOUR,
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! `usage-rater run`: the service as its senders, readers and operators meet it, by real sockets
+//! and real signals.
+
+mod catalog;
+mod client;
+mod crash;
+mod disk;
+mod full;
+mod metrics;
+mod periods;
+mod routes;
+mod server;
+mod settings;
+mod stop;
+mod usage;
+mod world;

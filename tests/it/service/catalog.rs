@@ -1,0 +1,97 @@
+//! The catalog by the API: as a whole or not at all, in force at once, and kept.
+
+use super::server::Server;
+use super::world::{self, CATALOG, LINES, ONE, record, record_of};
+use crate::program::Workplace;
+
+const PUT: &str = "PUT /v1/catalog";
+const JSON: &str = "application/json";
+
+#[test]
+fn a_service_without_a_catalog_waits_for_one() {
+    let place = Workplace::new();
+    let server = Server::start(&place, "");
+    let mut client = server.connect();
+    client.get("/healthz").expect(200, "ok");
+    client.get("/readyz").expect(503, "no catalog yet");
+    client.get("/v1/catalog").expect(404, "no catalog yet");
+    client.usage(ONE, &record("a", 0)).expect(503, "no catalog yet");
+    client.get("/v1/subscriptions/SUB-0/totals").expect(503, "no catalog yet");
+    let reply = client.send(PUT, JSON, CATALOG).expect(200, "plans");
+    assert_eq!(reply.json(), serde_json::json!({"plans": 1, "customers": 2, "subscriptions": 2}));
+    client.get("/readyz").expect(200, "ready");
+    assert_eq!(client.get("/v1/catalog").body, CATALOG);
+    client.usage(ONE, &record("a", 0)).expect(200, "accepted");
+    server.kill();
+    let server = Server::start(&place, "");
+    let mut client = server.connect();
+    assert_eq!(client.get("/v1/catalog").body, CATALOG, "it is kept, also over a kill");
+    assert_eq!(client.totals("SUB-0", "")[0]["records"], 1);
+    assert_eq!(place.names("data"), ["catalog.json", "partition-0"]);
+    server.stop();
+}
+
+#[test]
+fn another_catalog_is_in_force_without_a_restart() {
+    let place = Workplace::new();
+    let server = Server::start(&place, "");
+    let mut client = server.connect();
+    client.send(PUT, JSON, CATALOG).expect(200, "plans");
+    let new = record_of("n", "SUB-2", "2026-01-05T00:00:00Z", "11");
+    client.usage(LINES, &world::lines("a", 100)).expect(200, "results");
+    client.usage(ONE, &new).expect(207, "unknown_subject");
+    client.get("/v1/subscriptions/SUB-2/totals").expect(404, "SUB-2");
+    let entry = r#"{"id":"SUB-2","customer":"CUS-1","plan":"pro","start":"2026-01-01"}]"#;
+    let more = CATALOG
+        .replace("\"start\":\"2026-01-01\"}]", &format!("\"start\":\"2026-01-01\"}},{entry}"));
+    assert_ne!(more, CATALOG);
+    client.send(PUT, JSON, &more).expect(200, "\"subscriptions\":3");
+    client.usage(ONE, &new).expect(200, "accepted");
+    assert_eq!(client.totals("SUB-2", "")[0]["amount"], "0.01");
+    assert_eq!(client.totals("SUB-0", "")[0]["records"], 100, "what was rated stays");
+    client.usage(LINES, &world::lines("a", 100)).expect(200, "duplicate");
+    server.stop();
+}
+
+#[test]
+fn a_catalog_that_cannot_be_leaves_the_one_before() {
+    let place = Workplace::new();
+    let server = Server::start(&place, "");
+    let mut client = server.connect();
+    client.send(PUT, JSON, CATALOG).expect(200, "plans");
+    client.usage(LINES, &world::lines("a", 10)).expect(200, "results");
+    let totals = client.totals("SUB-0", "");
+    let faulty = CATALOG
+        .replace("\"USD\"", "\"usd\"")
+        .replace("\"customer\":\"CUS-1\"", "\"customer\":\"CUS-7\"");
+    let faults = client.send(PUT, JSON, &faulty).expect(422, "faults").json()["faults"].clone();
+    let places: Vec<_> = faults.as_array().unwrap().iter().map(|one| &one["line"]).collect();
+    assert_eq!(places, [3, 9], "{faults}");
+    assert!(faults[0]["message"].as_str().unwrap().contains("did you mean \"USD\"?"));
+    client.send(PUT, JSON, "nonsense").expect(422, "not valid JSON");
+    for (from, to, words) in [
+        ("0.01", "0.02", "immutable"),
+        ("\"SUB-0\"", "\"SUB-9\"", "does not have"),
+        ("{\"id\":\"CUS-0\"}", "{\"id\":\"CUS-0\",\"bill_cycle_day\":10}", "cannot be cut anew"),
+    ] {
+        client.send(PUT, JSON, &CATALOG.replace(from, to)).expect(409, words);
+        assert_eq!(client.get("/v1/catalog").body, CATALOG);
+        assert_eq!(client.totals("SUB-0", ""), totals);
+        client.usage(ONE, &record("a-3", 3)).expect(200, "duplicate");
+    }
+    client.usage(ONE, &record("b", 3)).expect(200, "accepted");
+    server.stop();
+    let server = Server::start(&place, "");
+    assert_eq!(server.connect().totals("SUB-0", "")[0]["records"], 11);
+    server.stop();
+}
+
+#[test]
+fn a_catalog_from_a_file_is_not_changed_by_the_api() {
+    let place = Workplace::new();
+    let server = world::start(&place, "");
+    let mut client = server.connect();
+    client.send(PUT, JSON, CATALOG).expect(409, "catalog.json");
+    assert_eq!(client.get("/v1/catalog").body, CATALOG);
+    server.stop();
+}
