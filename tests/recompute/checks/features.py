@@ -297,6 +297,14 @@ def check_skipped_day():
     totals = rate(catalog, [], "2011-12-31T12:00:00Z")["totals"]
     yield "days", [(each["period_end"], each["usage_amount"]) for each in totals], [
         ("2011-12-31T10:00:00Z", "30")]
+    # Without a 30 December the period ends before the 31st: 31 days, then 30; 12 of 31.
+    for start, expected in (("2011-11-30", ["93", "93"]), ("2011-12-19", ["36", "93"])):
+        catalog = simple_catalog({"model": "flat", "amount": "93"}, zone="Pacific/Apia",
+                                 start=start, prorate_flat=True)
+        catalog["plans"][0]["effective_from"] = "2010-01-01T00:00:00Z"
+        catalog["customers"][0]["bill_cycle_day"] = 30
+        totals = rate(catalog, [], "2012-01-31T00:00:00Z")["totals"]
+        yield f"cycle day {start}", [each["amount"] for each in totals], expected
 
 
 def _event(name, day, month=1, **data):
