@@ -83,8 +83,9 @@ COMMANDS = {"rate": compare_rate, "bill": compare_bill}
 
 
 def compare_seed(binary, commands, features, kept, seed):
-    """(seed, differences); the files of a seed without any are removed."""
+    """(seed, differences); the files of a seed without any are removed, earlier ones always."""
     directory = kept / f"seed-{seed}"
+    shutil.rmtree(directory, ignore_errors=True)
     case = generate(seed, features)
     case.write(directory)
     found = []

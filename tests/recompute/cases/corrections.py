@@ -118,9 +118,11 @@ class _CorrectingWriter(Writer):
         if other is None:
             return self._changed_data(root)
         names = ["type", "time", "data", "subscription"]
-        if chance(rng, 20):
+        if chance(rng, 25):
             names.append("subject")
-            other["subject"] = root["subject"]
+            other["subject"] = rng.choice((root["subject"], other["subject"]))
+        if chance(rng, 30):
+            names.remove("subscription")
         if chance(rng, 30) and root["type"] == other["type"]:
             names.remove(rng.choice(names[:3]))
         replacement = {name: other[name] for name in names if name in other}

@@ -1,6 +1,6 @@
 """Random catalogs that draw on everything: all models, aggregations, units and scopes."""
 
-from datetime import date, timedelta
+from datetime import date
 from fractions import Fraction
 
 from model.aggregation import PERCENTILE, TIME_WEIGHTED
@@ -10,11 +10,10 @@ from .catalogs import (
     DIMENSIONS, PATHS, TYPES, ZONES, amount_bounds, customer_of, drawn_magnitude,
     drawn_price, flat_charge, overrides, quantity_price, subscription_of, versions,
 )
-from .draw import chance, day_in, decimal, month_starts, spelled
+from .draw import chance, decimal, month_starts, spelled
 
 AGGREGATIONS = ("sum", "sum", "sum", "max", "min", "average", "latest", PERCENTILE, TIME_WEIGHTED)
 SCOPES = ("billing_period", "billing_period", "day", "calendar_month", "year", "term")
-LEVEL_SCOPES = ("billing_period", "term", "year")
 HARD_ZONES = ("Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe", "Pacific/Apia")
 # Months in which some zone changes its clock at midnight, skips a day, or has a leap day.
 HARD_MONTHS = (
@@ -48,9 +47,6 @@ def catalog(rng):
             name = f"{customer['id'].replace('CUS', 'SUB')}-{number}"
             plan = rng.choice(plans)
             subscription = subscription_of(rng, name, customer, plan, base)
-            if _has_yearly_levels(plans, plan["key"], meters) and not subscription["end"]:
-                end = day_in(rng, base + timedelta(days=70), 200)
-                subscription["end"] = end.isoformat()
             if chance(rng, 40):
                 subscription["overrides"] = overrides(rng, plan, meters, base, _changed)
             subscriptions.append(subscription)
@@ -100,8 +96,9 @@ def _charge(rng, number, meters):
     meter = rng.choice(meters)
     charge = {"key": f"charge-{number}", "meter": meter["key"], **amount_bounds(rng)}
     is_additive = meter["aggregation"] in ("sum", "count")
+    is_level = meter["aggregation"] == TIME_WEIGHTED
     roll = rng.randrange(100)
-    if roll < 20 and meter["group_by"]:
+    if roll < 20 and meter["group_by"] and not is_level:
         charge["price"] = _matrix(rng, meter, is_additive)
         if chance(rng, 20):
             charge["included"] = "0"
@@ -117,9 +114,8 @@ def _charge(rng, number, meters):
     if meter["group_by"] and chance(rng, 30):
         name = rng.choice(list(meter["group_by"]))
         charge["filter"] = {name: rng.sample(DIMENSIONS[name], rng.randint(1, 2))}
-    is_level = meter["aggregation"] == TIME_WEIGHTED
     if chance(rng, 60):
-        charge["scope"] = rng.choice(LEVEL_SCOPES if is_level else SCOPES)
+        charge["scope"] = "billing_period" if is_level else rng.choice(SCOPES)
     if chance(rng, 30):
         charge["discount_percent"] = _discount(rng)
     for name in PRORATED:
@@ -239,12 +235,3 @@ def _unit(rng):
 
 def _discount(rng):
     return spelled(rng, rng.choice((Fraction(0), Fraction(100), decimal(rng, 2, 4))))
-
-
-def _has_yearly_levels(plans, key, meters):
-    """Levels of a year are drawn only where no anniversary lies inside a billing period."""
-    levels = {meter["key"] for meter in meters if meter["aggregation"] == TIME_WEIGHTED}
-    return any(
-        charge.get("scope") == "year" and charge.get("meter") in levels
-        for plan in plans if plan["key"] == key for charge in plan["charges"]
-    )

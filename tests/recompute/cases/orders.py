@@ -63,10 +63,14 @@ class _Writer:
             self._change(customer, order, order["order_products"][1])
 
     def _change(self, customer, order, seats):
-        """Deltas that never take the seats below zero, ending with what they change."""
+        """Deltas that never take the seats below zero, ending with what they change.
+
+        Each is activated after what it counts on.
+        """
         left = Fraction(seats["quantity"])
         end = seats["end"] and date.fromisoformat(seats["end"])
         start = date.fromisoformat(seats["start"])
+        activated = date.fromisoformat(order["activated_on"])
         for _ in range(self._rng.choice((0, 1, 1, 2))):
             start = day_in(self._rng, start, 70)
             if end and start > end:
@@ -75,8 +79,7 @@ class _Writer:
             if delta == 0:
                 return
             left += delta
-            activated = start + DAY * self._rng.choice((0, 0, -5, 12))
-            activated = max(activated, date.fromisoformat(order["activated_on"]))
+            activated = max(activated, start + DAY * self._rng.choice((0, 0, -5, 12)))
             kind = "cancel" if left == 0 else "change"
             changed = self._order(customer, kind, activated, order["currency"])
             line = {**seats, "quantity": plain(delta), "start": start.isoformat(),

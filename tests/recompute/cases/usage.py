@@ -34,7 +34,7 @@ class Writer:
     def __init__(self, rng, document):
         self.lines = []
         self._rng = rng
-        self._rater = Rater(Catalog(document))
+        self._rater = Rater(Catalog(document), writes_lines=False)
         self._catalog = Catalog(document)
         self._document = document
         self._sent = []

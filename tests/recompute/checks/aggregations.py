@@ -133,16 +133,6 @@ def check_level_versions():
         "10", "5", "28"]
 
 
-def check_long_levels():
-    """In a term the periods' quantities add up to the position."""
-    catalog = _catalog("time_weighted_sum", GRADUATED, scope="term")
-    usage = [_event("1", 1, "8")]
-    totals = rate(catalog, usage, "2026-04-01T00:00:00Z")["totals"]
-    # 8, then 8 more: 2 at 2 and 6 at 1, then 8 at 1; P(0) where nothing is a period's own.
-    yield "totals", [(each["quantity"], each["usage_amount"], each["amount_at_zero"])
-                     for each in totals], [("8", "16", "0"), ("8", "10", "10"), ("8", "8", "8")]
-
-
 def _catalog(aggregation, price=None, negative="reject", **charge):
     catalog = simple_catalog(price or UNIT, negative=negative, **charge)
     catalog["meters"][0]["aggregation"] = aggregation

@@ -63,10 +63,11 @@ def check_revisions():
     done = recompute_runs(json.dumps(catalog).encode(), runs)
     rows = [(row["status"], row["revision"], row["records"], row["amount"])
             for row in done["totals"]]
-    # The record that was cancelled before it came changes nothing.
-    yield "totals", rows, [("closed", 2, 1, "0"), ("open", 0, 2, "6")]
+    # The record that was cancelled before it came counts once, with its cancellation.
+    yield "totals", rows, [("closed", 3, 1, "0"), ("open", 0, 2, "6")]
     yield "lines", [(row["id"], row["data"].get("adjustment", False)) for row in done["rated"]], [
-        ("a", False), ("b", False), ("x", True), ("c", True), ("d", False)]
+        ("a", False), ("b", False), ("x", True), ("c", True), ("d", False), ("never", True),
+        ("y", True)]
     yield "rejected", done["rejected"], []
     catalog["plans"][0]["charges"][0].update(scope="term", included="3")
     runs = [Run(_lines(first[:2]), "2026-03-01T00:00:00Z"), Run(_lines(second[:2]), None)]
@@ -76,6 +77,34 @@ def check_revisions():
     yield "shifted", rows, [(2, "0"), (1, "2")]
     yield "shift", [(row["id"], row["data"]["quantity"], row["data"]["amount"])
                     for row in done["rated"]][2:4], [("x", "-5", "-2"), ("x", "0", "-3")]
+
+
+def check_revisions_at_once():
+    """A record and all corrections that wait for it are one revision of each total they change."""
+    catalog = simple_catalog({"model": "per_unit", "unit_price": "1"})
+    january = "2026-01-10T00:00:00Z"
+
+    def correction(name, target, replacement=None):
+        of = {"of": {"source": "s", "id": target}}
+        if replacement is None:
+            return event(name, january, "0", type="usage.cancelled", data=of)
+        return event(name, january, "0", type="usage.amended",
+                     data={**of, "replacement": replacement})
+
+    february = {"time": "2026-02-10T00:00:00Z", "data": {"n": "3"}}
+    march = {"time": "2026-03-10T00:00:00Z", "data": {"n": "4"}}
+    rows = [
+        ("amended", [correction("x", "a", {"n": "2"})], [(1, "2"), (0, "0"), (0, "0")]),
+        ("moved", [correction("x", "a", february)], [(1, "0"), (1, "3"), (0, "0")]),
+        ("moved twice", [correction("x", "a", february), correction("y", "x", march)],
+         [(1, "0"), (0, "0"), (1, "4")]),
+        ("restored", [correction("x", "a"), correction("y", "x")], [(1, "5"), (0, "0"), (0, "0")]),
+    ]
+    for what, waiting, expected in rows:
+        runs = [Run(_lines(waiting), "2026-04-01T00:00:00Z"),
+                Run(_lines([event("a", january, "5")]), None)]
+        done = recompute_runs(json.dumps(catalog).encode(), runs)
+        yield what, [(row["revision"], row["amount"]) for row in done["totals"]], expected
 
 
 def _lines(events):

@@ -145,6 +145,36 @@ def check_elsewhere():
     yield "same", done["totals"][1], alone
 
 
+def check_routes():
+    """What a replacement says of subject or subscription replaces what its target said."""
+    catalog = _catalog()
+    catalog["plans"].append({**catalog["plans"][0], "key": "q", "charges": [
+        {"key": "d", "meter": "m", "price": {"model": "per_unit", "unit_price": "1"}}]})
+    catalog["subscriptions"].append({**catalog["subscriptions"][0], "id": "T", "plan": "q"})
+    catalog["customers"].append({**catalog["customers"][0], "id": "D"})
+    catalog["plans"][1]["charges"][0]["meter"] = "k"
+    catalog["meters"].append({**catalog["meters"][0], "key": "k"})
+    # Subject and subscription of the target, then of the replacement; who uses 3 in the end.
+    rows = [
+        ("C", None, None, None, "cd"), ("C", "S", None, None, "c"), ("S", None, None, None, "c"),
+        ("C", None, None, "T", "d"), ("C", "S", None, "T", "d"), ("S", None, None, "T", "d"),
+        ("S", "S", "C", None, "cd"), ("S", "S", "T", None, "d"), ("S", None, "C", "T", "d"),
+        ("S", None, "T", "S", None), ("C", None, "D", None, None), ("C", None, "D", "S", None),
+    ]
+    for subject, subscription, new_subject, new_subscription, expected in rows:
+        target = {**A, "subject": subject, "subscription": subscription}
+        given = {"subject": new_subject, "subscription": new_subscription, "data": {"n": "3"}}
+        replacement = {name: item for name, item in given.items() if item is not None}
+        usage = [target, _amend("x", "a", replacement)]
+        for order in (usage, usage[::-1]):
+            done = rate(catalog, order)
+            charges = "".join(each["charge"] for each in _used(done["totals"])
+                              if each["quantity"] == "3")
+            yield f"{subject} {subscription} {replacement}", charges or None, expected
+            yield "code", [each["code"] for each in done["rejected"]], (
+                [] if expected else ["unknown_subject"])
+
+
 def _used(totals):
     """Nothing is said of open totals that stand without records."""
     return [each for each in totals if each["records"]]

@@ -135,6 +135,25 @@ def check_cells():
         "29", "3")
 
 
+def check_new_cells():
+    """P(0) is each cell's own, due once in a scope: where it first has the cell, by those terms."""
+    def matrix(**amounts):
+        cells = [{"match": {"region": name}, "price": {"model": "flat", "amount": amount}}
+                 for name, amount in amounts.items()]
+        return {"model": "matrix", "dimensions": ["region"], "cells": cells, "default": UNIT}
+
+    # In each scope: January, February with a new cell from the 10th on, March.
+    rows = [("billing_period", ["1", "8", "80"]), ("term", ["1", "7", "0"]),
+            ("year", ["1", "7", "0"]), ("calendar_month", ["1", "8", "80"]),
+            ("day", ["31", str(9 + 19 * 80), str(31 * 80)])]
+    for scope, expected in rows:
+        catalog = simple_catalog(matrix(eu="1"), scope=scope)
+        _override(catalog, "2026-02-10T00:00:00Z", price=matrix(us="7", eu="73"))
+        done = rate(catalog, [_event("1", 20, 2, n="5", region="us")], "2026-04-01T00:00:00Z")
+        yield scope, [each["amount_at_zero"] for each in done["totals"]], expected
+        yield f"{scope} line", _amounts(done), ["0"]
+
+
 def check_units():
     """Units divide the position, once; included units are counted in them."""
     rows = [("none", "1000", "1000", "0.3"), ("none", "1500", "2000", "0.633333333333"),
@@ -278,6 +297,14 @@ def check_skipped_day():
     totals = rate(catalog, [], "2011-12-31T12:00:00Z")["totals"]
     yield "days", [(each["period_end"], each["usage_amount"]) for each in totals], [
         ("2011-12-31T10:00:00Z", "30")]
+    # Without a 30 December the period ends before the 31st: 31 days, then 30; 12 of 31.
+    for start, expected in (("2011-11-30", ["93", "93"]), ("2011-12-19", ["36", "93"])):
+        catalog = simple_catalog({"model": "flat", "amount": "93"}, zone="Pacific/Apia",
+                                 start=start, prorate_flat=True)
+        catalog["plans"][0]["effective_from"] = "2010-01-01T00:00:00Z"
+        catalog["customers"][0]["bill_cycle_day"] = 30
+        totals = rate(catalog, [], "2012-01-31T00:00:00Z")["totals"]
+        yield f"cycle day {start}", [each["amount"] for each in totals], expected
 
 
 def _event(name, day, month=1, **data):

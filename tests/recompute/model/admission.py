@@ -14,8 +14,10 @@ OPTIONAL = ("subscription", "datacontenttype", "dataschema")
 TRACE = ("traceparent", "tracestate")
 CANCELLED = "usage.cancelled"
 AMENDED = "usage.amended"
-# What a replacement may give; what it does not is its target's, but for `data`.
-REPLACED = ("type", "time", "subscription", "data")
+# What a replacement may give; what it does not is its target's, but for `data`. One of the routes
+# alone leaves the target's other one behind.
+REPLACED = ("type", "time", "subject", "subscription", "data")
+ROUTES = ("subject", "subscription")
 
 _MISSING = object()
 
@@ -131,8 +133,10 @@ class Admission:
             subject = changes.get("subject")
             if subject is not None and not self._is_owner(subject, customer):
                 return Rejected("unknown_subject")
-            target = {name: item for name, item in target.items() if name != "data"}
             changes = {name: changes[name] for name in REPLACED if changes.get(name) is not None}
+            if any(name in changes for name in ROUTES):
+                target = {**target, "subject": customer, "subscription": None}
+            target = {name: item for name, item in target.items() if name != "data"}
         else:
             changes = {"data": changes}
         event = {**target, **changes}

@@ -47,7 +47,7 @@ def bill(catalog_document, orders_document, usage, as_of):
     order_products = _activated(catalog_document, orders_document, as_of)
     catalog = Catalog(catalog_document, _cycle_settings(orders_document))
     subscribed = _subscribe(catalog, order_products)
-    rater = Rater(catalog)
+    rater = Rater(catalog, writes_lines=False)
     rater.read(usage)
 
     items = {}

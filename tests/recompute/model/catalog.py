@@ -78,10 +78,6 @@ class Terms:
             return Fraction(0)
         return price(self.billable(position, share))
 
-    def price_at_zero(self):
-        """P(0), over all cells."""
-        return sum((self.price(Fraction(0), cell) for cell in self.cells), Fraction(0))
-
     def flat_amount(self, share):
         """What a flat charge costs in a period that is such a part of a whole one."""
         return self._prorated("prorate_flat", self.price(Fraction(0)), share)

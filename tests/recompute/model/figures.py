@@ -3,6 +3,7 @@
 Everything follows from the set of the records alone, whatever order they came in.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from fractions import Fraction
@@ -65,9 +66,11 @@ class Reckoning:
             piece = max(scope.start, start), min(scope.end, end)
             for cell, group in by_cell.items():
                 if meter.is_time_weighted:
-                    self._add_levels(found, scope, piece, cell, group)
-                else:
-                    self._add_cell(found, scope, piece, cell, group, meter.aggregation)
+                    self._add_levels(found, scope.share, piece, cell, group)
+                    continue
+                within = group[_index(group, scope.start) : _index(group, piece[1])]
+                if within and within[-1].time >= piece[0]:
+                    self._add_cell(found, scope.share, piece, cell, within, meter.aggregation)
         return found
 
     def _due_without_usage(self, start, end, last):
@@ -77,38 +80,35 @@ class Reckoning:
                 amount = last.flat_amount(share_of_period(self._subscription, start, end))
             else:
                 amount = sum(
-                    (terms.price_at_zero() for terms in self._beginning(start, end, last.scope)),
+                    (terms.price(ZERO, cell)
+                     for terms, cell in self._beginning(start, end, last.scope)),
                     ZERO,
                 )
             self._at_zero[start, end] = amount
         return self._at_zero[start, end]
 
     def _beginning(self, start, end, kind):
-        """The first metered terms of each scope in which the charge begins to be in force here."""
+        """(terms, cell) of all that begins to be in force here: in each scope the first terms."""
         for scope in scopes_within(self._subscription, kind, start, end):
-            parts = self._metered_parts(scope.start, scope.end)
-            if parts and start <= parts[0][0] < end:
-                yield parts[0][2]
+            seen = set()
+            for since, _, terms in self._subscription.parts(self._charge, scope.start, scope.end):
+                new = set() if terms.is_flat else terms.cells.keys() - seen
+                seen |= new
+                if start <= since < end:
+                    yield from ((terms, cell) for cell in new)
 
-    def _metered_parts(self, start, end):
-        parts = self._subscription.parts(self._charge, start, end)
-        return [part for part in parts if not part[2].is_flat]
-
-    def _add_cell(self, found, scope, piece, cell, entries, aggregation):
+    def _add_cell(self, found, share, piece, cell, entries, aggregation):
         """A position of any kind but levels: the step from cut to cut, part by part."""
-        entries = [entry for entry in entries if scope.start <= entry.time < piece[1]]
 
         def position(cut):
-            return aggregation.of([entry for entry in entries if entry.time < cut])
+            return aggregation.of(entries[: _index(entries, cut)])
 
-        if not any(entry.time >= piece[0] for entry in entries):
-            return
         found.quantity += position(piece[1]) - position(piece[0])
         for start, end, terms in self._subscription.parts(self._charge, *piece):
             if isinstance(terms.cells.get(cell), Percentage):
                 self._add_percentage(found, cell, entries, start, end)
             else:
-                found.move(terms, cell, scope.share, position(start), position(end))
+                found.move(terms, cell, share, position(start), position(end))
 
     def _add_percentage(self, found, cell, entries, start, end):
         """Every record of a part pays by itself; what is free counts from the scope's start."""
@@ -127,36 +127,31 @@ class Reckoning:
                 found.usage_amount += amount
         found.billable_quantity += max(ZERO, paid_for) - max(ZERO, paid_before)
 
-    def _add_levels(self, found, scope, piece, cell, entries):
+    def _add_levels(self, found, share, period, cell, entries):
         """A position of levels: what the period begins with is no record of its own."""
-        base = ZERO
-        for start, end in self._pieces_before(scope, piece):
-            base += self._weighted((start, end), entries, end)
 
         def position(cut):
-            return base + self._weighted(piece, entries, cut)
+            return _weighted(period, entries, cut)
 
-        found.quantity += position(piece[1]) - base
-        parts = self._subscription.parts(self._charge, *piece)
+        found.quantity += position(period[1])
+        parts = self._subscription.parts(self._charge, *period)
         if parts:
-            found.begin(parts[0][2], cell, scope.share, base, position(piece[0]))
+            found.begin(parts[0][2], cell, share, ZERO, position(period[0]))
         for start, end, terms in parts:
-            found.move(terms, cell, scope.share, position(start), position(end))
+            found.move(terms, cell, share, position(start), position(end))
 
-    def _weighted(self, piece, entries, cut):
-        """Levels times their time in a piece of a period, by the length of the period."""
-        start, end = self._subscription.period(piece[0])
-        area = sum(
-            (entry.quantity * (piece[1] - max(entry.time, piece[0]))
-             for entry in entries if entry.time < max(cut, piece[0])),
-            ZERO,
-        )
-        return quotient(area, end - start)
 
-    def _pieces_before(self, scope, piece):
-        """The earlier periods of a scope, as far as they lie in it."""
-        start = scope.start
-        while start < piece[0]:
-            end = min(self._subscription.period(start)[1], scope.end)
-            yield start, end
-            start = end
+def _index(entries, time):
+    """How many of the entries come before a time; they are in order."""
+    return bisect_left(entries, time, key=lambda entry: entry.time)
+
+
+def _weighted(period, entries, cut):
+    """The levels so far times what they have of a period, by its length."""
+    start, end = period
+    area = sum(
+        (entry.quantity * (end - max(entry.time, start))
+         for entry in entries if entry.time < max(cut, start)),
+        ZERO,
+    )
+    return quotient(area, end - start)

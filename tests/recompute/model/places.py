@@ -65,12 +65,15 @@ class Places:
 
     def standing(self, identity):
         """The record that counts where a record or an amendment stands, None if it is gone."""
+        decisive = self.decisive(identity)
+        if decisive is None:
+            return self._records.get(identity) or self._replaced[identity]
+        return self.standing(decisive.identity) if decisive.is_amendment else None
+
+    def decisive(self, identity):
+        """The correction of a record or an amendment that counts, None if none is in force."""
         in_force = [each for each in self._against[identity] if self._is_in_force(each)]
-        if not all(each.is_amendment for each in in_force):
-            return None
-        if in_force:
-            return self.standing(max(in_force, key=lambda each: each.order).identity)
-        return self._records.get(identity) or self._replaced[identity]
+        return max(in_force, key=lambda each: (not each.is_amendment, each.order), default=None)
 
     def _is_in_force(self, correction):
         """Whether no cancellation in force takes a correction back."""

@@ -124,9 +124,9 @@ class Total:
 
 
 class Rater:
-    """Rates usage line by line against one catalog."""
+    """Rates usage line by line against one catalog; without lines it is quicker."""
 
-    def __init__(self, catalog):
+    def __init__(self, catalog, writes_lines=True):
         self.totals = {}
         self.rated = []
         self.rejected = []
@@ -134,6 +134,7 @@ class Rater:
         self.unpriced = 0
         self.closed_until = None
         self._catalog = catalog
+        self._writes_lines = writes_lines
         self._admission = Admission(catalog)
         self._places = Places(self._admission)
         self._standing = {}
@@ -219,27 +220,35 @@ class Rater:
         place = self._places.place_of(cause.identity)
         if place is None:
             return
-        before, after = self._standing.get(place), self._places.standing(place)
-        if before is after:
-            return
+        steps = [(cause, self._places.standing(place))]
+        if cause.identity == place and steps[0][1] is not cause:
+            # Corrections have waited for the record: it comes, and is corrected at once.
+            steps = [(cause, cause), (self._places.decisive(place), steps[0][1])]
+        changed = set()
+        for each, after in steps:
+            changed |= self._replace(each, place, after)
+        for total in changed:
+            total.revision += 1
+
+    def _replace(self, cause, place, after):
+        """Lets something else, or nothing, stand at a place; returns the closed totals changed."""
+        before = self._standing.get(place)
         self._standing[place] = after
-        records = [each for each in (before, after) if each is not None]
-        ledgers = [
-            self._ledger(use.subscription, use.charge) for each in records for use in each.uses
+        if before is after:
+            return set()
+        moves = [
+            (record, use, sign)
+            for record, sign in ((before, -1), (after, 1)) if record is not None
+            for use in record.uses
         ]
-        closed = [
-            total for total in self.totals.values()
+        ledgers = [self._ledger(use.subscription, use.charge) for _, use, _ in moves]
+        states = {
+            total: total.state for total in self.totals.values()
             if self.is_closed(total) and total.ledger in ledgers
-        ]
-        states = [total.state for total in closed]
-        if before is not None:
-            for use in before.uses:
-                self._move(cause, place, before, use, -1)
-        if after is not None:
-            for use in after.uses:
-                self._move(cause, place, after, use, 1)
-        for total, state in zip(closed, states):
-            total.revision += total.state != state
+        }
+        for record, use, sign in moves:
+            self._move(cause, place, record, use, sign)
+        return {total for total, state in states.items() if total.state != state}
 
     def _reject(self, correction, code):
         self.rejected.append({"line": self._lines[correction.identity], "code": code})
@@ -248,13 +257,17 @@ class Rater:
         """Counts a record in a charge, or takes it back, and says what that did to every total."""
         subscription, charge = use.subscription, use.charge
         own = self.total(subscription, charge, subscription.period(record.time))
+        entry = Entry(record.time, record.source, record.id, use.quantity, use.token, use.cell)
+        entry = entry if sign > 0 else None
+        if not self._writes_lines:
+            own.ledger.put(place, entry)
+            return
         moved = [own] + [
             total for total in self.totals.values()
             if total.ledger is own.ledger and total.start > own.start
         ]
         quantity_before, amounts_before = own.quantity, [total.rated_amount for total in moved]
-        entry = Entry(record.time, record.source, record.id, use.quantity, use.token, use.cell)
-        own.ledger.put(place, entry if sign > 0 else None)
+        own.ledger.put(place, entry)
         for total, before in zip(moved, amounts_before):
             amount = total.rated_amount - before
             if total is own:

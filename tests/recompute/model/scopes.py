@@ -34,8 +34,12 @@ def scope_at(subscription, kind, instant):
 def share_of_period(subscription, start, end):
     """Active days by days from cycle day to cycle day; a period is named by its clipped bounds."""
     zone = subscription.cycle.zone
-    first, after = subscription.cycle.days(local_day(start, zone))
-    return Fraction((local_day(end, zone) - local_day(start, zone)).days, (after - first).days)
+    return Fraction(_days(start, end, zone), _days(*subscription.cycle.period(start), zone))
+
+
+def _days(start, end, zone):
+    """How many days lie between two instants that begin one."""
+    return (local_day(end, zone) - local_day(start, zone)).days
 
 
 def _billing_period(subscription, instant):
@@ -55,7 +59,7 @@ def _calendar_month(subscription, instant):
     first = local_day(instant, zone).replace(day=1)
     after = add_months(first, 1)
     scope = _clipped(subscription, midnight(first, zone), midnight(after, zone))
-    days = (local_day(scope.end, zone) - local_day(scope.start, zone)).days
+    days = _days(scope.start, scope.end, zone)
     return Scope(scope.start, scope.end, Fraction(days, (after - first).days))
 
 
