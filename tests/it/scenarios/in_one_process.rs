@@ -60,6 +60,8 @@ pub(crate) fn run_twice(scenario: &Scenario) -> Result<Outcome, String> {
 fn expect_repeated(first: &Judged, again: &Judged, text: &str, faults: &mut Vec<String>) {
     let wanted = match first {
         Judged::Rated(_) => "duplicate",
+        // What waits is known already, and so is what was rated.
+        Judged::Told(verdict) if verdict == "waiting" => "duplicate",
         Judged::Told(verdict) => verdict,
     };
     match again {
@@ -127,6 +129,8 @@ fn finish(run: &RatingRun, judged: Vec<Judged>) -> Outcome {
     let rated = outcome::rated(run);
     let mut lines = rated.lines().filter(|line| !outcome::is_shift(line));
     let verdicts = judged.into_iter().map(|judged| match judged {
+        // What waits is known already, and so is what was rated.
+        Judged::Told(verdict) if verdict == "waiting" => "duplicate",
         Judged::Told(verdict) => verdict,
         Judged::Rated(count) => outcome::amounts(lines.by_ref().take(count)),
     });
