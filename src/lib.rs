@@ -7,6 +7,7 @@ mod catalog_port;
 mod cli;
 mod clock;
 mod command;
+mod contradiction;
 mod demo;
 mod failure;
 mod input;

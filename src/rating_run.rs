@@ -1,6 +1,7 @@
 //! One run of rating over a source: read, decode, apply, commit.
 
 use crate::clock::Stopwatch;
+use crate::contradiction;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use aggregator::{
@@ -37,8 +38,13 @@ impl RatingRun {
     pub fn open(catalog: Arc<Catalog>, directory: &Path) -> Result<Self, Failure> {
         let store = open_store(directory)?;
         let port = Box::new(Embedded::new(&store)?);
-        let partition = Partition::open(catalog, store, port)?;
+        let partition = Partition::open(Arc::clone(&catalog), store, port)?;
         let before = *partition.counters();
+        if before.read > 0
+            && let Some(reason) = contradiction::find(&partition, &catalog)?
+        {
+            return Err(Failure::Input(vec![format!("error: {reason}")]));
+        }
         let (rejected, dead_letter) = (BTreeMap::new(), String::new());
         Ok(Self { partition, rejected, before, clock: Stopwatch::start(), dead_letter })
     }

@@ -135,6 +135,7 @@ pub(crate) fn encode_total(out: &mut Vec<u8>, total: &Total, period_end: Instant
         put_signed(out, total.first_used_at.map_or(0, Instant::nanos));
         put_signed(out, total.last_used_at.map_or(0, Instant::nanos));
     }
+    out.extend_from_slice(&total.terms_digest.to_le_bytes());
     out.extend_from_slice(&total.lineage.to_le_bytes());
     put_amount(out, total.rated);
     put_varint(out, total.parts.len() as u128);
@@ -161,6 +162,7 @@ pub(crate) fn decode_total(bytes: &[u8]) -> Option<StoredTotal> {
     let used = records > 0;
     let first_used_at = if used { Some(reader.instant()?) } else { None };
     let last_used_at = if used { Some(reader.instant()?) } else { None };
+    let terms_digest = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
     let lineage = U256::from_le_bytes(reader.take(32)?.try_into().ok()?);
     let rated = reader.amount()?;
     let count = usize::try_from(reader.varint()?).ok()?;
@@ -185,6 +187,7 @@ pub(crate) fn decode_total(bytes: &[u8]) -> Option<StoredTotal> {
         lineage,
         revision,
         closed,
+        terms_digest,
     };
     reader.is_empty().then_some(StoredTotal { total, period_end })
 }
@@ -226,6 +229,7 @@ mod tests {
                 lineage: U256::from_le_bytes(lineage),
                 revision: 3,
                 closed,
+                terms_digest: 7,
             };
             let mut bytes = Vec::new();
             encode_total(&mut bytes, &total, Instant::MAX);

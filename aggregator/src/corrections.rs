@@ -10,10 +10,12 @@ use crate::commit::Delta;
 use crate::dedupe::{Content, read_content, write_content};
 use crate::error::Error;
 use crate::keys::{correction_ids, correction_key};
-use crate::limits::{CORRECTION_DEPTH_MAX, CORRECTIONS_MAX};
+use crate::limits::{AMENDMENTS_MAX, CANCELLATIONS_MAX, CORRECTION_DEPTH_MAX};
 use crate::store::{Store, Table};
 use rating::Instant;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc as Rc;
 
 const CORRECTION_VERSION: u8 = 1;
 
@@ -45,10 +47,15 @@ pub(crate) enum Standing {
     Cancelled,
 }
 
+/// The corrections of one record, by their identities.
+type Siblings = Rc<RefCell<Vec<(u128, Rc<Correction>)>>>;
+
 /// All corrections: those of the store, and in front of them those since the last commit.
 #[derive(Debug, Default)]
 pub(crate) struct Corrections {
-    pending: BTreeMap<(u128, u128), Correction>,
+    pending: BTreeMap<(u128, u128), Rc<Correction>>,
+    /// Those of records that were looked at since the last commit.
+    known: RefCell<BTreeMap<u128, Siblings>>,
 }
 
 impl Corrections {
@@ -58,7 +65,7 @@ impl Corrections {
         (target, own): (u128, u128),
     ) -> Result<Option<Correction>, Error> {
         if let Some(correction) = self.pending.get(&(target, own)) {
-            return Ok(Some(correction.clone()));
+            return Ok(Some(Correction::clone(correction)));
         }
         let bytes = store.get(Table::Corrections, &correction_key(target, own))?;
         bytes.map(|bytes| decode(&bytes).ok_or(DAMAGED)).transpose()
@@ -69,30 +76,54 @@ impl Corrections {
         self.pending.keys().find(|(_, found)| *found == own).map(|(target, _)| *target)
     }
 
-    pub(crate) fn insert(&mut self, target: u128, own: u128, correction: Correction) {
+    pub(crate) fn insert(
+        &mut self,
+        store: &Store,
+        (target, own): (u128, u128),
+        correction: Correction,
+    ) -> Result<(), Error> {
+        let correction = Rc::new(correction);
+        self.of(store, target)?.borrow_mut().push((own, Rc::clone(&correction)));
         self.pending.insert((target, own), correction);
+        Ok(())
     }
 
     pub(crate) fn remove_pending(&mut self, target: u128, own: u128) {
         self.pending.remove(&(target, own));
+        self.known.borrow_mut().remove(&target);
     }
 
-    /// The corrections of a record, by their identities.
-    pub(crate) fn of(&self, store: &Store, target: u128) -> Result<Vec<(u128, Correction)>, Error> {
+    /// The corrections of a record.
+    fn of(&self, store: &Store, target: u128) -> Result<Siblings, Error> {
+        if let Some(known) = self.known.borrow().get(&target) {
+            return Ok(Rc::clone(known));
+        }
         let mut found = Vec::new();
         store.scan_prefix(Table::Corrections, &target.to_be_bytes(), |key, bytes| {
             let (_, own) = correction_ids(key).ok_or(DAMAGED)?;
-            found.push((own, decode(bytes).ok_or(DAMAGED)?));
+            found.push((own, Rc::new(decode(bytes).ok_or(DAMAGED)?)));
             Ok(())
         })?;
         let pending = self.pending.range((target, 0)..=(target, u128::MAX));
-        found.extend(pending.map(|((_, own), correction)| (*own, correction.clone())));
+        found.extend(pending.map(|((_, own), correction)| (*own, Rc::clone(correction))));
+        let found = Rc::new(RefCell::new(found));
+        self.known.borrow_mut().insert(target, Rc::clone(&found));
         Ok(found)
     }
 
-    /// Whether a record has as many corrections as are told apart.
-    pub(crate) fn is_full(&self, store: &Store, target: u128, depth: usize) -> Result<bool, Error> {
-        Ok(depth > CORRECTION_DEPTH_MAX || self.of(store, target)?.len() >= CORRECTIONS_MAX)
+    /// Whether a record has as many corrections as are told apart. What is cancelled already may
+    /// be cancelled again much more often: retries are common.
+    pub(crate) fn is_full(
+        &self,
+        store: &Store,
+        (target, depth): (u128, usize),
+        cancels: bool,
+    ) -> Result<bool, Error> {
+        let bound = if cancels { CANCELLATIONS_MAX } else { AMENDMENTS_MAX };
+        let siblings = self.of(store, target)?;
+        let same = |(_, found): &&(u128, Rc<Correction>)| found.replacement.is_none() == cancels;
+        let count = siblings.borrow().iter().filter(same).count();
+        Ok(depth > CORRECTION_DEPTH_MAX || count >= bound)
     }
 
     /// What stands at the place of a record.
@@ -100,31 +131,31 @@ impl Corrections {
     /// A cancellation in force wins over amendments; of amendments in force the greatest wins, and
     /// what stands at its own place stands here.
     pub(crate) fn standing(&self, store: &Store, target: u128) -> Result<Standing, Error> {
-        let mut standing = Standing::Own;
-        let mut greatest: Option<(Instant, String, String)> = None;
-        for (own, correction) in self.of(store, target)? {
-            if !self.is_in_force(store, own)? {
-                continue;
-            }
-            if correction.replacement.is_none() {
-                return Ok(Standing::Cancelled);
-            }
-            let order = Some((correction.at, correction.source, correction.id));
-            if order > greatest {
-                (standing, greatest) = (Standing::Amended(own), order);
+        if !self.is_in_force(store, target)? {
+            return Ok(Standing::Cancelled);
+        }
+        let siblings = self.of(store, target)?;
+        let siblings = siblings.borrow();
+        let mut amendments: Vec<&(u128, Rc<Correction>)> =
+            siblings.iter().filter(|(_, found)| found.replacement.is_some()).collect();
+        amendments
+            .sort_by(|(_, a), (_, b)| (b.at, &b.source, &b.id).cmp(&(a.at, &a.source, &a.id)));
+        for (own, _) in amendments {
+            if self.is_in_force(store, *own)? {
+                return Ok(match self.standing(store, *own)? {
+                    Standing::Own | Standing::Cancelled => Standing::Amended(*own),
+                    Standing::Amended(of_it) => Standing::Amended(of_it),
+                });
             }
         }
-        let Standing::Amended(own) = standing else { return Ok(standing) };
-        // It is in force, so what stands at its place is itself or an amendment of it.
-        Ok(match self.standing(store, own)? {
-            Standing::Own | Standing::Cancelled => standing,
-            Standing::Amended(of_it) => Standing::Amended(of_it),
-        })
+        Ok(Standing::Own)
     }
 
-    fn is_in_force(&self, store: &Store, correction: u128) -> Result<bool, Error> {
-        for (own, cancelling) in self.of(store, correction)? {
-            if cancelling.replacement.is_none() && self.is_in_force(store, own)? {
+    /// Whether no cancellation in force takes a record away.
+    fn is_in_force(&self, store: &Store, record: u128) -> Result<bool, Error> {
+        let siblings = self.of(store, record)?;
+        for (own, found) in siblings.borrow().iter() {
+            if found.replacement.is_none() && self.is_in_force(store, *own)? {
                 return Ok(false);
             }
         }
@@ -156,6 +187,7 @@ impl Corrections {
 
     pub(crate) fn committed(&mut self) {
         self.pending.clear();
+        self.known.get_mut().clear();
     }
 }
 

@@ -11,10 +11,12 @@ pub const SLOTS_MAX: usize = 1 << 20;
 /// Blocks of positions kept in memory, of up to 1,024 rows of some 32 bytes each; a position
 /// without rows counts as one.
 pub const POSITION_BLOCKS_MAX: usize = 1 << 16;
-/// Corrections of one record, and of each other, that are told apart.
-pub const CORRECTIONS_MAX: usize = 1_024;
+/// Amendments of one record that are told apart.
+pub const AMENDMENTS_MAX: usize = 4_096;
+/// Cancellations of one record that are told apart: so many that one always gets through.
+pub const CANCELLATIONS_MAX: usize = 1 << 20;
 /// How deep corrections of corrections may go.
-pub const CORRECTION_DEPTH_MAX: usize = 32;
+pub const CORRECTION_DEPTH_MAX: usize = 255;
 /// Periods remembered per cycle before they are worked out anew.
 pub const PERIODS_MAX: usize = 512;
 /// Bytes of identities in one value of a run.

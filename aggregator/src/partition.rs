@@ -360,6 +360,7 @@ impl Partition {
         // twice over, in no certain order.
         self.failed = true;
         self.find_times()?;
+        self.note_terms();
         let delta = &mut self.transaction.delta;
         self.dedupe.stage(delta)?;
         self.positions.stage(delta);
@@ -391,6 +392,19 @@ impl Partition {
         self.taken = 0;
         self.failed = false;
         Ok(())
+    }
+
+    /// Notes by which terms the totals that changed have been rated.
+    fn note_terms(&mut self) {
+        let catalog = Arc::clone(&self.catalog);
+        self.slots.for_each_dirty(|key, slot| {
+            let subscription = catalog.subscription_at(key.subscription);
+            let timelines = subscription.map(|found| catalog.timelines_of(found));
+            let timeline = timelines.and_then(|found| found.get(key.timeline as usize));
+            if let Some(timeline) = timeline {
+                slot.total.terms_digest = slot.total.digest_of_terms(timeline, slot.period);
+            }
+        });
     }
 
     const fn check_usable(&self) -> Result<(), Error> {

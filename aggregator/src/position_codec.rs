@@ -5,8 +5,8 @@
 use crate::codec::{Reader, put_amount, put_signed, put_text, put_varint};
 use ethnum::I256;
 use rating::{
-    Contribution, Instant, Kept, Period, Position, PositionPart, Quantity, RecordKey, Rows, Share,
-    Tally,
+    Contribution, FreedBlocks, Instant, Kept, Period, Position, PositionPart, Quantity, RecordKey,
+    Rows, Share, Tally,
 };
 
 const POSITION_VERSION: u8 = 1;
@@ -78,7 +78,8 @@ pub(crate) fn decode_position(bytes: &[u8]) -> Option<Position> {
     for _ in 0..count {
         parts.push(decode_part(&mut reader)?);
     }
-    reader.is_empty().then_some(Position { parts, kept })
+    let freed_blocks = FreedBlocks::default();
+    reader.is_empty().then_some(Position { parts, kept, freed_blocks })
 }
 
 fn decode_part(reader: &mut Reader<'_>) -> Option<PositionPart> {

@@ -37,6 +37,8 @@ pub struct PeriodTotal<'a> {
     pub settled: Settled,
     /// The running sum itself.
     pub total: Total,
+    /// Whether the catalog's terms are those that it was rated by.
+    pub has_its_terms: bool,
 }
 
 impl<'a> Query<'a> {
@@ -125,7 +127,12 @@ impl<'a> Query<'a> {
             .and_then(|terms| terms.charge.as_deref()?.meter)
             .and_then(|meter| self.catalog.meter(meter))
             .map(|meter| meter.key.as_str());
+        let is_simple = timeline.is_simple_in(period);
+        let has_its_terms = stored.total.was_rated_by(timeline, period)
+            && (stored.total.records == 0 || is_simple == stored.total.sums.is_none())
+            && stored.total.last_used_at.is_none_or(|last| last < subscription.active.end);
         Ok(PeriodTotal {
+            has_its_terms,
             customer,
             subscription: &subscription.id,
             charge: &timeline.key,

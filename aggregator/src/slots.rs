@@ -16,6 +16,8 @@ pub(crate) struct SlotKey {
 /// A total in memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Slot {
+    /// Which total it is.
+    key: SlotKey,
     pub(crate) total: Total,
     pub(crate) period: Period,
     /// How much of its period the subscription is active in.
@@ -46,6 +48,11 @@ impl Slot {
         charge: u64,
     ) -> Self {
         Self {
+            key: SlotKey {
+                subscription: SubscriptionId(u32::MAX),
+                timeline: u32::MAX,
+                period_start: period.start,
+            },
             total,
             period,
             share,
@@ -89,13 +96,14 @@ impl Slots {
         self.index.get(key).copied()
     }
 
-    /// All slots by their keys.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = (SlotKey, SlotIndex)> {
-        self.index.iter().map(|(key, index)| (*key, *index))
+    /// The key of a slot.
+    pub(crate) fn key_of(&self, index: SlotIndex) -> Option<SlotKey> {
+        self.slots.get(index).map(|slot| slot.key)
     }
 
-    pub(crate) fn insert(&mut self, key: SlotKey, slot: Slot) -> SlotIndex {
+    pub(crate) fn insert(&mut self, key: SlotKey, mut slot: Slot) -> SlotIndex {
         let index = self.slots.len();
+        slot.key = key;
         self.slots.push(slot);
         self.index.insert(key, index);
         index
@@ -121,6 +129,16 @@ impl Slots {
         let stale =
             |index: &&SlotIndex| self.slots.get(**index).is_some_and(|slot| slot.times_are_stale);
         self.dirty.iter().filter(stale).copied().collect()
+    }
+
+    /// Calls `each` with every slot that changed since the last commit.
+    pub(crate) fn for_each_dirty(&mut self, mut each: impl FnMut(&SlotKey, &mut Slot)) {
+        for index in &self.dirty {
+            if let Some(slot) = self.slots.get_mut(*index) {
+                let key = slot.key;
+                each(&key, slot);
+            }
+        }
     }
 
     /// The slots that changed since the last commit.

@@ -2,6 +2,7 @@
 
 use crate::aggregation::Aggregation;
 use crate::catalog::MeterId;
+use crate::content::ContentDigest;
 use crate::instant::Instant;
 use crate::json::Value;
 use crate::meter::Meter;
@@ -124,6 +125,9 @@ pub struct Terms {
     pub plan_version: u32,
     /// The start of the youngest override among them, if there is one.
     pub override_from: Option<Instant>,
+    /// A digest of the version and of all overrides in force, by which a change of what was rated
+    /// by them is noticed.
+    pub digest: u64,
     /// The charge itself; `None` where this version of the plan has none of that key.
     pub charge: Option<Arc<Charge>>,
 }
@@ -154,6 +158,20 @@ impl Timeline {
         let terms = self.terms.iter().skip(first);
         let terms = terms.take_while(move |terms| terms.from < stretch.end);
         terms.filter_map(|terms| Some((terms, terms.charge.as_deref()?)))
+    }
+
+    /// A digest of all terms that are in force at some time from `start` to `last`, that one
+    /// included.
+    #[must_use]
+    pub fn digest(&self, start: Instant, last: Instant) -> u64 {
+        let first = self.terms.iter().rposition(|terms| terms.from <= start).unwrap_or(0);
+        let terms = self.terms.iter().skip(first).take_while(|terms| terms.from <= last);
+        // When the first of them came into force does not matter, as long as it was in time.
+        ContentDigest::of_digests(terms.flat_map(|terms| {
+            let from = terms.from.max(start).nanos().unsigned_abs();
+            let low = u64::try_from(from & u128::from(u64::MAX)).unwrap_or_default();
+            [low, terms.digest]
+        }))
     }
 
     /// Whether a total holds all that is needed for a billing period.

@@ -36,6 +36,14 @@ const NEGATIVE: u64 = 11;
 const SECOND: u64 = 12;
 
 impl ContentDigest {
+    /// One digest of several, in their order.
+    // Frozen: states remember them.
+    #[must_use]
+    pub fn of_digests(digests: impl IntoIterator<Item = u64>) -> u64 {
+        let bytes: Vec<u8> = digests.into_iter().flat_map(u64::to_le_bytes).collect();
+        XxHash3_64::oneshot(&bytes)
+    }
+
     /// Digests of different seeds differ.
     #[must_use]
     pub const fn new(seed: u64) -> Self {

@@ -73,6 +73,12 @@ impl<'a> Faults<'a> {
         self.add_at(malformed.offset, format!("not valid JSON: {}", malformed.reason));
     }
 
+    /// Whether so much is wrong that no more is noted.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.found.len() >= FAULTS_MAX
+    }
+
     /// Whether nothing is wrong so far.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -86,19 +92,18 @@ impl<'a> Faults<'a> {
         self.found.dedup();
         // One pass over the text serves all faults: they are sorted by offset.
         let mut faults = Vec::with_capacity(self.found.len());
-        let (mut at, mut line, mut line_start) = (0usize, 1usize, 0usize);
+        let (mut at, mut line, mut column) = (0usize, 1usize, 1usize);
         for (offset, message) in self.found {
             let offset = offset.min(self.text.len());
-            for (index, byte) in self.text.iter().enumerate().take(offset).skip(at) {
+            for byte in self.text.get(at..offset).unwrap_or_default() {
                 if *byte == b'\n' {
-                    line = line.saturating_add(1);
-                    line_start = index.saturating_add(1);
+                    (line, column) = (line.saturating_add(1), 1);
+                } else if *byte & 0xC0 != 0x80 {
+                    column = column.saturating_add(1);
                 }
             }
             at = offset;
-            let before = self.text.get(line_start..offset).unwrap_or_default();
-            let characters = before.iter().filter(|byte| (**byte & 0xC0) != 0x80).count();
-            faults.push(Fault { line, column: characters.saturating_add(1), message });
+            faults.push(Fault { line, column, message });
         }
         faults
     }

@@ -54,8 +54,8 @@ pub use period::{
 };
 pub use plan::{Changes, Override, Plan, PlanVersion};
 pub use position::{
-    Contribution, Direction, Kept, Place, Position, PositionPart, Pricing, RecordKey, Shift, Tally,
-    Usage,
+    Contribution, Direction, FreedBlocks, Kept, Place, Position, PositionPart, Pricing, RecordKey,
+    Shift, Tally, Usage,
 };
 pub use price::{
     CellMatch, DEFAULT_CELL, Freed, Matrix, Percentage, PriceModel, Tier, TierRate, Tiers,

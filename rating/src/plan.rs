@@ -1,6 +1,7 @@
 //! Plans: dated, immutable versions of a list of charges.
 
 use crate::charge::{Charge, Filter, Terms, Timeline};
+use crate::content::ContentDigest;
 use crate::instant::Instant;
 use crate::money::{Currency, Price};
 use crate::price::PriceModel;
@@ -41,6 +42,8 @@ pub struct Override {
     pub effective_from: Instant,
     /// What it replaces.
     pub changes: Changes,
+    /// A digest of its text's meaning, by which a change of it is noticed.
+    pub digest: u64,
 }
 
 /// Fields of a charge, as far as they are stated: `None` leaves a field as it is.
@@ -155,7 +158,9 @@ fn timeline(key: &str, versions: &[PlanVersion], overrides: &[Override]) -> Time
             Arc::new(charge)
         });
         let override_from = in_force.last().map(|change| change.effective_from);
-        Some(Terms { from, plan_version: version.version, override_from, charge })
+        let digests = in_force.iter().map(|change| change.digest);
+        let digest = ContentDigest::of_digests(std::iter::once(version.digest).chain(digests));
+        Some(Terms { from, plan_version: version.version, override_from, digest, charge })
     });
     Timeline::new(key.to_owned(), terms.collect())
 }

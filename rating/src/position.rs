@@ -4,8 +4,10 @@
 //! begins. Each part adds to its billing period `P(position at its end) − P(position at its
 //! start)`, by its own terms. A record changes its own part and shifts those after it.
 
+mod freed;
 mod tally;
 
+pub use freed::FreedBlocks;
 pub use tally::{Direction, Tally};
 
 use crate::aggregation::Aggregation;
@@ -13,7 +15,7 @@ use crate::charge::{Charge, Timeline};
 use crate::instant::Instant;
 use crate::money::Amount;
 use crate::period::Period;
-use crate::price::{Freed, Percentage, PriceModel};
+use crate::price::{Percentage, PriceModel};
 use crate::quantity::Quantity;
 use crate::rows::Rows;
 use crate::share::Share;
@@ -102,6 +104,8 @@ pub struct Position {
     pub parts: Vec<PositionPart>,
     /// What is known beside them.
     pub kept: Kept,
+    /// What blocks of records come to where all of them are free.
+    pub freed_blocks: FreedBlocks,
 }
 
 /// By what a position is priced.
@@ -153,7 +157,7 @@ impl Position {
             | Aggregation::Percentile(_)
             | Aggregation::TimeWeightedSum => Kept::Nothing,
         };
-        Self { parts: Vec::new(), kept }
+        Self { parts: Vec::new(), kept, freed_blocks: FreedBlocks::default() }
     }
 
     /// Makes sure that there is a part at a place; gives the level that its period begins with.
@@ -320,31 +324,35 @@ impl Position {
     /// What each part from `first` on adds to its billing period, and the level that it began
     /// with.
     fn contributions(
-        &self,
+        &mut self,
         pricing: &Pricing<'_>,
         first: usize,
     ) -> Option<Vec<(Contribution, Quantity)>> {
         let mut running = Running::default();
         let mut unfreed = Quantity::ZERO;
         let mut all = Vec::new();
-        for (index, part) in self.parts.iter().enumerate() {
+        let Self { parts, kept, freed_blocks } = self;
+        for (index, part) in parts.iter().enumerate() {
             let weighted = pricing.aggregation == Aggregation::TimeWeightedSum;
             if weighted {
                 running.enter(part.period)?;
             }
-            let end = self.parts.get(index.checked_add(1)?).map(|next| next.start);
+            let end = parts.get(index.checked_add(1)?).map(|next| next.start);
             let by_record = percentage_of(pricing, part.start);
             if index < first && by_record.is_none() {
-                running.add(&part.tally, self.latest_before(end))?;
+                running.add(&part.tally, latest_before(kept, end))?;
                 continue;
             }
             let before = running.quantity(pricing.aggregation, part.period)?;
-            running.add(&part.tally, self.latest_before(end))?;
+            running.add(&part.tally, latest_before(kept, end))?;
             let after = running.quantity(pricing.aggregation, part.period)?;
             let moved = (before, after);
             let adds = match by_record {
-                Some(percentage) => self.fees(percentage, part, (end, moved), &mut unfreed)?,
-                None => self.contribution(pricing, part, moved)?,
+                Some(percentage) => {
+                    let freed = freed_blocks.freed(kept, percentage, (part, end))?;
+                    fees(part, moved, freed, &mut unfreed)?
+                }
+                None => contribution(pricing, part, moved)?,
             };
             if index < first {
                 continue;
@@ -353,77 +361,50 @@ impl Position {
         }
         Some(all)
     }
+}
 
-    fn latest_before(&self, end: Option<Instant>) -> Option<Quantity> {
-        let Kept::Records(rows) = &self.kept else { return None };
-        let last = match end {
-            Some(end) => rows.last_below(&RecordKey::first_of(end)),
-            None => rows.last(),
-        };
-        last.map(|(_, value)| *value)
-    }
+/// The value of the last record before an instant, where records are kept.
+fn latest_before(kept: &Kept, end: Option<Instant>) -> Option<Quantity> {
+    let Kept::Records(rows) = kept else { return None };
+    let last = match end {
+        Some(end) => rows.last_below(&RecordKey::first_of(end)),
+        None => rows.last(),
+    };
+    last.map(|(_, value)| *value)
+}
 
-    fn contribution(
-        &self,
-        pricing: &Pricing<'_>,
-        part: &PositionPart,
-        (before, after): (Quantity, Quantity),
-    ) -> Option<Contribution> {
-        let quantity = after.checked_sub(before)?;
-        let Some((charge, model)) = price_at(pricing, part.start) else {
-            // Terms without the charge, or without the cell: nobody can have used it then.
-            return (quantity == Quantity::ZERO).then(Contribution::default);
-        };
-        let billable = |position| charge.billable(position, part.share);
-        let price = |position| charge.priced(model, position, part.share);
-        Some(Contribution {
-            quantity,
-            billable: billable(after)?.checked_sub(billable(before)?)?,
-            amount: price(after)?.checked_sub(price(before)?)?,
-        })
-    }
+fn contribution(
+    pricing: &Pricing<'_>,
+    part: &PositionPart,
+    (before, after): (Quantity, Quantity),
+) -> Option<Contribution> {
+    let quantity = after.checked_sub(before)?;
+    let Some((charge, model)) = price_at(pricing, part.start) else {
+        // Terms without the charge, or without the cell: nobody can have used it then.
+        return (quantity == Quantity::ZERO).then(Contribution::default);
+    };
+    let billable = |position| charge.billable(position, part.share);
+    let price = |position| charge.priced(model, position, part.share);
+    Some(Contribution {
+        quantity,
+        billable: billable(after)?.checked_sub(billable(before)?)?,
+        amount: price(after)?.checked_sub(price(before)?)?,
+    })
+}
 
-    /// What a part adds whose records are priced one by one. `unfreed` is what of the position was
-    /// not free before; it may be below zero where values may, but what is billable is not.
-    fn fees(
-        &self,
-        percentage: &Percentage,
-        part: &PositionPart,
-        (end, (before, after)): (Option<Instant>, (Quantity, Quantity)),
-        unfreed: &mut Quantity,
-    ) -> Option<Contribution> {
-        let quantity = after.checked_sub(before)?;
-        let (free, saved) = self.freed(percentage, part, end)?;
-        let billable_before = (*unfreed).max(Quantity::ZERO);
-        *unfreed = unfreed.checked_add(quantity.checked_sub(free)?)?;
-        let billable = (*unfreed).max(Quantity::ZERO).checked_sub(billable_before)?;
-        Some(Contribution { quantity, billable, amount: part.full_fees.checked_sub(saved)? })
-    }
-
-    /// How many units of a part are free, and what they would have cost. Looks at the records up
-    /// to where the free part runs out.
-    fn freed(
-        &self,
-        percentage: &Percentage,
-        part: &PositionPart,
-        end: Option<Instant>,
-    ) -> Option<(Quantity, Amount)> {
-        let Kept::Records(rows) = &self.kept else { return None };
-        let (mut before, mut free, mut saved) = (Freed::default(), Quantity::ZERO, Amount::ZERO);
-        for (key, value) in rows.iter() {
-            if percentage.has_run_out(before) || end.is_some_and(|end| end <= key.at) {
-                break;
-            }
-            if part.start <= key.at {
-                let billable = percentage.billable(before, *value)?;
-                free = free.checked_add(value.checked_sub(billable)?)?;
-                let fee = percentage.fee(before, *value)?;
-                saved = saved.checked_add(percentage.full_fee(*value)?.checked_sub(fee)?)?;
-            }
-            before = before.and(*value)?;
-        }
-        Some((free, saved))
-    }
+/// What a part adds whose records are priced one by one. `unfreed` is what of the position was not
+/// free before; it may be below zero where values may, but what is billable is not.
+fn fees(
+    part: &PositionPart,
+    (before, after): (Quantity, Quantity),
+    (free, saved): (Quantity, Amount),
+    unfreed: &mut Quantity,
+) -> Option<Contribution> {
+    let quantity = after.checked_sub(before)?;
+    let billable_before = (*unfreed).max(Quantity::ZERO);
+    *unfreed = unfreed.checked_add(quantity.checked_sub(free)?)?;
+    let billable = (*unfreed).max(Quantity::ZERO).checked_sub(billable_before)?;
+    Some(Contribution { quantity, billable, amount: part.full_fees.checked_sub(saved)? })
 }
 
 impl Contribution {

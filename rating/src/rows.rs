@@ -28,6 +28,8 @@ pub struct Block<K, V> {
     pub rows: Vec<(K, V)>,
     weight: u64,
     changed: bool,
+    /// Another one after every change of its rows.
+    pub stamp: u64,
 }
 
 /// An ordered map.
@@ -38,11 +40,13 @@ pub struct Rows<K, V> {
     dropped: Vec<u32>,
     next_number: u32,
     weight: u64,
+    /// The stamp that was given last.
+    stamp: u64,
 }
 
 impl<K, V> Default for Rows<K, V> {
     fn default() -> Self {
-        Self { blocks: Vec::new(), dropped: Vec::new(), next_number: 0, weight: 0 }
+        Self { blocks: Vec::new(), dropped: Vec::new(), next_number: 0, weight: 0, stamp: 0 }
     }
 }
 
@@ -58,7 +62,9 @@ impl<K: Ord + Clone, V: Weight + Copy> Rows<K, V> {
             let weight = list.iter().map(|(_, value)| value.weight()).sum();
             rows.next_number = rows.next_number.max(number.checked_add(1)?);
             rows.weight = rows.weight.checked_add(weight)?;
-            rows.blocks.push(Block { number, rows: list, weight, changed: false });
+            rows.stamp = rows.stamp.checked_add(1)?;
+            let stamp = rows.stamp;
+            rows.blocks.push(Block { number, rows: list, weight, changed: false, stamp });
         }
         let first = |block: &Block<K, V>| block.rows.first().map(|(key, _)| key.clone());
         rows.blocks.sort_by_key(first);
@@ -108,10 +114,12 @@ impl<K: Ord + Clone, V: Weight + Copy> Rows<K, V> {
         let index = self.block_of(&key);
         if self.blocks.is_empty() {
             let number = self.take_number();
-            self.blocks.push(Block { number, rows: Vec::new(), weight: 0, changed: false });
+            let rows = Vec::new();
+            self.blocks.push(Block { number, rows, weight: 0, changed: false, stamp: 0 });
         }
+        self.stamp = self.stamp.saturating_add(1);
         let Some(block) = self.blocks.get_mut(index) else { return };
-        block.changed = true;
+        (block.changed, block.stamp) = (true, self.stamp);
         match block.rows.binary_search_by(|(found, _)| found.cmp(&key)) {
             Ok(at) => {
                 let Some((_, value)) = block.rows.get_mut(at) else { return };
@@ -155,7 +163,9 @@ impl<K: Ord + Clone, V: Weight + Copy> Rows<K, V> {
         let weight = rows.iter().map(|(_, value)| value.weight()).sum();
         block.weight = block.weight.saturating_sub(weight);
         let at = index.saturating_add(1);
-        self.blocks.insert(at, Block { number, rows, weight, changed: true });
+        self.stamp = self.stamp.saturating_add(1);
+        let stamp = self.stamp;
+        self.blocks.insert(at, Block { number, rows, weight, changed: true, stamp });
     }
 
     const fn take_number(&mut self) -> u32 {
@@ -226,6 +236,11 @@ impl<K: Ord + Clone, V: Weight + Copy> Rows<K, V> {
         let rows = self.blocks.get(index).map_or(&[][..], |block| &block.rows);
         let within = rows.iter().take_while(|(found, _)| found <= key);
         before.saturating_add(within.map(|(_, value)| value.weight()).sum())
+    }
+
+    /// All blocks in order.
+    pub fn blocks(&self) -> impl Iterator<Item = &Block<K, V>> {
+        self.blocks.iter()
     }
 
     /// All rows in order.

@@ -66,6 +66,8 @@ pub struct Total {
     pub revision: u32,
     /// Whether its period is closed.
     pub closed: bool,
+    /// A digest of the terms that its records were rated by, as of when it was last stored.
+    pub terms_digest: u64,
 }
 
 impl Default for Total {
@@ -80,6 +82,7 @@ impl Default for Total {
             lineage: U256::ZERO,
             revision: 0,
             closed: false,
+            terms_digest: 0,
         }
     }
 }
@@ -109,6 +112,21 @@ impl Total {
             return sums.quantity.checked_add(sums.carried);
         }
         self.parts.iter().try_fold(Quantity::ZERO, |sum, part| sum.checked_add(part.quantity))
+    }
+
+    /// A digest of the terms that this total has been rated by: those from the start of its period
+    /// to its last record, or to its end where it is closed.
+    #[must_use]
+    pub fn digest_of_terms(&self, timeline: &Timeline, period: Period) -> u64 {
+        let last = self.last_used_at.unwrap_or(period.start);
+        let end = Instant::from_nanos(period.end.nanos().saturating_sub(1));
+        timeline.digest(period.start, if self.closed { end } else { last })
+    }
+
+    /// Whether the terms of a timeline are those that this total has been rated by.
+    #[must_use]
+    pub fn was_rated_by(&self, timeline: &Timeline, period: Period) -> bool {
+        self.terms_digest == self.digest_of_terms(timeline, period)
     }
 
     /// What the total comes to; `None` where an amount leaves its domain, or where the timeline

@@ -4,7 +4,6 @@
 //! Embedded, it is a partition on one RocksDB. With Kafka it will be a partition whose commit is a
 //! Kafka transaction; the worker and HTTP stay as they are.
 
-mod contradiction;
 mod embedded;
 
 pub(crate) use embedded::{EmbeddedLedger, Rules};
@@ -91,10 +90,10 @@ pub(crate) trait Ledger {
         period: &str,
     ) -> Result<Option<String>, Failure>;
 
-    /// Refuses what has waited for too long, and commits.
+    /// Refuses what has waited for too long.
     ///
     /// # Errors
-    /// As [`Ledger::commit`].
+    /// Where the ledger cannot go on.
     fn give_up_waiting(&mut self, now: Instant) -> Result<(), Failure>;
 
     /// The last committed dead letters as JSON, the newest first.

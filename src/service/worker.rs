@@ -64,6 +64,7 @@ impl<L: Ledger> Worker<L> {
                     self.ledger.advance_watermark(clock::now());
                 }
                 self.ledger.give_up_waiting(clock::now())?;
+                self.commit()?;
                 self.close_what_ended()?;
                 looked = Stopwatch::start();
             }

@@ -129,7 +129,9 @@ impl Partition {
         if kind == CorrectionKind::Amended && target.content.is_none() {
             return Ok(Err(unknown("a cancellation can be cancelled, not amended")));
         }
-        if self.corrections.is_full(&self.store, target.identity, target.depth + 1)? {
+        let cancels = kind == CorrectionKind::Cancelled;
+        let place = (target.identity, target.depth + 1);
+        if self.corrections.is_full(&self.store, place, cancels)? {
             return Ok(Err(unknown("the record has too many corrections, or they nest too deep")));
         }
         let oldest = received.clock.oldest;
@@ -220,7 +222,7 @@ impl Partition {
         let root = target.root;
         let (at, source, id) = (correction.at, correction.source.clone(), correction.id.clone());
         let before = self.standing_content(root)?;
-        self.corrections.insert(target.identity, identity, correction);
+        self.corrections.insert(&self.store, (target.identity, identity), correction)?;
         let after = self.standing_content(root)?;
         let output = self.transaction.outputs.rated.len();
         let voice = Voice { source: &source, id: &id, at, corrects: true };

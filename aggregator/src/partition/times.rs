@@ -63,9 +63,8 @@ impl Partition {
 
     fn by_charge(&self, stale: &[SlotIndex]) -> ByCharge {
         let mut by_charge = ByCharge::new();
-        let wanted: BTreeSet<SlotIndex> = stale.iter().copied().collect();
-        for (key, index) in self.slots.keys() {
-            let Some(slot) = self.slots.get(index).filter(|_| wanted.contains(&index)) else {
+        for index in stale.iter().copied() {
+            let (Some(slot), Some(key)) = (self.slots.get(index), self.slots.key_of(index)) else {
                 continue;
             };
             by_charge.entry(slot.charge).or_default().push((slot.period, index));

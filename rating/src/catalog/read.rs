@@ -117,13 +117,19 @@ impl Reader<'_, '_> {
         else {
             return;
         };
-        if self.catalog.subscription(&id).is_some() {
-            self.faults.add(value, format!("subscription \"{id}\" stands twice"));
-            return;
-        }
+        let stands_twice = self.catalog.subscription(&id).is_some();
         let entry =
             SubscriptionEntry { id, aliases, customer, plan, start, end, cycle: None, overrides };
         if let Err(message) = self.catalog.add_subscription(entry) {
+            let message = if stands_twice {
+                let id = fields.get("id").map_or("", |id| id.raw());
+                format!(
+                    "subscription \"{id}\" stands twice; to change its plan, let the days of one \
+                     entry follow those of the other"
+                )
+            } else {
+                message
+            };
             self.faults.add(value, message);
         }
     }
@@ -133,7 +139,8 @@ impl Reader<'_, '_> {
         let id = read_text(value, self.faults)?;
         if self.catalog.customer(&id).is_none() {
             let known = self.catalog.customers.iter().map(|customer| customer.id.as_str());
-            let hint = did_you_mean(&id, known.take(SUGGESTIONS_FROM_MAX));
+            let known = known.take(if self.faults.is_full() { 0 } else { SUGGESTIONS_FROM_MAX });
+            let hint = did_you_mean(&id, known);
             self.faults.add(value, format!("\"{id}\" is not a customer of this catalog{hint}"));
             return None;
         }
@@ -150,7 +157,8 @@ impl Reader<'_, '_> {
         let key = read_text(value, self.faults)?;
         let found = plans.iter().find(|plan| plan.key == key);
         if found.is_none() {
-            let hint = did_you_mean(&key, plans.iter().map(|plan| plan.key.as_str()));
+            let known = if self.faults.is_full() { &[] } else { plans };
+            let hint = did_you_mean(&key, known.iter().map(|plan| plan.key.as_str()));
             self.faults.add(value, format!("\"{key}\" is not a plan of this catalog{hint}"));
         }
         found

@@ -4,7 +4,9 @@ use super::MeterId;
 use super::conflict::conflicts;
 use super::read::Reader;
 use super::read_charge::{self, read_changes};
+use super::read_plan::PLAN_DIGEST_SEED;
 use super::read_plan::PlanText;
+use crate::content::ContentDigest;
 use crate::fault::{Fields, did_you_mean, read_instant};
 use crate::json::{Kind, Value};
 use crate::plan::Override;
@@ -98,7 +100,8 @@ impl Reader<'_, '_> {
         let dimensions = meter.and_then(|id| self.catalog.meter(id));
         let dimensions = dimensions.map(|meter| meter.group_by.as_slice());
         let changes = read_changes(&fields, dimensions, self.faults);
-        Some(Override { effective_from: from?, changes })
+        let digest = ContentDigest::new(PLAN_DIGEST_SEED).of(value);
+        Some(Override { effective_from: from?, changes, digest })
     }
 
     /// Looks for what an override makes of a charge, under every version of the plan.

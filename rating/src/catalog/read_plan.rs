@@ -36,7 +36,7 @@ impl PlanText {
 pub(super) const FIELDS: [&str; 5] = ["key", "version", "effective_from", "currency", "charges"];
 
 /// Frozen: states remember the digests of plan versions.
-const PLAN_DIGEST_SEED: u64 = 0;
+pub(super) const PLAN_DIGEST_SEED: u64 = 0;
 
 /// Reads all plan versions and groups them by key.
 pub(super) fn read_plans(reader: &mut Reader<'_, '_>, values: &[Value<'_>]) -> Vec<PlanText> {

@@ -74,6 +74,13 @@ impl Percentage {
 }
 
 impl Freed {
+    /// What two lots of records use together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Option<Self> {
+        let records = self.records.checked_add(other.records)?;
+        Some(Self { records, value: self.value.checked_add(other.value)? })
+    }
+
     /// What has been used when a record of `value` is added.
     #[must_use]
     pub fn and(self, value: Quantity) -> Option<Self> {

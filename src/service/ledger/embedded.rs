@@ -1,7 +1,8 @@
 //! The ledger of embedded mode: one partition, one RocksDB, the catalog in a file beside it.
 
-use super::{CatalogText, Ledger, Refusal, contradiction};
+use super::{CatalogText, Ledger, Refusal};
 use crate::command::explain;
+use crate::contradiction;
 use crate::failure::Failure;
 use crate::rating_run::open_store;
 use crate::service::answer::{Answer, Told};
@@ -208,7 +209,7 @@ impl Ledger for EmbeddedLedger {
             self.changed = true;
             self.reject(&waiting.bytes, &rejection, waiting.origin);
         }
-        self.commit().map(|_| ())
+        Ok(())
     }
 
     fn commit_due(&self) -> bool {

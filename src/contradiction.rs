@@ -6,11 +6,13 @@ use aggregator::{Error, Partition, PeriodTotal};
 use rating::{Catalog, Subject, Subscription};
 
 /// Why the catalog of a partition does not fit the totals that its state holds.
-pub(super) fn find(partition: &Partition, catalog: &Catalog) -> Result<Option<String>, Error> {
+pub(crate) fn find(partition: &Partition, catalog: &Catalog) -> Result<Option<String>, Error> {
     let mut found = None;
     let read = partition.query().totals(|total| {
         if found.is_none() && !fits(total, catalog) {
             found = Some(recut(total));
+        } else if found.is_none() && !total.has_its_terms {
+            found = Some(repriced(total));
         }
         Ok::<(), Error>(())
     });
@@ -45,6 +47,15 @@ fn holds(stretch: &Subscription, total: &PeriodTotal<'_>, catalog: &Catalog) -> 
         period.start == total.period.start
             && (period.end == total.period.end || ends_early || grows)
     })
+}
+
+fn repriced(total: &PeriodTotal<'_>) -> String {
+    format!(
+        "the state has usage of charge \"{}\" of subscription \"{}\" from {} on, but by this \
+         catalog its plan version, an override or its end takes effect before what was rated \
+         last; let it begin later: what was rated stays as it was",
+        total.charge, total.subscription, total.period.start
+    )
 }
 
 fn recut(total: &PeriodTotal<'_>) -> String {
