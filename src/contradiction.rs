@@ -6,7 +6,8 @@ use aggregator::{Error, Partition, PeriodTotal};
 use rating::{Catalog, Subject, Subscription};
 
 /// Why the catalog of a partition does not fit the totals that its state holds.
-pub(crate) fn find(partition: &Partition, catalog: &Catalog) -> Result<Option<String>, Error> {
+pub(crate) fn find(partition: &Partition) -> Result<Option<String>, Error> {
+    let catalog = partition.catalog();
     let mut found = None;
     let read = partition.query().totals(|total| {
         if found.is_none() && !fits(total, catalog) {

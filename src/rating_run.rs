@@ -38,10 +38,10 @@ impl RatingRun {
     pub fn open(catalog: Arc<Catalog>, directory: &Path) -> Result<Self, Failure> {
         let store = open_store(directory)?;
         let port = Box::new(Embedded::new(&store)?);
-        let partition = Partition::open(Arc::clone(&catalog), store, port)?;
+        let partition = Partition::open(catalog, store, port)?;
         let before = *partition.counters();
         if before.read > 0
-            && let Some(reason) = contradiction::find(&partition, &catalog)?
+            && let Some(reason) = contradiction::find(&partition)?
         {
             return Err(Failure::Input(vec![format!("error: {reason}")]));
         }

@@ -15,7 +15,7 @@ use crate::store::{Store, Table};
 use rating::Instant;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc as Rc;
+use std::sync::Arc;
 
 const CORRECTION_VERSION: u8 = 1;
 
@@ -48,12 +48,12 @@ pub(crate) enum Standing {
 }
 
 /// The corrections of one record, by their identities.
-type Siblings = Rc<RefCell<Vec<(u128, Rc<Correction>)>>>;
+type Siblings = Arc<Vec<(u128, Arc<Correction>)>>;
 
 /// All corrections: those of the store, and in front of them those since the last commit.
 #[derive(Debug, Default)]
 pub(crate) struct Corrections {
-    pending: BTreeMap<(u128, u128), Rc<Correction>>,
+    pending: BTreeMap<(u128, u128), Arc<Correction>>,
     /// Those of records that were looked at since the last commit.
     known: RefCell<BTreeMap<u128, Siblings>>,
 }
@@ -82,32 +82,35 @@ impl Corrections {
         (target, own): (u128, u128),
         correction: Correction,
     ) -> Result<(), Error> {
-        let correction = Rc::new(correction);
-        self.of(store, target)?.borrow_mut().push((own, Rc::clone(&correction)));
+        let correction = Arc::new(correction);
+        self.of(store, target)?;
+        if let Some(siblings) = self.known.get_mut().get_mut(&target) {
+            Arc::make_mut(siblings).push((own, Arc::clone(&correction)));
+        }
         self.pending.insert((target, own), correction);
         Ok(())
     }
 
     pub(crate) fn remove_pending(&mut self, target: u128, own: u128) {
         self.pending.remove(&(target, own));
-        self.known.borrow_mut().remove(&target);
+        self.known.get_mut().remove(&target);
     }
 
     /// The corrections of a record.
     fn of(&self, store: &Store, target: u128) -> Result<Siblings, Error> {
         if let Some(known) = self.known.borrow().get(&target) {
-            return Ok(Rc::clone(known));
+            return Ok(Arc::clone(known));
         }
         let mut found = Vec::new();
         store.scan_prefix(Table::Corrections, &target.to_be_bytes(), |key, bytes| {
             let (_, own) = correction_ids(key).ok_or(DAMAGED)?;
-            found.push((own, Rc::new(decode(bytes).ok_or(DAMAGED)?)));
+            found.push((own, Arc::new(decode(bytes).ok_or(DAMAGED)?)));
             Ok(())
         })?;
         let pending = self.pending.range((target, 0)..=(target, u128::MAX));
-        found.extend(pending.map(|((_, own), correction)| (*own, Rc::clone(correction))));
-        let found = Rc::new(RefCell::new(found));
-        self.known.borrow_mut().insert(target, Rc::clone(&found));
+        found.extend(pending.map(|((_, own), correction)| (*own, Arc::clone(correction))));
+        let found = Arc::new(found);
+        self.known.borrow_mut().insert(target, Arc::clone(&found));
         Ok(found)
     }
 
@@ -121,8 +124,8 @@ impl Corrections {
     ) -> Result<bool, Error> {
         let bound = if cancels { CANCELLATIONS_MAX } else { AMENDMENTS_MAX };
         let siblings = self.of(store, target)?;
-        let same = |(_, found): &&(u128, Rc<Correction>)| found.replacement.is_none() == cancels;
-        let count = siblings.borrow().iter().filter(same).count();
+        let same = |(_, found): &&(u128, Arc<Correction>)| found.replacement.is_none() == cancels;
+        let count = siblings.iter().filter(same).count();
         Ok(depth > CORRECTION_DEPTH_MAX || count >= bound)
     }
 
@@ -135,8 +138,7 @@ impl Corrections {
             return Ok(Standing::Cancelled);
         }
         let siblings = self.of(store, target)?;
-        let siblings = siblings.borrow();
-        let mut amendments: Vec<&(u128, Rc<Correction>)> =
+        let mut amendments: Vec<&(u128, Arc<Correction>)> =
             siblings.iter().filter(|(_, found)| found.replacement.is_some()).collect();
         amendments
             .sort_by(|(_, a), (_, b)| (b.at, &b.source, &b.id).cmp(&(a.at, &a.source, &a.id)));
@@ -154,7 +156,7 @@ impl Corrections {
     /// Whether no cancellation in force takes a record away.
     fn is_in_force(&self, store: &Store, record: u128) -> Result<bool, Error> {
         let siblings = self.of(store, record)?;
-        for (own, found) in siblings.borrow().iter() {
+        for (own, found) in siblings.iter() {
             if found.replacement.is_none() && self.is_in_force(store, *own)? {
                 return Ok(false);
             }

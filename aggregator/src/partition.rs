@@ -253,6 +253,12 @@ impl Partition {
         Query::new(&self.catalog, &self.store)
     }
 
+    /// The catalog in force.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// The store, for what is not about records.
     #[must_use]
     pub const fn store(&self) -> &Store {

@@ -76,8 +76,8 @@ impl EmbeddedLedger {
             None => catalog_file::read(directory)?,
         };
         let partition = open_partition(store, catalog.as_ref())?;
-        if let Some(CatalogText { catalog, .. }) = &catalog
-            && let Some(reason) = contradiction::find(&partition, catalog)?
+        if catalog.is_some()
+            && let Some(reason) = contradiction::find(&partition)?
         {
             return Err(Failure::Input(vec![format!("error: {reason}")]));
         }
@@ -341,7 +341,7 @@ impl EmbeddedLedger {
     ) -> Result<Result<Partition, (Store, Refusal)>, Failure> {
         let port = Box::new(Embedded::new(&store)?);
         match Partition::open(Arc::clone(&new.catalog), store, port) {
-            Ok(partition) => Ok(match contradiction::find(&partition, &new.catalog)? {
+            Ok(partition) => Ok(match contradiction::find(&partition)? {
                 None => Ok(partition),
                 Some(reason) => Err((partition.into_store(), Refusal::Contradicts(reason))),
             }),

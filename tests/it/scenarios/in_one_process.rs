@@ -129,8 +129,6 @@ fn finish(run: &RatingRun, judged: Vec<Judged>) -> Outcome {
     let rated = outcome::rated(run);
     let mut lines = rated.lines().filter(|line| !outcome::is_shift(line));
     let verdicts = judged.into_iter().map(|judged| match judged {
-        // What waits is known already, and so is what was rated.
-        Judged::Told(verdict) if verdict == "waiting" => "duplicate",
         Judged::Told(verdict) => verdict,
         Judged::Rated(count) => outcome::amounts(lines.by_ref().take(count)),
     });
