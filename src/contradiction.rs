@@ -43,8 +43,9 @@ fn holds(stretch: &Subscription, total: &PeriodTotal<'_>, catalog: &Catalog) -> 
         .and_then(|whole| whole.clipped_to(&stretch.active));
     // A subscription may end within a period that has begun, but not within a closed one.
     period.is_some_and(|period| {
-        let ends_early = !total.total.closed && period.end == stretch.active.end;
-        let grows = !total.total.closed && period.end > total.period.end;
+        let may_move = !total.total.closed && total.may_end_otherwise;
+        let ends_early = may_move && period.end == stretch.active.end;
+        let grows = may_move && period.end > total.period.end;
         period.start == total.period.start
             && (period.end == total.period.end || ends_early || grows)
     })

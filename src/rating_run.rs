@@ -40,9 +40,7 @@ impl RatingRun {
         let port = Box::new(Embedded::new(&store)?);
         let partition = Partition::open(catalog, store, port)?;
         let before = *partition.counters();
-        if before.read > 0
-            && let Some(reason) = contradiction::find(&partition)?
-        {
+        if let Some(reason) = contradiction::find(&partition)? {
             return Err(Failure::Input(vec![format!("error: {reason}")]));
         }
         let (rejected, dead_letter) = (BTreeMap::new(), String::new());

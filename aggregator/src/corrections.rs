@@ -41,8 +41,8 @@ pub(crate) struct Correction {
 pub(crate) enum Standing {
     /// The record itself.
     Own,
-    /// What the amendment of that identity puts there.
-    Amended(u128),
+    /// What the amendment of that identity puts there, and what it amends.
+    Amended(u128, u128),
     /// Nothing.
     Cancelled,
 }
@@ -69,11 +69,6 @@ impl Corrections {
         }
         let bytes = store.get(Table::Corrections, &correction_key(target, own))?;
         bytes.map(|bytes| decode(&bytes).ok_or(DAMAGED)).transpose()
-    }
-
-    /// The target of a correction that was put in since the last commit.
-    pub(crate) fn target_of(&self, own: u128) -> Option<u128> {
-        self.pending.keys().find(|(_, found)| *found == own).map(|(target, _)| *target)
     }
 
     pub(crate) fn insert(
@@ -145,8 +140,8 @@ impl Corrections {
         for (own, _) in amendments {
             if self.is_in_force(store, *own)? {
                 return Ok(match self.standing(store, *own)? {
-                    Standing::Own | Standing::Cancelled => Standing::Amended(*own),
-                    Standing::Amended(of_it) => Standing::Amended(of_it),
+                    Standing::Own | Standing::Cancelled => Standing::Amended(*own, target),
+                    amended @ Standing::Amended(..) => amended,
                 });
             }
         }

@@ -11,6 +11,8 @@ pub const SLOTS_MAX: usize = 1 << 20;
 /// Blocks of positions kept in memory, of up to 1,024 rows of some 32 bytes each; a position
 /// without rows counts as one.
 pub const POSITION_BLOCKS_MAX: usize = 1 << 16;
+/// Memory that records may take that wait in a run over files, in bytes.
+pub const WAITING_BYTES_MAX: usize = 1 << 30;
 /// Amendments of one record that are told apart.
 pub const AMENDMENTS_MAX: usize = 4_096;
 /// Cancellations of one record that are told apart: so many that one always gets through.

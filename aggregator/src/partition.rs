@@ -289,6 +289,8 @@ impl Partition {
         let mut lines = std::mem::take(&mut self.lines);
         let verdict = self.judge(&catalog, record, received, &mut lines);
         self.lines = lines;
+        // What is half done must never be committed.
+        self.failed = verdict.is_err();
         let verdict = verdict?.unwrap_or_else(Verdict::Rejected);
         match &verdict {
             Verdict::Rated(lines) => {

@@ -2,10 +2,10 @@
 
 use crate::codec::decode_total;
 use crate::error::Error;
-use crate::keys::{TotalKey, subscription_prefix};
+use crate::keys::{TotalKey, shard, subscription_prefix};
 use crate::store::{Store, Table};
 use rating::{
-    Catalog, Currency, Frame, Period, Settled, Share, Subscription, Timeline, Total, json,
+    Catalog, Currency, Frame, Period, Quantity, Settled, Share, Subscription, Timeline, Total, json,
 };
 use std::fmt::Write as _;
 
@@ -39,6 +39,8 @@ pub struct PeriodTotal<'a> {
     pub total: Total,
     /// Whether the catalog's terms are those that it was rated by.
     pub has_its_terms: bool,
+    /// Whether nothing in it depends on where its period ends.
+    pub may_end_otherwise: bool,
 }
 
 impl<'a> Query<'a> {
@@ -67,7 +69,10 @@ impl<'a> Query<'a> {
         keys.sort_unstable_by(|(a, left), (b, right)| (a, left.get(2..)).cmp(&(b, right.get(2..))));
         for (_, key) in keys {
             let value = self.store.get(Table::Totals, &key)?.unwrap_or_default();
-            each(&self.total(&key, &value)?)?;
+            let total = self.total(&key, &value)?;
+            if total.is_there() {
+                each(&total)?;
+            }
         }
         Ok(())
     }
@@ -86,7 +91,7 @@ impl<'a> Query<'a> {
         let prefix = subscription_prefix(customer, subscription);
         let mut totals = Vec::new();
         self.store.scan_prefix(Table::Totals, &prefix, |key, value| {
-            totals.push(self.total(key, value)?);
+            totals.extend(Some(self.total(key, value)?).filter(PeriodTotal::is_there));
             Ok(())
         })?;
         totals.iter().try_for_each(each)
@@ -128,11 +133,17 @@ impl<'a> Query<'a> {
             .and_then(|meter| self.catalog.meter(meter))
             .map(|meter| meter.key.as_str());
         let is_simple = timeline.is_simple_in(period);
+        let prorates = timeline.within(period).any(|(_, charge)| charge.prorated.included);
+        let sums = stored.total.sums;
+        let is_counted =
+            sums.is_some_and(|sums| stored.total.records > 0 || sums.carried != Quantity::ZERO);
         let has_its_terms = stored.total.was_rated_by(timeline, period)
+            && key.shard == shard(customer)
             && (stored.total.records == 0 || is_simple == stored.total.sums.is_none())
             && stored.total.last_used_at.is_none_or(|last| last < subscription.active.end);
         Ok(PeriodTotal {
             has_its_terms,
+            may_end_otherwise: !is_counted && !(prorates && stored.total.records > 0),
             customer,
             subscription: &subscription.id,
             charge: &timeline.key,
@@ -192,6 +203,12 @@ fn overflow(key: &TotalKey<'_>) -> Error {
 }
 
 impl PeriodTotal<'_> {
+    /// Whether there is something to show: records, or a closed period. Where all records were
+    /// taken back before the close, it is as if they had never come.
+    fn is_there(&self) -> bool {
+        self.total.records > 0 || self.total.closed
+    }
+
     /// Appends the total as one line of JSON, with its end.
     pub fn write_line(&self, out: &mut String) {
         let names = [

@@ -81,7 +81,9 @@ impl RatedLine<'_> {
 
 /// The part of a rated line that its slot and terms decide.
 pub(crate) fn head(catalog: &Catalog, line: &Line, period_start: Instant, terms: &Terms) -> String {
-    let charge = terms.charge.as_deref().map_or("", |charge| &charge.key);
+    let found = catalog.subscription_at(line.subscription);
+    let timeline = found.and_then(|found| catalog.timelines_of(found).get(line.timeline));
+    let charge = timeline.map_or("", |timeline| &timeline.key);
     let mut out = String::from("#");
     json::write_string(&mut out, charge);
     out.remove(1);

@@ -28,6 +28,25 @@ pub enum Aggregation {
 }
 
 impl Aggregation {
+    /// A number that tells it from others.
+    // Frozen: digests of terms hold it.
+    #[must_use]
+    pub fn digest(self) -> u64 {
+        match self {
+            Self::Sum => 1,
+            Self::Count => 2,
+            Self::Max => 3,
+            Self::Min => 4,
+            Self::Average => 5,
+            Self::UniqueCount => 6,
+            Self::Latest => 7,
+            Self::TimeWeightedSum => 8,
+            Self::Percentile(Percentile(scaled)) => {
+                u64::try_from(scaled).unwrap_or_default().saturating_add(16)
+            }
+        }
+    }
+
     /// Whether a total is the sum of what its records say, so that nothing else need be kept.
     #[must_use]
     pub const fn adds_up(self) -> bool {

@@ -166,6 +166,18 @@ impl Amount {
         self.0.checked_sub(other.0).map(Self)
     }
 
+    /// Whether it can be part of a total: as long as no usage amount leaves 33 digits before the
+    /// point, discounts stay exact and money fits its domain.
+    #[must_use]
+    pub fn fits_a_total(self) -> bool {
+        const BOUND: I256 = I256::new(1_000_000_000_000_000_000_000_000_000_000_000);
+        const SCALE: I256 = I256::new(1_000_000_000_000_000_000_000_000);
+        match BOUND.checked_mul(SCALE) {
+            Some(bound) => self.0.checked_abs().is_some_and(|size| size <= bound),
+            None => false,
+        }
+    }
+
     /// Whether it is exactly zero.
     #[must_use]
     pub fn is_zero(self) -> bool {

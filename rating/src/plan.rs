@@ -158,8 +158,11 @@ fn timeline(key: &str, versions: &[PlanVersion], overrides: &[Override]) -> Time
             Arc::new(charge)
         });
         let override_from = in_force.last().map(|change| change.effective_from);
+        // What the meter makes of records is not in the text of the version.
+        let aggregation = charge.as_ref().map_or(0, |charge| charge.aggregation.digest());
         let digests = in_force.iter().map(|change| change.digest);
-        let digest = ContentDigest::of_digests(std::iter::once(version.digest).chain(digests));
+        let digests = [version.digest, aggregation].into_iter().chain(digests);
+        let digest = ContentDigest::of_digests(digests);
         Some(Terms { from, plan_version: version.version, override_from, digest, charge })
     });
     Timeline::new(key.to_owned(), terms.collect())

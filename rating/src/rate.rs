@@ -67,6 +67,9 @@ fn shift(
             let at_zero = charge.amount_at(Quantity::ZERO, share)?;
             let rated = charge.amount_at(after, share)?.checked_sub(at_zero)?;
             let amount = rated.checked_sub(total.rated)?;
+            if !rated.fits_a_total() {
+                return None;
+            }
             part.quantity = after;
             total.rated = rated;
             Some(Rated { amount, total_before })
@@ -82,8 +85,9 @@ fn rate_first(
 ) -> Option<Rated> {
     let amount = charge.amount_at(quantity, share)?;
     let amount = amount.checked_sub(charge.amount_at(Quantity::ZERO, share)?)?;
-    total.rated = total.rated.checked_add(amount)?;
+    let rated = total.rated.checked_add(amount).filter(|rated| rated.fits_a_total())?;
     total.add(terms, quantity)?;
+    total.rated = rated;
     Some(Rated { amount, total_before: Quantity::ZERO })
 }
 
@@ -98,7 +102,7 @@ fn rate_across_terms(
     let mut after = total.clone();
     after.add(terms, quantity)?;
     total_before.checked_add(quantity)?;
-    let rated = after.amount_of_parts(timeline, share)?;
+    let rated = after.amount_of_parts(timeline, share).filter(|rated| rated.fits_a_total())?;
     let amount = rated.checked_sub(total.rated)?;
     after.rated = rated;
     *total = after;

@@ -9,6 +9,7 @@ use super::{Names, Partition, Received, Verdict, too_old};
 use crate::corrections::{Correction, Standing};
 use crate::dedupe::{Admitted, AdmittedLine, Content, Seen};
 use crate::error::Error;
+use crate::limits::WAITING_BYTES_MAX;
 use crate::slots::SlotKey;
 use crate::waiting::Cause;
 use rating::resolve::{self, Line, Owner};
@@ -52,6 +53,12 @@ impl Partition {
             return Ok(Err(unknown("a record cannot correct itself")));
         }
         let Some(target) = self.target(target, stated)? else {
+            let bytes_max = self.subjects_wait_bytes.unwrap_or(WAITING_BYTES_MAX);
+            if self.waiting.bytes() + received.bytes.len() > bytes_max {
+                return Ok(Err(unknown(
+                    "the record to correct has not come, and no more may wait",
+                )));
+            }
             let cause = Cause::Target(target);
             self.keep_waiting(received, cause, (identity, record.content_digest));
             return Ok(Ok(Verdict::Waiting));
@@ -269,14 +276,7 @@ impl Partition {
                 Some(Admitted::Usage(content)) => Ok(Some(content)),
                 Some(Admitted::Correction { .. }) | None => Err(missing()),
             },
-            Standing::Amended(own) => {
-                let admitted = self.dedupe.admitted(&self.store, own)?;
-                let target = match admitted {
-                    Some(Admitted::Correction { target }) => target,
-                    Some(Admitted::Usage(_)) => return Err(missing()),
-                    // The one that is being put in force: it is not admitted yet.
-                    None => self.corrections.target_of(own).ok_or_else(missing)?,
-                };
+            Standing::Amended(own, target) => {
                 let found = self.corrections.get(&self.store, (target, own))?;
                 Ok(found.ok_or_else(missing)?.replacement)
             }

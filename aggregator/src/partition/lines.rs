@@ -145,6 +145,15 @@ impl Partition {
             Ok(shifts) => shifts,
             Err(rejection) => return Ok(Err(rejection)),
         };
+        if !self.fit(catalog, (entry, index), &shifts)? {
+            let direction = match entry.direction {
+                Direction::Add => Direction::TakeBack,
+                Direction::TakeBack => Direction::Add,
+            };
+            let back = Entry { direction, ..entry.clone() };
+            self.shift(catalog, &back, index)?.map_err(|_| UNDO)?;
+            return Ok(Err(overflow(timeline)));
+        }
         self.add_shifts(catalog, (entry, voice), (index, timeline, terms), &shifts)?;
         let key = self.slot_key(catalog, &entry.line, entry.at)?;
         let names = Names::of(catalog, &key).ok_or(SLOT)?;
@@ -191,6 +200,27 @@ impl Partition {
         let usage = Usage { value: quantity, distinct, at, source, id };
         let shifts = position.change(&pricing, place, &usage, direction);
         Ok(shifts.ok_or_else(|| overflow(timeline)))
+    }
+
+    /// Whether all totals can take what a position says.
+    fn fit(
+        &mut self,
+        catalog: &Catalog,
+        (entry, index): (&Entry<'_>, SlotIndex),
+        shifts: &[Shift],
+    ) -> Result<bool, Error> {
+        let key = self.slot_key(catalog, &entry.line, entry.at)?;
+        for (number, shift) in shifts.iter().enumerate() {
+            let shifted = SlotKey { period_start: shift.period.start, ..key };
+            let index =
+                if number == 0 { index } else { self.load_slot(catalog, shifted, shift.period)? };
+            let mut total = self.slots.get(index).ok_or(SLOT)?.total.clone();
+            let added = add_shift(&mut total, shift);
+            if added.is_none() || !total.rated.fits_a_total() || total.quantity().is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Adds what a position says to the totals of its billing periods: first that of the record,
