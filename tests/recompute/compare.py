@@ -36,16 +36,17 @@ def compare_rate(binary, case, directory):
         return [failure]
     expected = recompute_rate(case.catalog, case.usage, case.close_at)
     _keep(expected, directory / "expected-rate.json")
-    return rate_differences(expected, directory / "rate", case.usage)
+    return rate_differences(expected, directory / "rate", ("usage.ndjson", case.usage))
 
 
 def compare_runs(binary, case, directory):
     """Differences of two `rate` runs on one state."""
     runs = _halves(case)
+    usages = [(f"usage-{number}.ndjson", run.usage) for number, run in enumerate(runs, start=1)]
     for number, run in enumerate(runs, start=1):
-        (directory / f"usage-{number}.ndjson").write_bytes(run.usage)
-        arguments = ["--catalog", "catalog.json", "--usage", f"usage-{number}.ndjson",
-                     "--state", "state"]
+        name, usage = usages[number - 1]
+        (directory / name).write_bytes(usage)
+        arguments = ["--catalog", "catalog.json", "--usage", name, "--state", "state"]
         if run.close_at is not None:
             arguments += ["--close-at", run.close_at]
         failure = _run(binary, "rate", arguments, directory, f"run-{number}")
@@ -53,7 +54,7 @@ def compare_runs(binary, case, directory):
             return [failure]
     expected = recompute_runs(case.catalog, runs)
     _keep(expected, directory / "expected-runs.json")
-    return runs_differences(expected, [directory / "run-1", directory / "run-2"])
+    return runs_differences(expected, [directory / "run-1", directory / "run-2"], usages)
 
 
 def _halves(case):

@@ -24,7 +24,7 @@ SIZE_SHOWN_WHOLE = 1024 * 1024
 
 
 def rate_differences(expected, directory, usage):
-    """Of `totals.ndjson`, `rated.ndjson` and `rejected.ndjson` in a directory."""
+    """Of `totals.ndjson`, `rated.ndjson` and `rejected.ndjson`; `usage` is (name, bytes)."""
     expected = _as_read(expected)
     totals = _rows(directory / "totals.ndjson")
     rated = _rows(directory / "rated.ndjson")
@@ -32,23 +32,24 @@ def rate_differences(expected, directory, usage):
     found += _compare_lines(expected, rated)
     found += _compare_sums(expected["totals"], totals, rated)
     rejected = _rows(directory / "rejected.ndjson")
-    return found + _compare_rejected(expected["rejected"], rejected, usage)
+    return found + _compare_rejected(expected["rejected"], rejected, [usage])
 
 
-def runs_differences(expected, directories):
+def runs_differences(expected, directories, usages):
     """Of what several runs on one state wrote: a later row of a total replaces an earlier one.
 
-    A later run may write the lines of the earlier ones again, before its own.
+    A later run may write the lines and rejections of the earlier ones again, before its own.
     """
     expected = _as_read(expected)
-    totals, rated = {}, []
+    totals, rated, rejected = {}, [], []
     for directory in directories:
         totals |= {_total_key(row): row for row in _rows(directory / "totals.ndjson")}
-        lines = _rows(directory / "rated.ndjson")
-        rated = lines if lines[: len(rated)] == rated else rated + lines
+        rated = _continued(rated, _rows(directory / "rated.ndjson"))
+        rejected = _continued(rejected, _rows(directory / "rejected.ndjson"))
     totals = list(totals.values())
     found = _compare_totals(expected["totals"], totals, is_revised=True)
     found += _compare_sums(expected["totals"], totals, rated)
+    found += _compare_rejected(expected["rejected"], rejected, usages)
     adjusted, theirs = (
         {_line_total_key(row) for row in rows if row["data"].get("adjustment") is True}
         for rows in (expected["rated"], rated)
@@ -56,6 +57,10 @@ def runs_differences(expected, directories):
     named = (("not marked as an adjustment", adjusted - theirs),
              ("marked as an adjustment, yet not closed", theirs - adjusted))
     return found + [f"rated of {key}: {what}" for what, keys in named for key in sorted(keys)]
+
+
+def _continued(before, rows):
+    return rows if rows[: len(before)] == before else before + rows
 
 
 def _compare_totals(expected, totals, is_revised):
@@ -238,16 +243,26 @@ def _decimal_or_zero(item):
     return value if isinstance(value, Fraction) else Fraction(0)
 
 
-def _compare_rejected(expected, rejected, usage):
-    """Codes by line number, and the original bytes."""
-    lines = usage.split(b"\n")
-    theirs = [{"line": row["source"]["line"], **row} for row in rejected]
-    found = _compare_rows("rejected line", expected, theirs, lambda row: int(row["line"].text))
-    for row in theirs:
-        number = int(row["line"].text)
-        if len(lines[number - 1]) <= SIZE_SHOWN_WHOLE and not _holds(row, lines[number - 1]):
-            found.append(f"rejected line {number}: record is not the original line")
+def _compare_rejected(expected, rejected, usages):
+    """Codes by file and line number, and the original bytes; `usages` are (name, bytes)."""
+    lines = {name: usage.split(b"\n") for name, usage in usages}
+    names = list(lines)
+    ours = [
+        {"code": row["code"],
+         "source": {"file": names[int(row["run"].text) - 1], "line": row["line"]}}
+        for row in expected
+    ]
+    found = _compare_rows("rejected", ours, rejected, _source)
+    for row in rejected:
+        name, number = _source(row)
+        line = lines[name][number - 1]
+        if len(line) <= SIZE_SHOWN_WHOLE and not _holds(row, line):
+            found.append(f"rejected {name}, line {number}: record is not the original line")
     return found
+
+
+def _source(row):
+    return row["source"]["file"], int(row["source"]["line"].text)
 
 
 def _holds(row, line):

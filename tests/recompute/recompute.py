@@ -71,18 +71,17 @@ def recompute_bill(catalog, orders, usage, as_of):
     }
 
 
-def write_rate(files, usage, name, directory):
-    """Writes the outputs of `rate` as the program does; `name` is the usage file's."""
-    lines = usage.split(b"\n")
-    rejected = [
-        {
+def write_rate(files, usages, directory):
+    """Writes the outputs of `rate` as the program does; `usages` has (name, bytes) of each run."""
+    rejected = []
+    for each in files["rejected"][files["before"]["rejected"]:]:
+        name, usage = usages[each["run"] - 1]
+        rejected.append({
             "code": each["code"],
             "reason": each["code"],
             "source": {"file": name, "line": each["line"]},
-            "record": lines[each["line"] - 1].decode("utf-8", "replace"),
-        }
-        for each in files["rejected"][files["before"]["rejected"]:]
-    ]
+            "record": usage.split(b"\n")[each["line"] - 1].decode("utf-8", "replace"),
+        })
     rated = files["rated"][files["before"]["rated"]:]
     directory.mkdir(parents=True, exist_ok=True)
     for kind, rows in (("totals", files["totals"]), ("rated", rated), ("rejected", rejected)):
@@ -90,16 +89,19 @@ def write_rate(files, usage, name, directory):
         (directory / f"{kind}.ndjson").write_text(text)
 
 
-def _runs_of(state, usage, close_at):
-    """All runs on a state directory up to this one, which it remembers."""
+def _runs_of(state, name, usage, close_at):
+    """([(name, bytes)], runs): all on a state directory up to this one, which it remembers."""
     state.mkdir(parents=True, exist_ok=True)
     number = len(list(state.glob("*.usage")))
     (state / f"{number}.usage").write_bytes(usage)
-    (state / f"{number}.close").write_text(close_at or "")
-    return [
-        Run((state / f"{each}.usage").read_bytes(), (state / f"{each}.close").read_text() or None)
-        for each in range(number + 1)
-    ]
+    (state / f"{number}.arguments").write_text(json.dumps([name, close_at]))
+    usages, runs = [], []
+    for each in range(number + 1):
+        usage = (state / f"{each}.usage").read_bytes()
+        name, close_at = json.loads((state / f"{each}.arguments").read_text())
+        usages.append((name, usage))
+        runs.append(Run(usage, close_at))
+    return usages, runs
 
 
 def write_bill(files, directory):
@@ -127,8 +129,10 @@ def main():
     options = parser.parse_args()
     catalog = options.catalog.read_bytes()
     usage = options.usage.read_bytes() if options.usage else b""
+    usages = [(str(options.usage), usage)]
     if options.command == "rate" and options.state:
-        files = recompute_runs(catalog, _runs_of(options.state, usage, options.close_at))
+        usages, runs = _runs_of(options.state, *usages[0], options.close_at)
+        files = recompute_runs(catalog, runs)
     elif options.command == "rate":
         files = recompute_rate(catalog, usage, options.close_at)
     else:
@@ -137,7 +141,7 @@ def main():
         json.dump(files, sys.stdout, indent=1)
         print()
     elif options.command == "rate":
-        write_rate(files, usage, str(options.usage), options.out)
+        write_rate(files, usages, options.out)
     else:
         write_bill(files, options.out)
 

@@ -46,7 +46,7 @@ def check_identity():
              b' "type":"t", "source":"s", "id":"good", "specversion":"1.0", "traceparent":"x"}'
     done = rate(CATALOG, [GOOD, spaced, {**GOOD, "data": {"n": "2", "region": "eu"}}])
     yield "duplicate", done["counts"]["duplicates"], 1
-    yield "conflict", done["rejected"], [{"line": 3, "code": "conflict"}]
+    yield "conflict", done["rejected"], [{"run": 1, "line": 3, "code": "conflict"}]
     yield "once", done["totals"][0]["quantity"], "1"
     repaired = rate(CATALOG, [{**GOOD, "data": {"n": "x", "region": "eu"}}, GOOD])
     yield "not claimed", [len(repaired["rejected"]), len(repaired["rated"])], [1, 1]

@@ -97,7 +97,7 @@ def check_revisions_at_once():
         ("amended", [correction("x", "a", {"n": "2"})], [(1, "2"), (0, "0"), (0, "0")]),
         ("moved", [correction("x", "a", february)], [(1, "0"), (1, "3"), (0, "0")]),
         ("moved twice", [correction("x", "a", february), correction("y", "x", march)],
-         [(1, "0"), (0, "0"), (1, "4")]),
+         [(1, "0"), (1, "0"), (1, "4")]),
         ("restored", [correction("x", "a"), correction("y", "x")], [(1, "5"), (0, "0"), (0, "0")]),
     ]
     for what, waiting, expected in rows:
@@ -117,6 +117,7 @@ def check_runs_differences():
     lines = case.usage.split(b"\n")
     halves = [b"\n".join(part) for part in (lines[: len(lines) // 2], lines[len(lines) // 2 :])]
     runs = [Run(halves[0], case.middle_close_at), Run(halves[1], None)]
+    usages = [("1", halves[0]), ("2", halves[1])]
     expected = recompute_runs(case.catalog, runs)
     changes = [
         ("totals", lambda rows: rows[0].update(revision=77)),
@@ -125,23 +126,26 @@ def check_runs_differences():
         ("rated", lambda rows: rows[-1]["data"].update(amount="12345.678")),
         ("rated", lambda rows: [row["data"].update(adjustment=True) for row in rows]),
         ("rated", lambda rows: [row["data"].pop("adjustment", None) for row in rows]),
+        ("rejected", lambda rows: rows[0]["source"].update(file="1")),
+        ("rejected", lambda rows: rows.pop()),
     ]
     with tempfile.TemporaryDirectory() as name:
         directories = [Path(name) / f"run-{number}" for number in (1, 2)]
-        write_rate(recompute_runs(case.catalog, runs[:1]), halves[0], "1", directories[0])
+        write_rate(recompute_runs(case.catalog, runs[:1]), usages, directories[0])
         for number, (file, change) in enumerate([("totals", list), *changes]):
-            write_rate(expected, halves[1], "2", directories[1])
+            write_rate(expected, usages, directories[1])
             path = directories[1] / f"{file}.ndjson"
             rows = [json.loads(line) for line in path.read_text().splitlines()]
             change(rows)
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-            found = runs_differences(expected, directories)
+            found = runs_differences(expected, directories, usages)
             yield f"{file} {number} {found}"[:90], bool(found), number > 0
 
 
 def check_rate_differences():
     """Files of our own make pass; one changed field, row or digit does not."""
     case = generate(SEED, "old")
+    usage = "usage.ndjson", case.usage
     expected = recompute_rate(case.catalog, case.usage, case.close_at)
     changes = [
         ("totals", lambda rows: rows[0].update(amount="0.000000000001")),
@@ -158,15 +162,15 @@ def check_rate_differences():
     ]
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        write_rate(expected, case.usage, "usage.ndjson", directory)
-        yield "untouched", rate_differences(expected, directory, case.usage), []
+        write_rate(expected, [usage], directory)
+        yield "untouched", rate_differences(expected, directory, usage), []
         for number, (file, change) in enumerate(changes):
-            write_rate(expected, case.usage, "usage.ndjson", directory)
+            write_rate(expected, [usage], directory)
             path = directory / f"{file}.ndjson"
             rows = [json.loads(line) for line in path.read_text().splitlines()]
             change(rows)
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-            found = rate_differences(expected, directory, case.usage)
+            found = rate_differences(expected, directory, usage)
             yield f"{file} {number}", bool(found), True
 
 

@@ -127,7 +127,7 @@ def check_refused():
     other["customers"].append({**other["customers"][0], "id": "D"})
     other["subscriptions"].append({**other["subscriptions"][0], "id": "T", "customer": "D"})
     done = rate(other, [A, {**_cancel("x", "a"), "subject": "D"}])
-    yield "owner", done["rejected"], [{"line": 2, "code": "unknown_reference"}]
+    yield "owner", done["rejected"], [{"run": 1, "line": 2, "code": "unknown_reference"}]
 
 
 def check_elsewhere():

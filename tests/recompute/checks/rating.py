@@ -144,7 +144,7 @@ def check_period_edges():
     ]
     done = rate(catalog, usage)
     yield "rejected", done["rejected"], [
-        {"line": 1, "code": "no_active_plan"}, {"line": 6, "code": "no_active_plan"}]
+        {"run": 1, "line": line, "code": "no_active_plan"} for line in (1, 6)]
     fields = ("period_start", "period_end", "quantity")
     yield "periods", [tuple(each[name] for name in fields) for each in done["totals"]], [
         ("2026-03-09T23:00:00Z", "2026-03-31T22:00:00Z", "2"),

@@ -6,7 +6,7 @@ circle leads to none, and has no effect until it is refused.
 
 from collections import defaultdict
 
-from .admission import Rejected
+from .admission import Correction, Rejected
 
 
 class Places:
@@ -18,6 +18,7 @@ class Places:
         self._corrections = {}
         self._replaced = {}
         self._against = defaultdict(list)
+        self._done = set()
 
     def add_record(self, record):
         """A plain record."""
@@ -63,27 +64,37 @@ class Places:
             identity = self._corrections[identity].target
         return identity if identity in self._records else None
 
-    def standing(self, identity):
-        """The record that counts where a record or an amendment stands, None if it is gone."""
-        decisive = self.decisive(identity)
-        if decisive is None:
-            return self._records.get(identity) or self._replaced[identity]
-        return self.standing(decisive.identity) if decisive.is_amendment else None
+    def steps(self, place, cause):
+        """(a record or correction, what stands at the place with it) for what has just come.
 
-    def decisive(self, identity):
-        """The correction of a record or an amendment that counts, None if none is in force."""
+        Corrections that have waited for it come after it, each followed by those of itself.
+        """
+        if isinstance(cause, Correction):
+            self._done.add(cause.identity)
+        yield cause, self._standing(place)
+        for each in self._against[cause.identity]:
+            yield from self.steps(place, each)
+
+    def _standing(self, identity):
+        """The record that counts where a record or an amendment stands, None if it is gone."""
         in_force = [each for each in self._against[identity] if self._is_in_force(each)]
-        return max(in_force, key=lambda each: (not each.is_amendment, each.order), default=None)
+        if not all(each.is_amendment for each in in_force):
+            return None
+        if in_force:
+            return self._standing(max(in_force, key=lambda each: each.order).identity)
+        return self._records.get(identity) or self._replaced[identity]
 
     def _is_in_force(self, correction):
-        """Whether no cancellation in force takes a correction back."""
-        return not any(
+        """Whether a correction has been done, and no cancellation in force takes it back."""
+        return correction.identity in self._done and not any(
             self._is_in_force(each)
             for each in self._against[correction.identity] if not each.is_amendment
         )
 
     def _read(self, amendment):
         """What an amendment puts in its target's place: a record, a rejection, None for not yet."""
+        if self.place_of(amendment.target) is None:
+            return None
         target = self._corrections.get(amendment.target)
         if target is not None and not target.is_amendment:
             return Rejected("unknown_reference")

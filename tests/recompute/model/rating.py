@@ -116,12 +116,6 @@ class Total:
         )
         return sum(hashes) % 2**256
 
-    @property
-    def state(self):
-        """All that a change of the total changes."""
-        times = [entry.time for entry in self.entries]
-        return self.figures, self.lineage, len(times), times
-
 
 class Rater:
     """Rates usage line by line against one catalog; without lines it is quicker."""
@@ -139,20 +133,23 @@ class Rater:
         self._places = Places(self._admission)
         self._standing = {}
         self._ledgers = {}
+        self._run = 0
         self._lines = {}
         self._corrected = set()
 
     def read(self, usage):
-        """Rates the bytes of an NDJSON file; blank lines are skipped but numbered."""
+        """Rates the bytes of a run's NDJSON file; blank lines are skipped but numbered."""
+        self._run += 1
         for number, line in enumerate(usage.split(b"\n"), start=1):
             if line.strip(b" \t\r"):
                 self.read_line(number, line)
 
     def read_line(self, number, line):
         """Rates the bytes of one record."""
+        place = {"run": self._run, "line": number}
         match self._admission.judge(line):
             case Rejected(code):
-                self.rejected.append({"line": number, "code": code})
+                self.rejected.append({**place, "code": code})
             case Duplicate():
                 self.duplicates += 1
             case Record() as record:
@@ -160,7 +157,7 @@ class Rater:
                 self._places.add_record(record)
                 self._settle(record)
             case Correction() as correction:
-                self._lines[correction.identity] = number
+                self._lines[correction.identity] = place
                 self._corrected |= {correction.identity, correction.target}
                 self._places.add_correction(correction)
                 self._settle(correction)
@@ -214,27 +211,26 @@ class Rater:
         return self._ledgers[key]
 
     def _settle(self, cause):
-        """Brings a place in line with what has come; every closed total that changes is revised."""
+        """Brings a place in line with what has come; closed totals with lines of it are revised."""
         for correction, code in self._places.settle():
             self._reject(correction, code)
         place = self._places.place_of(cause.identity)
         if place is None:
             return
-        steps = [(cause, self._places.standing(place))]
-        if cause.identity == place and steps[0][1] is not cause:
-            # Corrections have waited for the record: it comes, and is corrected at once.
-            steps = [(cause, cause), (self._places.decisive(place), steps[0][1])]
-        changed = set()
-        for each, after in steps:
-            changed |= self._replace(each, place, after)
-        for total in changed:
+        revised = set()
+        for each, after in self._places.steps(place, cause):
+            revised |= self._replace(each, place, after)
+        for total in revised:
             total.revision += 1
 
     def _replace(self, cause, place, after):
-        """Lets something else, or nothing, stand at a place; returns the closed totals changed."""
+        """Lets something else, or nothing, stand at a place; returns the closed totals it revises.
+
+        Those are the totals that have a line of it, and those whose figures it changes without.
+        """
         before = self._standing.get(place)
         self._standing[place] = after
-        if before is after:
+        if _entries(before) == _entries(after):
             return set()
         moves = [
             (record, use, sign)
@@ -242,32 +238,36 @@ class Rater:
             for use in record.uses
         ]
         ledgers = [self._ledger(use.subscription, use.charge) for _, use, _ in moves]
-        states = {
-            total: total.state for total in self.totals.values()
+        figures = {
+            total: total.figures for total in self.totals.values()
             if self.is_closed(total) and total.ledger in ledgers
         }
+        written = set()
         for record, use, sign in moves:
-            self._move(cause, place, record, use, sign)
-        return {total for total, state in states.items() if total.state != state}
+            written |= self._move(cause, place, record, use, sign)
+        return {total for total in figures if total in written or total.figures != figures[total]}
 
     def _reject(self, correction, code):
-        self.rejected.append({"line": self._lines[correction.identity], "code": code})
+        self.rejected.append({**self._lines[correction.identity], "code": code})
 
     def _move(self, cause, place, record, use, sign):
-        """Counts a record in a charge, or takes it back, and says what that did to every total."""
+        """Counts a record in a charge, or takes it back, and says what that did to every total.
+
+        Returns the totals that have a line of it.
+        """
         subscription, charge = use.subscription, use.charge
         own = self.total(subscription, charge, subscription.period(record.time))
-        entry = Entry(record.time, record.source, record.id, use.quantity, use.token, use.cell)
-        entry = entry if sign > 0 else None
+        entry = _entry(record, use) if sign > 0 else None
         if not self._writes_lines:
             own.ledger.put(place, entry)
-            return
+            return set()
         moved = [own] + [
             total for total in self.totals.values()
             if total.ledger is own.ledger and total.start > own.start
         ]
         quantity_before, amounts_before = own.quantity, [total.rated_amount for total in moved]
         own.ledger.put(place, entry)
+        written = set()
         for total, before in zip(moved, amounts_before):
             amount = total.rated_amount - before
             if total is own:
@@ -280,9 +280,13 @@ class Rater:
                 )
                 if use.cell is not None:
                     line["data"]["cell"] = use.cell
-                self.rated.append(line)
             elif amount != 0:
-                self.rated.append(self._line(cause, record, use, total, amount))
+                line = self._line(cause, record, use, total, amount)
+            else:
+                continue
+            self.rated.append(line)
+            written.add(total)
+        return written
 
     def _line(self, cause, record, use, total, amount):
         """A rated line; one of quantity 0 shifts a later total of the same charge."""
@@ -307,6 +311,15 @@ class Rater:
             "time": instant_text(record.time),
             "data": data,
         }
+
+
+def _entries(record):
+    """What a record, if there is one, is in each charge."""
+    return [(use, _entry(record, use)) for use in record.uses] if record is not None else []
+
+
+def _entry(record, use):
+    return Entry(record.time, record.source, record.id, use.quantity, use.token, use.cell)
 
 
 def total_row(total, is_closed):
