@@ -143,7 +143,7 @@ impl<'a> Query<'a> {
             && stored.total.last_used_at.is_none_or(|last| last < subscription.active.end);
         Ok(PeriodTotal {
             has_its_terms,
-            may_end_otherwise: !is_counted && !(prorates && stored.total.records > 0),
+            may_end_otherwise: !(is_counted || prorates && stored.total.records > 0),
             customer,
             subscription: &subscription.id,
             charge: &timeline.key,
