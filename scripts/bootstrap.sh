@@ -45,12 +45,18 @@ have_python() {
         exists /usr/lib/python3*/zoneinfo
 }
 
+# librdkafka's TLS and SASL.
+have_openssl() {
+    have pkg-config && pkg-config --exists openssl
+}
+
 # Prints the Debian packages that are missing, each with a space before it.
 missing() {
     { have cc && have c++; } || printf ' g++'
     have make || printf ' make'
     { have clang && have_libclang; } || printf ' clang'
     have pkg-config || printf ' pkg-config'
+    have_openssl || printf ' libssl-dev'
     have_python || printf ' python3'
     have_zones || printf ' tzdata'
     have_certificates || printf ' ca-certificates'
@@ -89,10 +95,10 @@ packages=$(missing)
 
 if ! have apt-get; then
     cat >&2 <<HINT
-usage-rater needs a C and C++ compiler, make, clang with libclang, pkg-config, Python 3.9 or later,
+usage-rater needs a C and C++ compiler, make, clang with libclang, pkg-config, OpenSSL, Python 3.9 or later,
 the time zone database and root certificates. By their Debian names these are missing:$packages
-    Fedora:  sudo dnf install gcc-c++ make clang clang-libs pkgconf-pkg-config python3 tzdata
-    macOS:   xcode-select --install; brew install llvm pkgconf python
+    Fedora:  sudo dnf install gcc-c++ make clang clang-libs pkgconf-pkg-config openssl-devel python3 tzdata
+    macOS:   xcode-select --install; brew install llvm pkgconf openssl python
 HINT
     exit 1
 fi
