@@ -161,6 +161,8 @@ launch_somewhere() {
 }
 
 run() {
+    # Nobody may be left to read what the shell says when the broker is killed.
+    trap '' PIPE
     launch_somewhere
     trap 'kill "$pid" 2>/dev/null' INT TERM HUP
     address
