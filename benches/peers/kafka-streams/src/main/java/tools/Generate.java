@@ -84,7 +84,7 @@ public final class Generate {
         long second = index * SECONDS / records;
         return String.format("{\"specversion\":\"1.0\",\"id\":\"%012x\",\"source\":\"metering/api-gw\",\"type\":\"api.request\","
                 + "\"subject\":\"%s\",\"time\":\"2026-01-%02dT%02d:%02d:%02d.%06dZ\","
-                + "\"data\":{\"calls\":\"%d.%d\",\"region\":\"%s\",\"node\":\"gw-%02d\",\"status\":200}}",
+                + "\"data\":{\"calls\":\"%d.%d\",\"region\":\"%s\",\"node\":\"gateway-%02d\",\"tls\":true,\"status\":200}}",
             index, customer, second / 86_400 + 1, second / 3600 % 24, second / 60 % 60, second % 60, draw >>> 20 & 0x7FFFF,
             draw >>> 45 & 0x7FF, draw >>> 40 & 7, REGIONS[(int) (draw & 3)], draw >>> 3 & 31);
     }
