@@ -34,9 +34,8 @@ fetch() {
     partial=$kafka.partial.$$
     mkdir -p "$partial"
     echo "Downloading Apache Kafka, 45 MB, once." >&2
-    mvn --batch-mode --log-file "$partial/maven.log" --file "$here/kafka/pom.xml" \
-        dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$partial/libs" \
-        >/dev/null ||
+    mvn --batch-mode --file "$here/kafka/pom.xml" dependency:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$partial/libs" >"$partial/maven.log" 2>&1 ||
         { tail -n 20 "$partial/maven.log" >&2; rm -rf "$partial"; fail "the download has failed"; }
     cp "$here/kafka/pom.xml" "$partial/pom.xml"
     # Another download may have been quicker.
@@ -44,7 +43,7 @@ fetch() {
         [ ! -e "$kafka" ] || mv "$kafka" "$partial/old"
         mv "$partial" "$kafka" 2>/dev/null || true
     fi
-    rm -rf "$partial" "$kafka/old"
+    rm -rf "$partial" "$kafka/old" "${kafka:?}/${partial##*/}"
     [ -e "$kafka/pom.xml" ] || fail "nothing at $kafka after the download"
     archive_classes
 }
