@@ -55,6 +55,8 @@ def main():
     build_peer()
     directory = pathlib.Path(args.dir or tempfile.mkdtemp(prefix="usage-rater-kafka-bench-"))
     directory.mkdir(parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        sys.exit(f"{directory} is not empty")
     # A bench that is told to stop takes its broker with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
@@ -230,19 +232,20 @@ class Bench:
         print(f"\nrated: {next(iter(self.lines.values()), 'nothing')}"
               f"{'' if len(set(self.lines.values())) < 2 else ' BUT NOT BY ALL'}")
         print(f"{'median':11}  {'records/s':>10}  {'2nd half':>10}  {'start s':>7}  {'CPU µs/rec':>10}  {'broker':>6}")
-        rates = {}
         for kind, rounds in self.measured.items():
-            middle = {what: statistics.median(getattr(one, what)() for one in rounds)
-                      for what in ("rate", "late_rate", "start", "cpu", "broker_cpu")}
-            rates[kind] = middle["rate"]
-            print(f"{kind:11}  {middle['rate']:>10,.0f}  {middle['late_rate']:>10,.0f}  {middle['start']:>7.1f}  "
-                  f"{middle['cpu']:>10.2f}  {middle['broker_cpu']:>6.2f}")
+            rate, late, start, cpu, broker = (
+                statistics.median(getattr(one, what)() for one in rounds)
+                for what in ("rate", "late_rate", "start", "cpu", "broker_cpu"))
+            print(f"{kind:11}  {rate:>10,.0f}  {late:>10,.0f}  {start:>7.1f}  {cpu:>10.2f}  {broker:>6.2f}")
         for other in ("streams", "copy"):
-            if other in rates and "usage-rater" in rates:
-                pairs = zip(self.measured["usage-rater"], self.measured[other])
-                ratios = [ours.rate() / theirs.rate() for ours, theirs in pairs]
-                print(f"usage-rater / {other}: {statistics.median(ratios):.2f} "
-                      f"({min(ratios):.2f} to {max(ratios):.2f} over the rounds)")
+            if other in self.measured and "usage-rater" in self.measured:
+                print(f"usage-rater / {other}: {self.ratio(other, 'rate')}; second half: {self.ratio(other, 'late_rate')}")
+
+    def ratio(self, other, what):
+        """Of each round's two, which were measured one after the other."""
+        pairs = zip(self.measured["usage-rater"], self.measured[other])
+        ratios = [getattr(ours, what)() / getattr(theirs, what)() for ours, theirs in pairs]
+        return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 class Measured:
@@ -265,30 +268,34 @@ class Measured:
 
     def late_rate(self):
         """The same for the second half of the records, when compilers and caches are warm."""
+        return self.rate_from(self.half())
+
+    def start(self):
+        return self.seen[0][0] - self.begun
+
+    def cpu(self):
+        return self.late_cpu(2)
+
+    def broker_cpu(self):
+        return self.late_cpu(3)
+
+    def half(self):
+        """The last that was seen before the second half began."""
         half = self.seen[-1][1] / 2
-        return self.rate_from(next(point for point in self.seen if point[1] >= half))
+        return [point for point in self.seen if point[1] <= half or point is self.seen[0]][-1]
 
     def rate_from(self, point):
         last = self.seen[-1]
         # All at once says nothing but how long it took in all.
         return (last[1] - point[1]) / (last[0] - point[0]) if last[0] > point[0] else last[1] / (last[0] - self.begun)
 
-    def start(self):
-        return self.seen[0][0] - self.begun
-
-    def cpu(self):
-        return self.cpu_of(2)
-
-    def broker_cpu(self):
-        return self.cpu_of(3)
-
-    def cpu_of(self, which):
-        """Microseconds a record of what came after the first commit."""
-        first, last = self.seen[0], self.seen[-1]
-        return 1e6 * (last[which] - first[which]) / max(last[1] - first[1], 1)
+    def late_cpu(self, which):
+        """Microseconds a record, in the second half."""
+        half, last = self.half(), self.seen[-1]
+        return 1e6 * (last[which] - half[which]) / max(last[1] - half[1], 1)
 
     def __str__(self):
-        return (f"{self.rate():>10,.0f} records/s  (second half {self.late_rate():,.0f})  start {self.start():.1f} s  "
+        return (f"{self.rate():>10,.0f} records/s  start {self.start():.1f} s; second half {self.late_rate():,.0f} records/s, "
                 f"CPU {self.cpu():.2f} µs a record, broker {self.broker_cpu():.2f}")
 
 
