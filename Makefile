@@ -19,7 +19,7 @@ LOCKED := $(if $(CI),--locked)
 DENY_VERSION := 0.20.2
 DENY := $(CACHE)/tools/bin/cargo-deny
 
-.PHONY: help demo build test bench fuzz fmt fmt-check clippy deny doc check kafka kafka-fetch bootstrap
+.PHONY: help demo build test soak bench fuzz fmt fmt-check clippy deny doc check kafka kafka-fetch bootstrap
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | \
@@ -34,6 +34,10 @@ build: bootstrap ## Build the binary, target/release/usage-rater
 test: bootstrap kafka-fetch ## Run every test, doctests and the recomputation's self-test included
 	cargo test --release --workspace $(LOCKED)
 	python3 tests/recompute/selftest.py
+
+soak: bootstrap kafka-fetch ## Kill an instance on a real broker a hundred times, and simulate 100,000 seeds
+	KILLS=100 SIMULATION_SEEDS=1..100001 CI=true \
+		cargo test --release --test it $(LOCKED) -- --nocapture kafka::killed simulation
 
 bench: bootstrap ## Measure; the numbers are printed, none is asserted
 	cargo bench --workspace $(LOCKED)

@@ -15,6 +15,7 @@ mod progress;
 mod rating_run;
 mod service;
 mod staging;
+pub mod stream;
 
 pub use cli::run;
 pub use failure::Failure;

@@ -13,7 +13,8 @@ use crate::commit::Delta;
 use crate::error::Error;
 use crate::keys::{run_key, run_of};
 use crate::limits::{IDENTITIES_MAX, RUN_BLOCK_BYTES_MAX, RUNS_MAX};
-use crate::store::{Store, Table};
+use crate::store::Store;
+use crate::tables::Table;
 use hashbrown::HashTable;
 use rating::{Instant, Measured, Quantity};
 

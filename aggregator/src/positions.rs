@@ -8,7 +8,8 @@ use crate::commit::Delta;
 use crate::error::Error;
 use crate::keys::{WHOLE_POSITION, row_key, row_numbers};
 use crate::position_codec::{Row, decode_position, decode_rows, encode_position, encode_rows};
-use crate::store::{Store, Table};
+use crate::store::Store;
+use crate::tables::Table;
 use hashbrown::hash_map::Entry;
 use rating::{Kept, Position, Rows, Tally, Weight};
 

@@ -3,7 +3,8 @@
 use crate::codec::decode_total;
 use crate::error::Error;
 use crate::keys::{TotalKey, shard, subscription_prefix};
-use crate::store::{Store, Table};
+use crate::store::Store;
+use crate::tables::Table;
 use rating::{
     Catalog, Currency, Frame, Period, Quantity, Settled, Share, Subscription, Timeline, Total, json,
 };
@@ -207,6 +208,28 @@ impl PeriodTotal<'_> {
     /// taken back before the close, it is as if they had never come.
     fn is_there(&self) -> bool {
         self.total.records > 0 || self.total.closed
+    }
+
+    /// What tells the total from all others: customer, subscription, charge, plan, cell (none) and
+    /// the period's start, with everything but letters, digits, `.`, `_` and `-` escaped.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let start = self.period.start.to_string();
+        let mut key = String::new();
+        for name in [self.customer, self.subscription, self.charge, self.plan, "", &start] {
+            if !key.is_empty() {
+                key.push('/');
+            }
+            for byte in name.bytes() {
+                if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+                    key.push(char::from(byte));
+                } else {
+                    // Writing to a string cannot fail.
+                    _ = write!(key, "%{byte:02X}");
+                }
+            }
+        }
+        key
     }
 
     /// Appends the total as one line of JSON, with its end.

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::input;
-use crate::service::{self, Mode, Settings};
+use crate::service::{self, Settings};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tracing_subscriber::EnvFilter;
@@ -23,10 +23,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
     let settings =
         Settings::parse(&text, directory).map_err(|faults| Failure::faults(path, &faults))?;
-    if settings.mode == Mode::Kafka {
-        let reason = "mode = \"kafka\" is not supported yet; mode = \"embedded\" is";
-        return Err(Failure::Input(vec![format!("{}: {reason}", path.display())]));
-    }
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     // Logging that cannot be set up is no reason not to serve.
     _ = tracing_subscriber::fmt()

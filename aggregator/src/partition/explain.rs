@@ -12,7 +12,7 @@ use crate::keys::{NO_CELL, TotalKey, shard};
 use crate::lineage::record_hash;
 use crate::query::PeriodTotal;
 use crate::slots::SlotKey;
-use crate::store::Table;
+use crate::tables::Table;
 use ethnum::{I256, U256};
 use rating::json::{Tape, Value};
 use rating::resolve::Owner;

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::keys::{NO_CELL, TotalKey};
 use crate::limits::PERIODS_MAX;
 use crate::slots::{Slot, SlotIndex, SlotKey};
-use crate::store::Table;
+use crate::tables::Table;
 use rating::{
     Aggregation, Catalog, Charge, Instant, Period, Place, Position, PriceModel, Share, Span,
     Subscription, Sums, Timeline, Total,
