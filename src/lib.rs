@@ -15,6 +15,7 @@ mod progress;
 mod rating_run;
 mod service;
 mod staging;
+mod verify;
 
 pub use cli::run;
 pub use failure::Failure;
