@@ -15,6 +15,7 @@ mod facts;
 mod files;
 mod finding;
 mod fingerprint;
+mod kafka;
 mod letters;
 mod limits;
 mod line;
@@ -26,6 +27,7 @@ mod totals;
 
 pub(crate) use facts::Facts;
 pub(crate) use files::verify_files;
+pub(crate) use kafka::{Cluster, verify_kafka};
 pub(crate) use report::Report;
 pub(crate) use state::verify_state;
 pub(crate) use totals::Written;
@@ -53,6 +55,8 @@ struct Context {
     has_input: bool,
     /// Whether the first records may be gone, so that an output may have none.
     begins_late: bool,
+    /// Whether the first outputs may be gone, so that a record may have none and sums are not whole.
+    outputs_begin_late: bool,
     /// Whether a record may wait until the catalog knows its subject.
     subjects_may_wait: bool,
 }
@@ -63,6 +67,7 @@ struct Question {
     written: Written,
     has_input: bool,
     begins_late: bool,
+    outputs_begin_late: bool,
     subjects_may_wait: bool,
 }
 
@@ -78,14 +83,27 @@ struct Audit {
     lines_count: u64,
     /// Outputs of records that are no longer there.
     without_record: u64,
+    /// What a person should know who reads the report.
+    notes: Vec<String>,
 }
 
 impl Audit {
     fn new(facts: Facts, question: Question) -> Self {
-        let Question { written, has_input, begins_late, subjects_may_wait } = question;
-        let (logs, findings) = (Logs::default(), Findings::default());
+        let Question { written, has_input, begins_late, outputs_begin_late, subjects_may_wait } =
+            question;
+        let cx = Context {
+            facts,
+            logs: Logs::default(),
+            findings: Findings::default(),
+            written,
+            has_input,
+            begins_late,
+            outputs_begin_late,
+            subjects_may_wait,
+        };
         Self {
-            cx: Context { facts, logs, findings, written, has_input, begins_late, subjects_may_wait },
+            cx,
+            notes: Vec::new(),
             records: Records::default(),
             totals: Totals::default(),
             lines: Map::default(),
@@ -100,8 +118,8 @@ impl Audit {
     }
 
     /// Takes a message that was sent on, before it is taken as a record too.
-    fn forward(&mut self, place: Place, bytes: &[u8]) {
-        self.records.forward(place, bytes);
+    fn forward(&mut self, place: Place, bytes: &[u8], hops: u8) {
+        self.records.forward(place, bytes, hops);
     }
 
     /// Takes a record.
@@ -184,7 +202,9 @@ impl Audit {
     /// Draws the sums.
     fn finish(mut self) -> Report {
         self.records.finish(&mut self.cx);
-        self.totals.finish(&mut self.cx);
+        if !self.cx.outputs_begin_late {
+            self.totals.finish(&mut self.cx);
+        }
         Report::of(self)
     }
 }

@@ -5,8 +5,9 @@ use crate::failure::Failure;
 use crate::input;
 use crate::rating_run::RatingRun;
 use crate::service::{Mode, Settings, kept_catalog};
-use crate::verify::{Facts, Report, verify_files, verify_state};
+use crate::verify::{Cluster, Facts, Report, verify_files, verify_kafka, verify_state};
 use clap::Args;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,10 +58,29 @@ fn verify_service(config: &Path) -> Result<Report, Failure> {
             let run = RatingRun::open(Arc::new(catalog), directory)?;
             verify_state(facts, &run)
         }
-        Mode::Kafka => Err(Failure::Input(vec![format!("{}: not yet", config.display())])),
+        Mode::Kafka => {
+            let (path, text) = kept_catalog(&settings)?;
+            verify_kafka(facts(&path, &text)?, &cluster())
+        }
+    }
+}
+
+/// Where the service reads and writes: until its settings are read, what they are by default.
+fn cluster() -> Cluster {
+    let bootstrap_servers = std::env::var("KAFKA_BOOTSTRAP");
+    Cluster {
+        bootstrap_servers: bootstrap_servers.unwrap_or_else(|_| "127.0.0.1:9092".to_owned()),
+        group: "usage-rater".to_owned(),
+        properties: BTreeMap::new(),
+        raw: "usage.raw".to_owned(),
+        forward: "usage.forward".to_owned(),
+        rated: "usage.rated".to_owned(),
+        rejected: "usage.rejected".to_owned(),
+        totals: "usage.totals".to_owned(),
     }
 }
 
 fn facts(path: &Path, text: &[u8]) -> Result<Facts, Failure> {
-    Facts::read(text).map_err(|reason| Failure::Input(vec![format!("{}: {reason}", path.display())]))
+    Facts::read(text)
+        .map_err(|reason| Failure::Input(vec![format!("{}: {reason}", path.display())]))
 }

@@ -4,8 +4,8 @@
 //! does; which line is worth what is a matter of prices.
 
 use super::event::Corrects;
-use super::fingerprint::Fingerprint;
 use super::finding::Kind;
+use super::fingerprint::Fingerprint;
 use super::limits::CORRECTION_DEPTH_MAX;
 use super::place::Place;
 use super::{Context, Map};

@@ -85,7 +85,8 @@ impl<'a> Event<'a> {
             return None;
         }
         let Members(target) = serde_json::from_str(member(self.data?, "of")?.get()).ok()?;
-        let find = |name: &str| target.iter().find(|(key, _)| key == name).and_then(|(_, raw)| text(raw));
+        let find =
+            |name: &str| target.iter().find(|(key, _)| key == name).and_then(|(_, raw)| text(raw));
         let target = name_of(&find("source")?, &find("id")?);
         Some(Corrects { cancels: self.event_type == CANCELLED, target })
     }
@@ -235,11 +236,14 @@ mod tests {
 
     #[test]
     fn what_could_not_be_rated_is_no_event() {
-        for text in ["", "[]", "{}", "x", &GOOD.replace("1.0", "0.3"), &GOOD.replace("\"a\"", "7")] {
+        for text in ["", "[]", "{}", "x", &GOOD.replace("1.0", "0.3"), &GOOD.replace("\"a\"", "7")]
+        {
             assert!(Event::read(text.as_bytes()).is_none(), "{text}");
         }
         let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
-        assert!(Event::read(GOOD.replace("\"n\":1", &format!("\"n\":{deep}")).as_bytes()).is_none());
+        assert!(
+            Event::read(GOOD.replace("\"n\":1", &format!("\"n\":{deep}")).as_bytes()).is_none()
+        );
     }
 
     #[test]

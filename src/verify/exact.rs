@@ -111,7 +111,8 @@ mod tests {
         assert_eq!(Exact::parse("007.50").unwrap().to_string(), "7.5");
         assert_eq!(Exact::parse("-0"), Some(Exact::ZERO));
         let too_long = "9".repeat(60);
-        for text in ["", "-", ".5", "5.", "1e3", "+1", "1.2.3", "0.0000000000000000000000001", &too_long]
+        for text in
+            ["", "-", ".5", "5.", "1e3", "+1", "1.2.3", "0.0000000000000000000000001", &too_long]
         {
             assert_eq!(Exact::parse(text), None, "{text}");
         }
@@ -122,7 +123,10 @@ mod tests {
         let sum = |a: &str, b: &str| {
             Exact::parse(a).unwrap().plus(Exact::parse(b).unwrap()).unwrap().to_string()
         };
-        assert_eq!(sum("0.000000000000000000000001", "99999999999"), "99999999999.000000000000000000000001");
+        assert_eq!(
+            sum("0.000000000000000000000001", "99999999999"),
+            "99999999999.000000000000000000000001"
+        );
         assert_eq!(sum("1.5", "-1.5"), "0");
     }
 

@@ -4,8 +4,8 @@
 //! It reads the catalog by itself and knows nothing of prices. Where a record has left nothing
 //! behind, these facts tell one that no charge takes from one that was lost.
 
-use super::event::{Event, element, member, text};
 use super::Map;
+use super::event::{Event, element, member, text};
 use rating::{Date, Instant, TimeZone, start_of_day};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -155,7 +155,8 @@ impl Facts {
         let mut facts = Self::default();
         let mut sums = Map::default();
         for meter in document.meters.unwrap_or_default() {
-            let sum = meter.aggregation.as_str().is_some_and(|name| ["sum", "count"].contains(&name));
+            let sum =
+                meter.aggregation.as_str().is_some_and(|name| ["sum", "count"].contains(&name));
             sums.insert(meter.key.clone(), sum);
             let group_by = meter.group_by.unwrap_or_default();
             let of_type = facts.meters.entry(meter.event_type).or_default();
@@ -221,7 +222,8 @@ impl Facts {
                 }
             }
         }
-        let number = u32::try_from(self.subscriptions.len()).map_err(|_| "too many subscriptions")?;
+        let number =
+            u32::try_from(self.subscriptions.len()).map_err(|_| "too many subscriptions")?;
         self.subscriptions.push(Subscription { plan: entry.plan, start, end, filters });
         if let Some(all) = self.subscriptions_of.get_mut(owner) {
             all.push(number);
@@ -358,9 +360,10 @@ mod tests {
 
     #[track_caller]
     fn check(event_type: &str, subject: &str, time: &str, region: &str, wanted: Expectation) {
-        let text = format!(
-            r#"{{"specversion":"1.0","id":"a","source":"s","type":"{event_type}","#
-        ) + &format!(r#""subject":"{subject}","time":"{time}","data":{{"n":1,"r":[0,{{"x":"{region}"}}]}}}}"#);
+        let text = format!(r#"{{"specversion":"1.0","id":"a","source":"s","type":"{event_type}","#)
+            + &format!(
+                r#""subject":"{subject}","time":"{time}","data":{{"n":1,"r":[0,{{"x":"{region}"}}]}}}}"#
+            );
         let event = Event::read(text.as_bytes()).unwrap();
         assert_eq!(Facts::read(CATALOG.as_bytes()).unwrap().expects(&event), wanted, "{text}");
     }

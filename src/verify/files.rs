@@ -10,15 +10,12 @@ use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// Proves that `out` is what became of the records of these files, in their order.
-pub(crate) fn verify_files(
-    facts: Facts,
-    usage: &[PathBuf],
-    out: &Path,
-) -> Result<Report, Failure> {
+pub(crate) fn verify_files(facts: Facts, usage: &[PathBuf], out: &Path) -> Result<Report, Failure> {
     let question = Question {
         written: Written::All,
         has_input: true,
         begins_late: false,
+        outputs_begin_late: false,
         subjects_may_wait: false,
     };
     let mut audit = Audit::new(facts, question);
@@ -81,7 +78,7 @@ fn each_line(
         let cut = taken.saturating_sub(line.len() as u64);
         let length = bytes.len() as u64 + cut.saturating_sub(u64::from(cut > 0));
         let (place, is_read) = (Place::new(log, number), true);
-        let input = Input { place, bytes, length, may_be_forwarded: false, is_read };
+        let input = Input { place, bytes, length, hops: None, is_read };
         take(audit, &input);
     }
     progress.finish();

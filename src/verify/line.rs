@@ -88,7 +88,8 @@ impl<'a> RatedLine<'a> {
         let data = &self.data;
         let marks = [u8::from(data.taken_back), u8::from(data.shift)];
         let (source, id) = data.corrects.as_ref().map_or(("", ""), |of| (&*of.source, &*of.id));
-        let texts = [&*self.source, &self.id, &self.subject, &data.period_start, &data.cell, source, id];
+        let texts =
+            [&*self.source, &self.id, &self.subject, &data.period_start, &data.cell, source, id];
         let [a, b, c, d, e, f, g] = texts.map(str::as_bytes);
         Fingerprint::of(&[&owner.to_be_bytes(), a, b, c, d, e, f, g, &marks])
     }

@@ -54,7 +54,9 @@ impl Logs {
 
     pub(super) fn find_topic(&self, name: &str, partition: i32) -> Option<LogId> {
         self.position(|log| match log {
-            Log::Topic { name: known, partition: number } => **known == *name && *number == partition,
+            Log::Topic { name: known, partition: number } => {
+                **known == *name && *number == partition
+            }
             Log::File { .. } => false,
         })
     }

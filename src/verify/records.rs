@@ -19,8 +19,8 @@ pub(super) struct Records {
     of_others: Map<Identity, Admitted>,
     owners: Owners,
     pub(super) letters: Letters,
-    /// Forwarded messages by source, id and content: their places, those met taken out.
-    forwards: Map<(Fingerprint, u64), Vec<Place>>,
+    /// Messages that were sent on, by source, id, content and how often; those met are taken out.
+    forwards: Map<(Fingerprint, u64, u8), Vec<Place>>,
     /// What was refused after it may have waited, by source, id and content.
     waited: Map<(Fingerprint, u64), Place>,
     pub(super) corrections: Corrections,
@@ -60,6 +60,8 @@ pub(crate) struct Outcomes {
     pub(crate) forwarded: u64,
     pub(crate) waiting: u64,
     pub(crate) unread: u64,
+    /// Of which nothing can be told, because outputs are gone.
+    pub(crate) untold: u64,
 }
 
 /// A record as it was read.
@@ -69,8 +71,8 @@ pub(crate) struct Input<'a> {
     pub(crate) bytes: &'a [u8],
     /// More than `bytes` where only the beginning was kept.
     pub(crate) length: u64,
-    /// Whether it may have been sent on to another partition.
-    pub(crate) may_be_forwarded: bool,
+    /// How often it was sent on before; `None` where nothing is ever sent on.
+    pub(crate) hops: Option<u8>,
     /// Whether the service has come to it.
     pub(crate) is_read: bool,
 }
@@ -92,9 +94,9 @@ impl Owners {
 
 impl Records {
     /// Takes a message that was sent on; to be called before the records are read.
-    pub(super) fn forward(&mut self, place: Place, bytes: &[u8]) {
+    pub(super) fn forward(&mut self, place: Place, bytes: &[u8], hops: u8) {
         if let Some(event) = Event::read(bytes) {
-            self.forwards.entry((event.name(), event.content)).or_default().push(place);
+            self.forwards.entry((event.name(), event.content, hops)).or_default().push(place);
         }
     }
 
@@ -116,11 +118,15 @@ impl Records {
                 self.count(place).unread += 1;
                 return;
             }
+            if cx.outputs_begin_late {
+                self.count(place).untold += 1;
+                return;
+            }
             return cx.findings.add(Kind::Unreadable, || {
                 format!("{}: is no usage record, yet has no dead letter", cx.logs.show(place))
             });
         };
-        if input.may_be_forwarded && self.take_forward(cx, place, &event) {
+        if input.hops.is_some_and(|hops| self.take_forward(cx, (place, hops), &event)) {
             self.count(place).forwarded += 1;
             return;
         }
@@ -128,10 +134,14 @@ impl Records {
     }
 
     /// Whether a record was sent on to its owner's partition.
-    fn take_forward(&mut self, cx: &Context, place: Place, event: &Event<'_>) -> bool {
-        let Some(sent) = self.forwards.get_mut(&(event.name(), event.content)) else {
-            return false;
-        };
+    fn take_forward(
+        &mut self,
+        cx: &Context,
+        (place, hops): (Place, u8),
+        event: &Event<'_>,
+    ) -> bool {
+        let sent = (event.name(), event.content, hops.saturating_add(1));
+        let Some(sent) = self.forwards.get_mut(&sent) else { return false };
         let elsewhere = |to: &Place| cx.logs.partition(*to) != cx.logs.partition(place);
         let found = sent.iter().position(elsewhere);
         found.is_some_and(|at| {
@@ -170,11 +180,15 @@ impl Records {
             self.count(place).duplicate += 1;
         } else if !input.is_read {
             self.count(place).unread += 1;
+        } else if cx.outputs_begin_late {
+            self.count(place).untold += 1;
         } else {
             cx.findings.add(Kind::Conflict, || {
                 let first = cx.logs.show_beside(known.place, place);
                 let place = cx.logs.show(place);
-                format!("{place}: has the id and source of {first}, other content, and no dead letter")
+                format!(
+                    "{place}: has the id and source of {first}, other content, and no dead letter"
+                )
             });
         }
     }
@@ -209,7 +223,8 @@ impl Records {
 
     /// The same; a record whose subject the catalog does not know is whoever's line names it.
     fn find_mut(&mut self, cx: &Context, name: Fingerprint, owner: u32) -> Option<&mut Admitted> {
-        let unknown = |owner: u32| usize::try_from(owner).is_ok_and(|at| at >= cx.facts.customers());
+        let unknown =
+            |owner: u32| usize::try_from(owner).is_ok_and(|at| at >= cx.facts.customers());
         let first = self.admitted.get_mut(&name);
         match first.filter(|admitted| admitted.owner == owner || unknown(admitted.owner)) {
             Some(admitted) => Some(admitted),
@@ -251,6 +266,10 @@ impl Records {
         let mut outcomes = std::mem::take(&mut self.outcomes);
         for (name, admitted) in first.chain(others) {
             let way = self.way_of(cx, name, &admitted);
+            let way = match way {
+                Way::Lost(_) if cx.outputs_begin_late => Way::Untold,
+                way => way,
+            };
             outcomes.entry(admitted.place.log()).or_default().add(way);
             if let Way::Lost(why) = way {
                 lost.push((admitted.place, why));
@@ -268,8 +287,12 @@ impl Records {
                 format!("{}: was not sent on from any record", cx.logs.show(place))
             });
         }
-        self.letters.finish(cx);
-        self.corrections.finish(cx);
+        if !cx.begins_late {
+            self.letters.finish(cx);
+        }
+        if !cx.outputs_begin_late {
+            self.corrections.finish(cx);
+        }
     }
 
     fn way_of(&self, cx: &Context, name: Fingerprint, admitted: &Admitted) -> Way {
@@ -309,6 +332,7 @@ enum Way {
     Duplicate,
     Waiting,
     Unread,
+    Untold,
     Lost(&'static str),
 }
 
@@ -320,6 +344,7 @@ impl Outcomes {
             Way::Duplicate => self.duplicate += 1,
             Way::Waiting => self.waiting += 1,
             Way::Unread => self.unread += 1,
+            Way::Untold => self.untold += 1,
             Way::Lost(_) => {}
         }
     }
@@ -334,6 +359,7 @@ impl Outcomes {
             forwarded: self.forwarded + other.forwarded,
             waiting: self.waiting + other.waiting,
             unread: self.unread + other.unread,
+            untold: self.untold + other.untold,
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Report {
 
 impl Report {
     pub(super) fn of(audit: Audit) -> Self {
-        let Audit { cx, records, totals, lines_count, without_record, .. } = audit;
+        let Audit { cx, records, totals, lines_count, without_record, notes, .. } = audit;
         let mut summary = String::new();
         let mut all = Outcomes::default();
         // Writing to a string cannot fail.
@@ -51,6 +51,9 @@ impl Report {
             let of = "rated lines are of records that are no longer there";
             _ = writeln!(summary, "{without_record} {of}");
         }
+        for note in notes {
+            _ = writeln!(summary, "note: {note}");
+        }
         for (first, second) in &records.shared {
             let (first, second) = (cx.logs.show(*first), cx.logs.show_beside(*second, *first));
             _ = writeln!(summary, "note: {first} and {second}: one id and source, two owners");
@@ -60,7 +63,9 @@ impl Report {
             _ = writeln!(summary, "note: {count} ids are seen under two owners in all");
         }
         if cx.findings.is_empty() {
-            summary.push_str(if cx.has_input {
+            summary.push_str(if cx.outputs_begin_late {
+                "nothing contradicts the promise, but outputs are gone: sums were not checked\n"
+            } else if cx.has_input {
                 "every record is accounted for once, and every sum is exact\n"
             } else {
                 "every sum is exact, and every output is there once; the records themselves are \
@@ -72,7 +77,7 @@ impl Report {
 }
 
 fn told(outcomes: &Outcomes) -> String {
-    let Outcomes { read, rated, unpriced, duplicate, rejected, forwarded, waiting, unread } =
+    let Outcomes { read, rated, unpriced, duplicate, rejected, forwarded, waiting, unread, untold } =
         outcomes;
     let mut out = format!("{read} record{} = {rated} rated", plural(*read));
     if *unpriced > 0 {
@@ -83,7 +88,10 @@ fn told(outcomes: &Outcomes) -> String {
     if *unread > 0 {
         _ = write!(out, " + {unread} not read yet");
     }
-    let known = rated + duplicate + rejected + forwarded + waiting + unread;
+    if *untold > 0 {
+        _ = write!(out, " + {untold} whose outputs are gone");
+    }
+    let known = rated + duplicate + rejected + forwarded + waiting + unread + untold;
     if known != *read {
         _ = write!(out, " + {} lost", read.saturating_sub(known));
     }

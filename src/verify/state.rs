@@ -17,6 +17,7 @@ pub(crate) fn verify_state(facts: Facts, run: &RatingRun) -> Result<Report, Fail
         written: Written::All,
         has_input: false,
         begins_late: false,
+        outputs_begin_late: false,
         subjects_may_wait: true,
     };
     let mut audit = Audit::new(facts, question);

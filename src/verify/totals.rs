@@ -64,6 +64,10 @@ impl Totals {
         let total = self.0.entry(key).or_insert_with(|| Total::new(names));
         let sums = &mut total.lines;
         sums.adds_up = cx.facts.adds_up(&data.plan, &data.charge);
+        let may_be_cut = cx.outputs_begin_late && sums.line.is_none();
+        if may_be_cut {
+            sums.quantity = numbers.total_before;
+        }
         if sums.adds_up == Some(true) && sums.quantity != numbers.total_before {
             let before = sums.line;
             let expected = sums.quantity;
@@ -74,7 +78,10 @@ impl Totals {
                     None => "at the beginning".to_owned(),
                 };
                 let place = cx.logs.show(place);
-                format!("{place}: total_before of {} is {found}, not {expected} as {after}", total.name)
+                format!(
+                    "{place}: total_before of {} is {found}, not {expected} as {after}",
+                    total.name
+                )
             });
             // One break is one finding: what follows is held against what is there.
             sums.quantity = numbers.total_before;
@@ -163,7 +170,10 @@ impl Total {
         let mut wrong = |kind, what: &str, said: String, lines: String| {
             cx.findings.add(kind, || {
                 let place = cx.logs.show(place);
-                format!("{place}: {what} of {} is {said}; its rated lines make it {lines}", self.name)
+                format!(
+                    "{place}: {what} of {} is {said}; its rated lines make it {lines}",
+                    self.name
+                )
             });
         };
         let usage_amount = said.at_zero.plus(*amount).filter(|_| !self.lines.is_beyond);
@@ -193,7 +203,8 @@ impl Total {
         // The line of a correction has the correction's time, not that of what it puts there.
         if !self.lines.is_corrected {
             let times = self.lines.times;
-            let shown = |at: Option<Instant>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
+            let shown =
+                |at: Option<Instant>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
             let rows = [
                 ("first_used_at", said.first, times.map(|(first, _)| first)),
                 ("last_used_at", said.last, times.map(|(_, last)| last)),
