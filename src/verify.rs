@@ -23,6 +23,8 @@ mod place;
 mod records;
 mod report;
 mod state;
+#[cfg(test)]
+mod tests;
 mod totals;
 
 pub(crate) use facts::Facts;

@@ -19,8 +19,6 @@ const SHORT_DIGITS_MAX: usize = 38;
 pub(super) struct Exact(I256);
 
 impl Exact {
-    pub(super) const ZERO: Self = Self(I256::ZERO);
-
     /// Reads digits with at most one point and one minus, as outputs write them.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (negative, unsigned) = match text.strip_prefix('-') {
@@ -109,7 +107,7 @@ mod tests {
             assert_eq!(Exact::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(Exact::parse("007.50").unwrap().to_string(), "7.5");
-        assert_eq!(Exact::parse("-0"), Some(Exact::ZERO));
+        assert_eq!(Exact::parse("-0"), Some(Exact::default()));
         let too_long = "9".repeat(60);
         for text in
             ["", "-", ".5", "5.", "1e3", "+1", "1.2.3", "0.0000000000000000000000001", &too_long]

@@ -10,7 +10,7 @@ use super::{Audit, Facts, LogId, Place, Question, Report, Written};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use std::collections::BTreeMap;
@@ -238,7 +238,9 @@ impl Reader {
                     }
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => _ = open.remove(&partition),
-                Some(Err(error)) => return Err(failed(topic, &error)),
+                Some(Err(error)) if is_final(&error) => return Err(failed(topic, &error)),
+                // A broker that is away may come back.
+                Some(Err(_)) => silence += 1,
             }
             if silence > SILENCE_MAX {
                 return Err(Failure::Dependency(format!("{topic}: the broker sends nothing")));
@@ -247,6 +249,24 @@ impl Reader {
         progress.finish();
         self.0.unassign().map_err(|error| failed(topic, &error))
     }
+}
+
+/// Whether waiting does not mend an error of reading.
+fn is_final(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    code.is_none_or(|code| {
+        matches!(
+            code,
+            RDKafkaErrorCode::AutoOffsetReset
+                | RDKafkaErrorCode::OffsetOutOfRange
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::Fatal
+        )
+    })
 }
 
 fn failed(what: &str, error: &KafkaError) -> Failure {
