@@ -24,13 +24,13 @@ const QUESTION: Question = Question {
 /// A record of so many units; each unit costs 0.5.
 fn record(id: &str, subject: &str, units: &str) -> String {
     format!(
-        r#"{{"specversion":"1.0","id":"{id}","source":"gw","type":"t","subject":"{subject}","time":"2026-01-05T00:00:00Z","data":{{"n":"{units}"}}}}"#
+        r#"{{"specversion":"1.0","id":"{id}","source":"gw","type":"t","subject":"{subject}","time":"2026-01-05T00:00:00Z","data":{{"n":{units}}}}}"#
     )
 }
 
 fn correction(kind: &str, id: &str, of: &str) -> String {
     record(id, "S", "0").replace("\"type\":\"t\"", &format!("\"type\":\"usage.{kind}\"")).replace(
-        "{\"n\":\"0\"}",
+        "{\"n\":0}",
         &format!(
             "{{\"of\":{{\"source\":\"gw\",\"id\":\"{of}\"}},\"replacement\":{{\"n\":\"7\"}}}}"
         ),
@@ -98,11 +98,11 @@ fn good() -> World {
             record("a", "S", "3"),
             record("b", "C", "4"),
             record("a", "S", "3.0"),
-            record("c", "S", "x"),
+            record("c", "S", "[]"),
         ],
         rated: vec![line("a", "C", ("0", "3"), ""), line("b", "C", ("3", "4"), "")],
         totals: vec![total(&[("a", "3"), ("b", "4")])],
-        rejected: vec![letter("raw", 3, "invalid_quantity", &record("c", "S", "x"))],
+        rejected: vec![letter("raw", 3, "invalid_quantity", &record("c", "S", "[]"))],
         ..World::default()
     }
 }
@@ -242,7 +242,7 @@ fn dead_letters_are_of_one_record_each_and_hold_it() {
     let told = "rejected[0]@1: names other[0]@3, which was not read";
     world.check(Kind::LetterOfNothing, told);
     let mut world = good();
-    world.rejected[0] = letter("raw", 3, "invalid_quantity", &record("c", "S", "y"));
+    world.rejected[0] = letter("raw", 3, "invalid_quantity", &record("c", "S", "{}"));
     let told = "raw[0]@3: its dead letter rejected[0]@0 holds something else";
     world.check(Kind::LetterAltered, told);
     let mut world = good();
@@ -254,7 +254,7 @@ fn dead_letters_are_of_one_record_each_and_hold_it() {
 #[test]
 fn a_dead_letter_may_hold_the_beginning_or_base64() {
     let mut world = good();
-    let long = format!("{}{}", record("c", "S", "x"), " ".repeat(100));
+    let long = format!("{}{}", record("c", "S", "[]"), " ".repeat(100));
     world.raw[3] = long.clone();
     let cut = letter("raw", 3, "too_large", &long[..50]);
     let cut = cut.replace("\"code\"", &format!("\"record_bytes\":{},\"code\"", long.len()));
