@@ -51,25 +51,22 @@ struct Context {
     facts: Facts,
     logs: Logs,
     findings: Findings,
+    asked: Question,
+}
+
+/// What is being proved.
+#[derive(Debug, Clone, Copy)]
+struct Question {
     /// Which totals are written.
     written: Written,
     /// Whether the records are there to be read, not just what became of them.
     has_input: bool,
     /// Whether the first records may be gone, so that an output may have none.
     begins_late: bool,
-    /// Whether the first outputs may be gone, so that a record may have none and sums are not whole.
+    /// Whether the first outputs may be gone, so that a record may have none and sums are not
+    /// whole.
     outputs_begin_late: bool,
     /// Whether a record may wait until the catalog knows its subject.
-    subjects_may_wait: bool,
-}
-
-/// What is being proved.
-#[derive(Debug, Clone, Copy)]
-struct Question {
-    written: Written,
-    has_input: bool,
-    begins_late: bool,
-    outputs_begin_late: bool,
     subjects_may_wait: bool,
 }
 
@@ -91,20 +88,9 @@ struct Audit {
 
 impl Audit {
     fn new(facts: Facts, question: Question) -> Self {
-        let Question { written, has_input, begins_late, outputs_begin_late, subjects_may_wait } =
-            question;
-        let cx = Context {
-            facts,
-            logs: Logs::default(),
-            findings: Findings::default(),
-            written,
-            has_input,
-            begins_late,
-            outputs_begin_late,
-            subjects_may_wait,
-        };
+        let (logs, findings) = (Logs::default(), Findings::default());
         Self {
-            cx,
+            cx: Context { facts, logs, findings, asked: question },
             notes: Vec::new(),
             records: Records::default(),
             totals: Totals::default(),
@@ -165,7 +151,7 @@ impl Audit {
                     self.records.corrections.count((identity.0, root), place_in_totals, counted);
                 }
             }
-            None if self.cx.begins_late => self.without_record += 1,
+            None if self.cx.asked.begins_late => self.without_record += 1,
             None => self.cx.findings.add(Kind::LineOfNothing, || {
                 let (id, source) = (&line.id, line.record_source().unwrap_or_default());
                 let place = self.cx.logs.show(place);
@@ -204,7 +190,7 @@ impl Audit {
     /// Draws the sums.
     fn finish(mut self) -> Report {
         self.records.finish(&mut self.cx);
-        if !self.cx.outputs_begin_late {
+        if !self.cx.asked.outputs_begin_late {
             self.totals.finish(&mut self.cx);
         }
         Report::of(self)

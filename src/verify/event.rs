@@ -199,7 +199,8 @@ fn plain_number(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const GOOD: &str = r#"{"specversion":"1.0","id":"a","source":"s","type":"t","subject":"c","time":"2026-01-01T00:00:00Z","data":{"n":1,"l":[1,{"x":null}]}}"#;
+    const GOOD: &str = r#"{"specversion":"1.0","id":"a","source":"s","type":"t",
+"subject":"c","time":"2026-01-01T00:00:00Z","data":{"n":1,"l":[1,{"x":null}]}}"#;
 
     #[track_caller]
     fn content(text: &str) -> u64 {

@@ -348,9 +348,11 @@ mod tests {
     use super::*;
 
     const CATALOG: &str = r#"{
-"meters":[{"key":"calls","event_type":"api","aggregation":"sum","value":"$.n","group_by":{"region":"$.r[1]['x']"}},
+"meters":[{"key":"calls","event_type":"api","aggregation":"sum","value":"$.n",
+    "group_by":{"region":"$.r[1]['x']"}},
   {"key":"top","event_type":"level","aggregation":{"percentile":95},"value":"$.n"}],
-"plans":[{"key":"pro","version":1,"effective_from":"2026-01-01T00:00:00Z","currency":"USD","charges":[
+"plans":[{"key":"pro","version":1,"effective_from":"2026-01-01T00:00:00Z","currency":"USD",
+  "charges":[
     {"key":"api","meter":"calls","filter":{"region":["eu"]},"price":{}},{"key":"fee","price":{}}]},
   {"key":"pro","version":2,"effective_from":"2026-03-01T00:00:00Z","currency":"USD","charges":[
     {"key":"api","meter":"calls","price":{}},{"key":"top","meter":"top","price":{}}]}],
@@ -360,10 +362,10 @@ mod tests {
 
     #[track_caller]
     fn check(event_type: &str, subject: &str, time: &str, region: &str, wanted: Expectation) {
-        let text = format!(r#"{{"specversion":"1.0","id":"a","source":"s","type":"{event_type}","#)
-            + &format!(
-                r#""subject":"{subject}","time":"{time}","data":{{"n":1,"r":[0,{{"x":"{region}"}}]}}}}"#
-            );
+        let text = r#"{"specversion":"1.0","id":"a","source":"s","type":"TYPE","subject":"WHO",
+            "time":"WHEN","data":{"n":1,"r":[0,{"x":"WHERE"}]}}"#;
+        let text = text.replace("TYPE", event_type).replace("WHO", subject);
+        let text = text.replace("WHEN", time).replace("WHERE", region);
         let event = Event::read(text.as_bytes()).unwrap();
         assert_eq!(Facts::read(CATALOG.as_bytes()).unwrap().expects(&event), wanted, "{text}");
     }

@@ -44,11 +44,12 @@ fn each_line(
     (path, is_input): (&Path, bool),
     mut take: impl FnMut(&mut Audit, &Input<'_>),
 ) -> Result<(), Failure> {
-    let fail = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => {
+    let fail = |error: std::io::Error| {
+        if error.kind() == ErrorKind::NotFound {
             Failure::Input(vec![format!("{}: there is no such file", path.display())])
+        } else {
+            Failure::io("read", path, &error)
         }
-        _ => Failure::io("read", path, &error),
     };
     let name = path.to_string_lossy();
     let Some(log) = audit.file(&name, is_input) else {

@@ -103,8 +103,8 @@ fn note_what_is_gone(audit: &mut Audit, inputs: [&Vec<Stretch>; 2], outputs: [&V
     let late = |stretch: &&Stretch| stretch.low > 0;
     let late_inputs: Vec<Stretch> = inputs.into_iter().flatten().filter(late).copied().collect();
     let late_outputs: Vec<Stretch> = outputs.into_iter().flatten().filter(late).copied().collect();
-    audit.cx.begins_late = !late_inputs.is_empty();
-    audit.cx.outputs_begin_late = !late_outputs.is_empty();
+    audit.cx.asked.begins_late = !late_inputs.is_empty();
+    audit.cx.asked.outputs_begin_late = !late_outputs.is_empty();
     let mut late: Vec<Stretch> = late_inputs.into_iter().chain(late_outputs).collect();
     late.sort_by_key(|stretch| stretch.log);
     late.dedup_by_key(|stretch| stretch.log);
@@ -116,14 +116,8 @@ fn note_what_is_gone(audit: &mut Audit, inputs: [&Vec<Stretch>; 2], outputs: [&V
 
 fn hops_of(message: &BorrowedMessage<'_>) -> u8 {
     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-    let found = headers.filter(|header| header.key == HOPS).find_map(|header| header.value);
-    match found {
-        Some([hops]) => *hops,
-        Some(text) => {
-            std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
-        }
-        None => 0,
-    }
+    let mut found = headers.filter(|header| header.key == HOPS);
+    found.find_map(|header| header.value?.first().copied()).unwrap_or(0)
 }
 
 /// A consumer that is no member of the group and commits nothing.
@@ -192,9 +186,9 @@ impl Reader {
             .0
             .committed_offsets(asked, CALL)
             .map_err(|error| failed("the group's offsets", &error))?;
-        let told = told.elements().into_iter().filter_map(|element| match element.offset() {
-            Offset::Offset(next) => Some(((element.topic().to_owned(), element.partition()), next)),
-            _ => None,
+        let told = told.elements().into_iter().filter_map(|element| {
+            let Offset::Offset(next) = element.offset() else { return None };
+            Some(((element.topic().to_owned(), element.partition()), next))
         });
         Ok(told.collect())
     }

@@ -158,7 +158,7 @@ impl Source<'_> {
                 cx.logs.find_topic(topic, *partition).map(|log| Place::new(log, *offset))
             }
             Self::Line { file, line } => {
-                let log = if cx.has_input {
+                let log = if cx.asked.has_input {
                     cx.logs.find_input(file)
                 } else {
                     // Nobody can say what stood there, but it must not be refused twice.

@@ -118,7 +118,7 @@ impl Records {
                 self.count(place).unread += 1;
                 return;
             }
-            if cx.outputs_begin_late {
+            if cx.asked.outputs_begin_late {
                 self.count(place).untold += 1;
                 return;
             }
@@ -180,7 +180,7 @@ impl Records {
             self.count(place).duplicate += 1;
         } else if !input.is_read {
             self.count(place).unread += 1;
-        } else if cx.outputs_begin_late {
+        } else if cx.asked.outputs_begin_late {
             self.count(place).untold += 1;
         } else {
             cx.findings.add(Kind::Conflict, || {
@@ -201,7 +201,7 @@ impl Records {
         line: Place,
     ) -> Option<(Identity, Place)> {
         let owner = self.owners.number(cx, customer);
-        if !cx.has_input && self.find(name, owner).is_none() {
+        if !cx.asked.has_input && self.find(name, owner).is_none() {
             let becomes = Becomes::Expected(Expectation::Lines);
             let new = Admitted { content: 0, place: line, owner, becomes, has_lines: true };
             self.of_others.insert((owner, name), new);
@@ -257,7 +257,7 @@ impl Records {
 
     /// Decides what only the lines could tell, and notes what left nothing behind.
     pub(super) fn finish(&mut self, cx: &mut Context) {
-        if !cx.has_input {
+        if !cx.asked.has_input {
             return;
         }
         let first = self.admitted.iter().map(|(name, admitted)| (*name, *admitted));
@@ -267,7 +267,7 @@ impl Records {
         for (name, admitted) in first.chain(others) {
             let way = self.way_of(cx, name, &admitted);
             let way = match way {
-                Way::Lost(_) if cx.outputs_begin_late => Way::Untold,
+                Way::Lost(_) if cx.asked.outputs_begin_late => Way::Untold,
                 way => way,
             };
             outcomes.entry(admitted.place.log()).or_default().add(way);
@@ -287,10 +287,10 @@ impl Records {
                 format!("{}: was not sent on from any record", cx.logs.show(place))
             });
         }
-        if !cx.begins_late {
+        if !cx.asked.begins_late {
             self.letters.finish(cx);
         }
-        if !cx.outputs_begin_late {
+        if !cx.asked.outputs_begin_late {
             self.corrections.finish(cx);
         }
     }
@@ -305,7 +305,7 @@ impl Records {
         match admitted.becomes {
             Becomes::Unread => Way::Unread,
             Becomes::Expected(Expectation::Nothing) => Way::Unpriced,
-            Becomes::Expected(Expectation::Subject) if cx.subjects_may_wait => Way::Waiting,
+            Becomes::Expected(Expectation::Subject) if cx.asked.subjects_may_wait => Way::Waiting,
             Becomes::Expected(Expectation::Subject) => {
                 Way::Lost("no rated line and no dead letter, though the catalog lacks its subject")
             }

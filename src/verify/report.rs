@@ -27,20 +27,21 @@ impl Report {
                 _ = writeln!(summary, "{}: {}", cx.logs.name(*log), told(outcomes));
             }
         }
-        if cx.has_input {
+        if cx.asked.has_input {
             _ = writeln!(summary, "{}", told(&all));
         }
         let (known, written, closed) = totals.counts();
         let letters = records.letters.len();
         _ = writeln!(
             summary,
-            "{lines_count} rated line{}, {letters} dead letter{}, {written} total{} ({closed} closed)",
+            "{lines_count} rated line{}, {letters} dead letter{}, {written} total{} \
+             ({closed} closed)",
             plural(lines_count),
             plural(letters as u64),
             plural(written as u64)
         );
         let open = known.saturating_sub(written);
-        if cx.written == Written::Closed && open > 0 {
+        if cx.asked.written == Written::Closed && open > 0 {
             _ = writeln!(
                 summary,
                 "{open} open total{} not written yet: only the chain of their lines was checked",
@@ -63,9 +64,9 @@ impl Report {
             _ = writeln!(summary, "note: {count} ids are seen under two owners in all");
         }
         if cx.findings.is_empty() {
-            summary.push_str(if cx.outputs_begin_late {
+            summary.push_str(if cx.asked.outputs_begin_late {
                 "nothing contradicts the promise, but outputs are gone: sums were not checked\n"
-            } else if cx.has_input {
+            } else if cx.asked.has_input {
                 "every record is accounted for once, and every sum is exact\n"
             } else {
                 "every sum is exact, and every output is there once; the records themselves are \
@@ -77,8 +78,8 @@ impl Report {
 }
 
 fn told(outcomes: &Outcomes) -> String {
-    let Outcomes { read, rated, unpriced, duplicate, rejected, forwarded, waiting, unread, untold } =
-        outcomes;
+    let Outcomes { read, rated, unpriced, duplicate, rejected, .. } = outcomes;
+    let Outcomes { forwarded, waiting, unread, untold, .. } = outcomes;
     let mut out = format!("{read} record{} = {rated} rated", plural(*read));
     if *unpriced > 0 {
         _ = write!(out, " ({unpriced} of them to nothing)");

@@ -7,7 +7,8 @@ use super::{Audit, Facts, LogId, Place, Question, Report, Written};
 
 const CATALOG: &str = r#"{
 "meters":[{"key":"n","event_type":"t","aggregation":"sum","value":"$.n"}],
-"plans":[{"key":"pro","version":1,"effective_from":"2026-01-01T00:00:00Z","currency":"USD","charges":[
+"plans":[{"key":"pro","version":1,"effective_from":"2026-01-01T00:00:00Z","currency":"USD",
+ "charges":[
   {"key":"api","meter":"n","price":{"model":"per_unit","unit_price":"0.5"}}]}],
 "customers":[{"id":"C"},{"id":"D"}],
 "subscriptions":[{"id":"S","customer":"C","plan":"pro","start":"2026-01-01"},
@@ -21,61 +22,63 @@ const QUESTION: Question = Question {
     subjects_may_wait: true,
 };
 
+/// A text on one line, in which names are replaced by what they stand for.
+fn fill(template: &str, names: &[(&str, &str)]) -> String {
+    let line = template.replace('\n', "");
+    names.iter().fold(line, |text, (name, value)| text.replace(&format!("${name}"), value))
+}
+
 /// A record of so many units; each unit costs 0.5.
 fn record(id: &str, subject: &str, units: &str) -> String {
-    format!(
-        r#"{{"specversion":"1.0","id":"{id}","source":"gw","type":"t","subject":"{subject}","time":"2026-01-05T00:00:00Z","data":{{"n":{units}}}}}"#
-    )
+    const RECORD: &str = r#"{"specversion":"1.0","id":"$id","source":"gw","type":"t",
+"subject":"$subject","time":"2026-01-05T00:00:00Z","data":{"n":$units}}"#;
+    fill(RECORD, &[("id", id), ("subject", subject), ("units", units)])
 }
 
 fn correction(kind: &str, id: &str, of: &str) -> String {
-    record(id, "S", "0").replace("\"type\":\"t\"", &format!("\"type\":\"usage.{kind}\"")).replace(
-        "{\"n\":0}",
-        &format!(
-            "{{\"of\":{{\"source\":\"gw\",\"id\":\"{of}\"}},\"replacement\":{{\"n\":\"7\"}}}}"
-        ),
-    )
+    let data = r#"{"of":{"source":"gw","id":"$of"},"replacement":{"n":"7"}}"#;
+    let record = record(id, "S", "0").replace("\"type\":\"t\"", "\"type\":\"usage.$kind\"");
+    fill(&record.replace("{\"n\":0}", data), &[("kind", kind), ("of", of)])
 }
 
 /// A rated line; `more` goes behind its numbers.
 fn line(id: &str, customer: &str, (before, units): (&str, &str), more: &str) -> String {
+    const LINE: &str = r#"{"specversion":"1.0","id":"$id","source":"gw#api","type":"usage.rated",
+"subject":"$subscription","data":{"customer":"$customer","charge":"api","plan":"pro",
+"plan_version":1,"period_start":"2026-01-01T00:00:00Z","currency":"USD","quantity":"$units",
+"total_before":"$before","amount":"$amount"$more},"time":"2026-01-05T00:00:00Z"}"#;
     let subscription = if customer == "C" { "S" } else { "T" };
-    let half = units.parse::<i64>().map_or(0, |units| units * 5);
-    let sign = if half < 0 { "-" } else { "" };
-    let amount = format!("{sign}{}.{}", half.abs() / 10, half.abs() % 10);
-    format!(
-        r#"{{"specversion":"1.0","id":"{id}","source":"gw#api","type":"usage.rated","subject":"{subscription}","#
-    ) + &format!(
-        r#""data":{{"customer":"{customer}","charge":"api","plan":"pro","plan_version":1,"#
-    ) + &format!(r#""period_start":"2026-01-01T00:00:00Z","currency":"USD","quantity":"{units}","#)
-        + &format!(
-            r#""total_before":"{before}","amount":"{amount}"{more}}},"time":"2026-01-05T00:00:00Z"}}"#
-        )
+    let tenths = units.parse::<i64>().unwrap() * 5;
+    let sign = if tenths < 0 { "-" } else { "" };
+    let amount = format!("{sign}{}.{}", tenths.abs() / 10, tenths.abs() % 10);
+    let names = [("id", id), ("subscription", subscription), ("customer", customer)];
+    let numbers = [("units", units), ("before", before), ("amount", &amount), ("more", more)];
+    fill(&fill(LINE, &names), &numbers)
 }
 
 /// The closed total of S that these records make.
 fn total(records: &[(&str, &str)]) -> String {
+    const TOTAL: &str = r#"{"customer":"C","subscription":"S","charge":"api","meter":"n",
+"period_start":"2026-01-01T00:00:00Z","period_end":"2026-02-01T00:00:00Z","quantity":"$units",
+"billable_quantity":"$units","amount_at_zero":"0","usage_amount":"$amount","amount":"$amount",
+"records":$count,"first_used_at":"2026-01-05T00:00:00Z","last_used_at":"2026-01-05T00:00:00Z",
+"status":"closed","revision":0,"lineage":{"records":$count,"digest":"$lineage"}}"#;
     let (mut lineage, mut units) = (Lineage::default(), 0);
     for (id, quantity) in records {
         lineage.add(Lineage::of("gw", id, "api", quantity));
         units += quantity.parse::<i64>().unwrap();
     }
-    let (count, amount) = (records.len(), format!("{}.{}", units / 2, units % 2 * 5));
-    format!(
-        r#"{{"customer":"C","subscription":"S","charge":"api","meter":"n","period_start":"2026-01-01T00:00:00Z","#
-    ) + &format!(
-        r#""period_end":"2026-02-01T00:00:00Z","quantity":"{units}","billable_quantity":"{units}","#
-    ) + &format!(
-        r#""amount_at_zero":"0","usage_amount":"{amount}","amount":"{amount}","records":{count},"#
-    ) + r#""first_used_at":"2026-01-05T00:00:00Z","last_used_at":"2026-01-05T00:00:00Z","status":"closed","#
-        + &format!(r#""revision":0,"lineage":{{"records":{count},"digest":"{lineage}"}}}}"#)
+    let (count, amount) = (records.len().to_string(), format!("{}.{}", units / 2, units % 2 * 5));
+    let names = [("units", &units.to_string()), ("amount", &amount), ("count", &count)];
+    let names = names.map(|(name, value)| (name, value.as_str()));
+    fill(&fill(TOTAL, &names), &[("lineage", &lineage.to_string())])
 }
 
 fn letter(topic: &str, offset: u64, code: &str, record: &str) -> String {
-    let record = record.replace('"', "\\\"");
-    format!(
-        r#"{{"code":"{code}","reason":"no","source":{{"topic":"{topic}","partition":0,"offset":{offset}}},"record":"{record}"}}"#
-    )
+    const LETTER: &str = r#"{"code":"$code","reason":"no","source":{"topic":"$topic",
+"partition":0,"offset":$offset},"record":"$record"}"#;
+    let names = [("code", code), ("topic", topic), ("offset", &offset.to_string())];
+    fill(&fill(LETTER, &names), &[("record", &record.replace('"', "\\\""))])
 }
 
 /// What is in the topics: records, forwards, rated lines, totals, dead letters.
@@ -379,7 +382,8 @@ fn a_total_is_what_its_lines_make_it() {
         "\"usage_amount\":\"3.5\"",
         "\"usage_amount\":\"3.500000000000000000000001\"",
         Kind::Amount,
-        "usage_amount of is 3.500000000000000000000001; its rated lines make it 3.5, 0 at zero + 3.5",
+        "usage_amount of is 3.500000000000000000000001; its rated lines make it 3.5, \
+         0 at zero + 3.5",
     );
     check(
         "\"quantity\":\"7\"",
@@ -419,7 +423,8 @@ fn a_lineage_is_of_these_very_records() {
     let digest = |total: &str| total.rsplit('"').nth(1).unwrap().to_owned();
     world.totals[0] = wrong.clone();
     let told = format!(
-        "totals[0]@0: lineage of api of S (C) from 2026-01-01T00:00:00Z is {}; its rated lines make it {}",
+        "totals[0]@0: lineage of api of S (C) from 2026-01-01T00:00:00Z is {}; \
+         its rated lines make it {}",
         digest(&wrong),
         digest(&right)
     );
@@ -430,7 +435,8 @@ fn a_lineage_is_of_these_very_records() {
 fn lines_go_on_where_the_one_before_ended() {
     let mut world = good();
     world.rated[1] = line("b", "C", ("2", "4"), "");
-    let told = "rated[0]@1: total_before of api of S (C) from 2026-01-01T00:00:00Z is 2, not 3 as after @0";
+    let told = "rated[0]@1: total_before of api of S (C) from 2026-01-01T00:00:00Z is 2, \
+                not 3 as after @0";
     let Report { findings, .. } = world.audit(QUESTION);
     assert_eq!((findings.of_kind(Kind::Chain), findings.of_kind(Kind::Quantity)), (1, 1));
     let lines = findings.into_lines();

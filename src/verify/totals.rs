@@ -64,7 +64,7 @@ impl Totals {
         let total = self.0.entry(key).or_insert_with(|| Total::new(names));
         let sums = &mut total.lines;
         sums.adds_up = cx.facts.adds_up(&data.plan, &data.charge);
-        let may_be_cut = cx.outputs_begin_late && sums.line.is_none();
+        let may_be_cut = cx.asked.outputs_begin_late && sums.line.is_none();
         if may_be_cut {
             sums.quantity = numbers.total_before;
         }
@@ -102,7 +102,7 @@ impl Totals {
         let total = self.0.entry(key).or_insert_with(|| Total::new(names));
         let before = total.said.replace((place, Box::new(said)));
         if let Some((first, _)) = before
-            && cx.written == Written::All
+            && cx.asked.written == Written::All
         {
             cx.findings.add(Kind::TotalTwice, || {
                 let first = cx.logs.show_beside(first, place);
@@ -216,7 +216,7 @@ impl Total {
     }
 
     fn check_missing(&self, cx: &mut Context) {
-        let is_due = match cx.written {
+        let is_due = match cx.asked.written {
             Written::All => self.lines.records != 0,
             Written::Closed => self.lines.was_closed,
         };
