@@ -52,12 +52,9 @@ fn a_line_that_is_gone_is_missed_by_its_record_and_its_total() {
     let text = place.text("usage.ndjson");
     let number = 1 + text.lines().position(|line| line.contains(&format!("\"{id}\""))).unwrap();
     let lost = format!("usage.ndjson:{number}: no rated line and no dead letter");
-    let count = "6 findings: 1 lost, 1 wrong usage amount, 1 wrong quantity, 2 wrong count of \
-                 records, 1 wrong lineage";
     // What came after it in its total does not go on where the line before ended.
     let chain = "out/rated.ndjson:702: total_before of api";
     let ran = place.fail(VERIFY, 1, &[&lost, chain, "wrong lineage", "broken chain"]);
-    assert!(!ran.stderr.contains(count), "the chain is told too: {}", ran.stderr);
     assert!(ran.stdout.contains("+ 1 lost"), "{}", ran.stdout);
 }
 
@@ -133,8 +130,7 @@ fn other_usage_than_was_rated_is_told() {
 #[test]
 fn a_state_is_proved_without_its_input() {
     let place = rated();
-    place.succeed(&format!("{RATE} --state data/partition --close-at 2026-02-01T00:00:00Z"));
-    std::fs::rename(place.path("data/partition"), place.path("state")).unwrap();
+    place.succeed(&format!("{RATE} --state state --close-at 2026-02-01T00:00:00Z"));
     let settings = "mode = \"embedded\"\ncatalog = \"catalog.json\"\n[state]\ndir = \"state\"\n";
     place.write("usage-rater.toml", settings);
     let ran = place.succeed("verify --config usage-rater.toml");
