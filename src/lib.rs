@@ -16,6 +16,7 @@ mod rating_run;
 mod service;
 mod staging;
 pub mod stream;
+mod verify;
 
 pub use cli::run;
 pub use failure::Failure;

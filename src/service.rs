@@ -22,11 +22,12 @@ pub(crate) use answer::{Answer, Told};
 pub(crate) use desk::{Desk, Request, Submission};
 pub(crate) use ledger::{CatalogText, Refusal};
 pub(crate) use metrics::{Metrics, PartitionMetrics};
-pub(crate) use settings::{Mode, Settings};
+pub(crate) use settings::{Kafka, Mode, Settings};
 pub(crate) use wanted::WantedPeriod;
 
 use crate::clock::{earlier, later};
 use crate::failure::Failure;
+use crate::input;
 use crate::stream;
 use http::App;
 use ledger::{EmbeddedLedger, Ledger as _, Rules};
@@ -34,6 +35,7 @@ use signals::Signals;
 use std::any::Any;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -45,6 +47,18 @@ use worker::Worker;
 const HTTP_THREADS: usize = 2;
 /// What a second signal ends the process with.
 const STOPPED_AT_ONCE: i32 = 130;
+
+/// The catalog of a service that is not running, and where it lies: the file of its settings, or
+/// what the API brought last.
+///
+/// # Errors
+/// [`Failure`] if there is none, or it cannot be read.
+pub(crate) fn kept_catalog(settings: &Settings) -> Result<(PathBuf, Vec<u8>), Failure> {
+    let kept = || catalog_file::path(&settings.state_dir);
+    let path = settings.catalog.clone().unwrap_or_else(kept);
+    let text = input::read(&path)?;
+    Ok((path, text))
+}
 
 /// Serves until a signal asks to stop.
 ///

@@ -22,7 +22,7 @@ pub(crate) use crate::clock::{earlier, later};
 pub use catalog_topic::InForce;
 pub(crate) use kafka::TopicNames;
 pub(crate) use rater::first_end_after;
-pub(crate) use run::start;
+pub(crate) use run::{read_catalog, start};
 
 use std::path::{Path, PathBuf};
 

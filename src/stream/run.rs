@@ -1,6 +1,7 @@
 //! Running the stream: topics, the group, the supervisor, and the front that serves HTTP's desk.
 
-use super::catalog_topic::{CatalogBoard, InForce, follow};
+use super::broker::BrokerError;
+use super::catalog_topic::{CatalogBoard, Entries, InForce, follow};
 use super::front::Front;
 use super::kafka::{Clients, EntryReader, Group, Topics, TopicsError};
 use super::rater::Rules;
@@ -41,11 +42,9 @@ fn serve(
     runtime: &Handle,
 ) -> Result<(), Failure> {
     let Begun { address, desk, requests, metrics } = begun;
-    let kafka = settings.kafka.clone();
-    let clients =
-        Clients::new(kafka.bootstrap_servers, kafka.group, kafka.instance_id, kafka.properties);
+    let clients = clients(settings);
     let topics = Arc::new(find_topics(settings, &clients, runtime)?);
-    let broken = |error: super::broker::BrokerError| Failure::Dependency(error.to_string());
+    let broken = |error: BrokerError| Failure::Dependency(error.to_string());
     let group = Arc::new(Group::join(&clients, &topics.raw).map_err(broken)?);
     let from_topic = given.is_none();
     let first = given.as_ref().map(|given| Arc::clone(&given.catalog)).unwrap_or_default();
@@ -99,6 +98,30 @@ fn serve(
     let supervised = supervising.join();
     served?;
     supervised.map_err(|_| Failure::Dependency("the supervisor panicked".to_owned()))
+}
+
+/// The catalog as its topic has it now.
+///
+/// # Errors
+/// [`Failure`] if it cannot be read.
+pub(crate) fn read_catalog(settings: &Settings) -> Result<Vec<u8>, Failure> {
+    let broken = |error: BrokerError| Failure::Dependency(error.to_string());
+    let clients = clients(settings);
+    let reader = EntryReader::new(&clients, &settings.kafka.topics.catalog).map_err(broken)?;
+    let mut entries = Entries::default();
+    while !reader.has_read_all() {
+        if let Some((key, value)) = reader.next(BROKER_PAUSE).map_err(broken)? {
+            // The service told of keys that are none.
+            _ = entries.take(&key, value.as_deref());
+        }
+    }
+    let (made, _) = entries.put_together();
+    Ok(made.map(|(_, text)| text.into_bytes()).unwrap_or_default())
+}
+
+fn clients(settings: &Settings) -> Clients {
+    let kafka = settings.kafka.clone();
+    Clients::new(kafka.bootstrap_servers, kafka.group, kafka.instance_id, kafka.properties)
 }
 
 /// The metrics of a partition that is never shown; each worker gets its own.

@@ -1,6 +1,8 @@
 //! Settings from TOML: every fault at once, each with its line, and the key that was meant.
 
 use super::{Kafka, Mode, Settings, duration};
+use crate::failure::Failure;
+use crate::input;
 use rating::fault::did_you_mean;
 use rating::{Fault, Faults};
 use std::ops::RangeInclusive;
@@ -63,6 +65,17 @@ const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
 const BYTES_MAX: u64 = 1 << 31;
 
 impl Settings {
+    /// Reads the settings in a file; names of files are taken from beside it.
+    ///
+    /// # Errors
+    /// Every fault of the file, with its place.
+    pub(crate) fn read_file(path: &Path) -> Result<Self, Failure> {
+        let text = String::from_utf8(input::read(path)?)
+            .map_err(|_| Failure::Input(vec![format!("{}: is not UTF-8", path.display())]))?;
+        let directory = path.parent().unwrap_or_else(|| Path::new(""));
+        Self::parse(&text, directory).map_err(|faults| Failure::faults(path, &faults))
+    }
+
     /// Reads the settings in `text`; names of files are taken from `directory` on.
     ///
     /// # Errors

@@ -136,10 +136,14 @@ fn wanted(names: &TopicNames, partitions: u32) -> Vec<Wanted<'_>> {
         ("message.timestamp.type", "LogAppendTime"),
         ("max.message.bytes", RAW_BYTES),
     ];
-    const RATED: &[(&str, &str)] = &[];
-    const REJECTED: &[(&str, &str)] = &[("max.message.bytes", DEAD_LETTER_BYTES)];
-    const FORWARD: &[(&str, &str)] =
-        &[("message.timestamp.type", "LogAppendTime"), ("max.message.bytes", RAW_BYTES)];
+    const RATED: &[(&str, &str)] = &[("retention.ms", "-1")];
+    const REJECTED: &[(&str, &str)] =
+        &[("retention.ms", "-1"), ("max.message.bytes", DEAD_LETTER_BYTES)];
+    const FORWARD: &[(&str, &str)] = &[
+        ("retention.ms", "-1"),
+        ("message.timestamp.type", "LogAppendTime"),
+        ("max.message.bytes", RAW_BYTES),
+    ];
     const STATE: &[(&str, &str)] = &[
         ("cleanup.policy", "delete"),
         ("retention.ms", "-1"),

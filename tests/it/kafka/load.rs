@@ -109,6 +109,7 @@ impl Load {
         assert_eq!(places.len(), rejected.len(), "a dead letter was written twice");
         assert_eq!(rejected.len(), self.garbage, "dead letters");
         assert_eq!(sums(&rated), wanted_sums(place), "Σ of rated amounts by subscription");
+        place.succeed("verify --config a.toml");
     }
 }
 
