@@ -3,8 +3,8 @@
 //!
 //! A key is the kind of entry, its name and, for a plan, its version, with `/` between them and
 //! everything but letters, digits, `.`, `_` and `-` escaped as `%2F` is: `customer/CUS-7`,
-//! `plan/pro/2`. The value is the entry as it stands in `catalog.json`; an empty one takes the entry
-//! away. An entry that does not fit the others waits, and is tried again with each that comes: a
+//! `plan/pro/2`. The value is the entry as it stands in `catalog.json`; an empty one takes it away.
+//! An entry that does not fit the others waits, and is tried again with each that comes: a
 //! subscription may come before its plan. What is in force is not held back by it.
 
 use super::kafka::EntryReader;
@@ -213,7 +213,9 @@ mod tests {
         ("meter/calls", r#"{"key":"calls","event_type":"t","aggregation":"count"}"#);
     const PLAN: (&str, &str) = (
         "plan/pro/1",
-        r#"{"key":"pro","version":1,"effective_from":"2026-01-01T00:00:00Z","currency":"USD","charges":[{"key":"c","meter":"calls","price":{"model":"per_unit","unit_price":"1"}}]}"#,
+        r#"{"key":"pro","version":1,"effective_from":"2026-01-01T00:00:00Z","currency":"USD",
+            "charges":[{"key":"c","meter":"calls",
+                "price":{"model":"per_unit","unit_price":"1"}}]}"#,
     );
     const CUSTOMER: (&str, &str) = ("customer/C", r#"{"id":"C","time_zone":"UTC"}"#);
     const SUBSCRIPTION: (&str, &str) = (

@@ -1,4 +1,4 @@
-//! The supervisor: sees to it that a worker runs for every partition that is ours, and for no other.
+//! The supervisor: sees to it that a worker runs for every partition that is ours, and no other.
 
 use super::assignment::{Decision, Facts, decide};
 use super::kafka::{Change, Group};

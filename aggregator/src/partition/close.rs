@@ -26,6 +26,11 @@ impl Partition {
             let customer =
                 catalog.subscription_at(id).and_then(|found| catalog.customer_at(found.customer));
             let Some(customer) = customer else { continue };
+            // Their own partitions close the periods of the others.
+            let owner = catalog.subscription_at(id).map(|found| found.customer);
+            if owner.is_some_and(|owner| self.elsewhere(owner).is_some()) {
+                continue;
+            }
             self.close_subscription(&catalog, id, until(customer))?;
             if self.slots.dirty_count() >= CLOSE_TOTALS_MAX {
                 self.commit(port)?;

@@ -89,7 +89,8 @@ impl Usage {
         let text = format!(
             "{{\"specversion\":\"1.0\",\"id\":\"r{own}\",\"source\":\"s\",\
              \"type\":\"usage.cancelled\",\"subject\":\"C{customer}\",\
-             \"time\":\"2026-01-09T00:00:00Z\",\"data\":{{\"of\":{{\"source\":\"s\",\"id\":\"r{id}\"}}}}}}"
+             \"time\":\"2026-01-09T00:00:00Z\",\
+             \"data\":{{\"of\":{{\"source\":\"s\",\"id\":\"r{id}\"}}}}}}"
         );
         (format!("C{customer}"), text)
     }
