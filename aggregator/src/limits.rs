@@ -19,6 +19,8 @@ pub const AMENDMENTS_MAX: usize = 4_096;
 pub const CANCELLATIONS_MAX: usize = 1 << 20;
 /// How deep corrections of corrections may go.
 pub const CORRECTION_DEPTH_MAX: usize = 255;
+/// Records of positions that a new catalog needs made anew: some hundred bytes each.
+pub const REBUILT_RECORDS_MAX: usize = 1 << 22;
 /// Periods remembered per cycle before they are worked out anew.
 pub const PERIODS_MAX: usize = 512;
 /// Bytes of identities in one value of a run.

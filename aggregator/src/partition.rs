@@ -10,7 +10,11 @@ mod explain;
 mod lines;
 mod load;
 mod names;
+mod rebuild;
+mod said;
 mod times;
+#[cfg(test)]
+mod trial;
 
 use crate::codec::{Reader, encode_total, put_text};
 use crate::commit::{CommitPort, Transaction};
@@ -183,10 +187,10 @@ impl Partition {
     }
 
     fn take_up(&mut self, catalog: Arc<Catalog>) -> Result<(), Error> {
-        if let Err(error) = self.store.check_plans(&catalog, &mut self.transaction.delta) {
+        let checked = self.store.check_plans(&catalog, &mut self.transaction.delta);
+        let rebuilt = checked.and_then(|()| self.rebuilt(&catalog)).inspect_err(|_| {
             self.transaction.delta.clear();
-            return Err(error);
-        }
+        })?;
         self.slots = Slots::default();
         self.periods = vec![Vec::new(); catalog.cycles().len()];
         self.owners = catalog.customers().iter().map(|one| owner_hash(&one.id)).collect();
@@ -197,6 +201,7 @@ impl Partition {
             Cause::Target(_) => false,
         });
         self.catalog = catalog;
+        self.install(rebuilt);
         Ok(())
     }
 

@@ -56,6 +56,16 @@ impl Positions {
         Ok(&mut held.position)
     }
 
+    /// Puts another position in the place of one that has no rows in the store, or of none.
+    pub(crate) fn replace(&mut self, key: &[u8], position: Position) {
+        let held = Held { position, dirty: true, touched: self.commits, blocks: 0 };
+        let before = self.held.insert(key.into(), held);
+        self.blocks -= before.as_ref().map_or(0, |before| before.blocks);
+        if !before.is_some_and(|before| before.dirty) {
+            self.dirty.push(key.into());
+        }
+    }
+
     /// Notes everything that changed since the last commit.
     pub(crate) fn stage(&self, delta: &mut Delta) {
         let dirty = self.dirty.iter().filter_map(|key| Some((key, self.held.get(key)?)));

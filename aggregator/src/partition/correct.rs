@@ -18,6 +18,7 @@ use rating::{
     Replacement, SubscriptionId, UsageRecord,
 };
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// The record that a correction corrects.
 struct Target {
@@ -281,6 +282,26 @@ impl Partition {
                 Ok(found.ok_or_else(missing)?.replacement)
             }
         }
+    }
+
+    /// Calls `each` with what stands at the place of every record, and the identity of that place.
+    pub(super) fn for_each_standing(
+        &self,
+        mut each: impl FnMut(u128, &Content) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let roots = self.corrections.roots(&self.store)?;
+        for root in &roots {
+            if let Some(content) = self.standing_content(*root)? {
+                each(*root, &content)?;
+            }
+        }
+        let corrected: BTreeSet<u128> = roots.into_iter().collect();
+        self.dedupe.scan(&self.store, |identity, content| {
+            if corrected.contains(&identity) {
+                return Ok(());
+            }
+            each(identity, content)
+        })
     }
 
     /// Adds all lines of a content or takes them back; none where one does not go.

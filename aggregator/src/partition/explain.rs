@@ -4,7 +4,8 @@
 //! identities says what each of them was. From the two everything in the total is worked out anew,
 //! as if there were no total.
 
-use super::load::{by_record, span_of};
+use super::load::{Framed, by_record, place_of};
+use super::said::{ChargeNames, damaged_line};
 use super::{Names, Partition};
 use crate::dedupe::Content;
 use crate::error::Error;
@@ -13,12 +14,11 @@ use crate::lineage::record_hash;
 use crate::query::PeriodTotal;
 use crate::slots::SlotKey;
 use crate::store::Table;
-use ethnum::{I256, U256};
-use rating::json::{Tape, Value};
+use ethnum::U256;
 use rating::resolve::Owner;
 use rating::{
-    Aggregation, Amount, Direction, Instant, Place, Position, Pricing, Quantity, Scope, Share,
-    Subject, Subscription, SubscriptionId, Timeline, Total, Usage, rate,
+    Aggregation, Amount, Direction, Instant, Position, Pricing, Quantity, Scope, Subject,
+    Subscription, SubscriptionId, Timeline, Total, Usage, rate,
 };
 use std::collections::BTreeMap;
 
@@ -208,43 +208,31 @@ impl Partition {
 
     /// What the rated lines of a total say: of each record, Σ shifted, Σ of all.
     fn lines_of(&self, total: &PeriodTotal<'_>) -> Result<(ByRecord, Amount, Amount), Error> {
-        let damaged = || Error::Damaged { what: "rated line" };
         let mut records = ByRecord::new();
         let (mut shifted, mut sum) = (Amount::ZERO, Amount::ZERO);
         let start = total.period.start.to_string();
-        let mut tape = Tape::default();
-        self.query().rated(|chunk: &[u8]| {
-            for line in chunk.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let line = tape.parse(line).map_err(|_| damaged())?;
-                let Some(data) = line.get("data") else { continue };
-                let is = |value: Option<Value<'_>>, text: &str| value.is_some_and(|v| v.is(text));
-                if !is(line.get("subject"), total.subscription)
-                    || !is(data.get("charge"), total.charge)
-                    || !is(data.get("plan"), total.plan)
-                    || !is(data.get("period_start"), &start)
-                {
-                    continue;
-                }
-                let amount = amount_of(data).ok_or_else(damaged)?;
-                sum = sum.checked_add(amount).ok_or_else(damaged)?;
-                let quantity = quantity_of(data).ok_or_else(damaged)?;
-                let (source, id) = place_of(line, total.charge).ok_or_else(damaged)?;
-                let is_own = data.get("shift").is_none();
-                if !is_own {
-                    shifted = shifted.checked_add(amount).ok_or_else(damaged)?;
-                    continue;
-                }
-                let record = records.entry((source, id)).or_default();
-                record.amount = record.amount.checked_add(amount).ok_or_else(damaged)?;
-                record.is_corrected |= data.get("corrects").is_some();
-                if data.get("taken_back").is_some() {
-                    record.standing -= 1;
-                } else {
-                    record.standing += 1;
-                    record.quantity = quantity;
-                }
+        let PeriodTotal { subscription, charge, plan, .. } = *total;
+        let names = ChargeNames { subscription, charge, plan };
+        self.for_each_said(|said| {
+            if !said.is_of(&names) || !said.is_of_period(&start) {
+                return Ok(());
             }
-            Ok::<(), Error>(())
+            let amount = said.amount().ok_or_else(damaged_line)?;
+            sum = sum.checked_add(amount).ok_or_else(damaged_line)?;
+            if said.is_shift() {
+                shifted = shifted.checked_add(amount).ok_or_else(damaged_line)?;
+                return Ok(());
+            }
+            let record = records.entry(said.place().ok_or_else(damaged_line)?).or_default();
+            record.amount = record.amount.checked_add(amount).ok_or_else(damaged_line)?;
+            record.is_corrected |= said.is_corrected();
+            if said.is_taken_back() {
+                record.standing -= 1;
+            } else {
+                record.standing += 1;
+                record.quantity = said.quantity().ok_or_else(damaged_line)?;
+            }
+            Ok(())
         })?;
         Ok((records, shifted, sum))
     }
@@ -274,14 +262,12 @@ impl Partition {
         let mut positions: BTreeMap<(&str, Instant), Position> = BTreeMap::new();
         let aggregation = charge.aggregation;
         for (cell, usage) in records {
-            let framed = (period, share);
-            let span = span_of(charge, subscription, (&self.catalog, usage.at), framed)?;
+            let framed = Framed { period, share };
+            let placed = place_of(&self.catalog, (subscription, timeline), framed, usage.at);
+            let (span, place) = placed?;
             let position = positions.entry((*cell, span.time.start)).or_insert_with(|| {
                 Position::new(aggregation, by_record(timeline, span.time, cell))
             });
-            let terms = timeline.at(usage.at)?;
-            let share = Share { active: span.active_days, whole: span.whole_days };
-            let place = Place { start: terms.from.max(period.start), period, share };
             let pricing = Pricing { timeline, cell, aggregation };
             position.change(&pricing, place, usage, Direction::Add)?;
         }
@@ -333,30 +319,4 @@ fn find_line(
         let line = content.lines.iter().find(|line| line.charge == hash)?;
         Some((content.used_at, cell.to_owned(), line.measured))
     })
-}
-
-fn amount_of(data: Value<'_>) -> Option<Amount> {
-    let text = data.get("amount")?.as_text()?;
-    let (sign, digits) = text.strip_prefix('-').map_or((1, &*text), |digits| (-1, digits));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let width = rating::AMOUNT_SCALE as usize;
-    let scaled: I256 = format!("{whole}{fraction:0<width$}").parse().ok()?;
-    Some(Amount::from_scaled(scaled.checked_mul(I256::new(sign))?))
-}
-
-fn quantity_of(data: Value<'_>) -> Option<Quantity> {
-    Quantity::parse(&data.get("quantity")?.as_text()?).ok()
-}
-
-/// The record at whose place a line works.
-fn place_of(line: Value<'_>, charge: &str) -> Option<(String, String)> {
-    let (source, id) = match line.get("data")?.get("corrects") {
-        Some(corrects) => (corrects.get("source")?.as_text()?, corrects.get("id")?.as_text()?),
-        None => (line.get("source")?.as_text()?, line.get("id")?.as_text()?),
-    };
-    let source = match line.get("data")?.get("corrects") {
-        Some(_) => &*source,
-        None => source.strip_suffix(charge)?.strip_suffix('#')?,
-    };
-    Some((source.to_owned(), id.into_owned()))
 }

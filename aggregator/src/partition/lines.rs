@@ -1,6 +1,6 @@
 //! Lines: what a record adds to totals, and what taking it back takes from them.
 
-use super::load::{by_record, span_of};
+use super::load::{Framed, by_record, place_of};
 use super::{Names, Partition};
 use crate::dedupe::AdmittedLine;
 use crate::error::Error;
@@ -10,9 +10,8 @@ use crate::rated::{self, RatedLine};
 use crate::slots::{SlotIndex, SlotKey};
 use rating::resolve::Line;
 use rating::{
-    Catalog, Charge, Code, Direction, Instant, Measured, Place, Position, PriceModel, Pricing,
-    Rated, Rejection, Share, Shift, Sums, Terms, Timeline, Total, Usage, UsageRecord, rate,
-    take_back,
+    Catalog, Charge, Code, Direction, Instant, Measured, Position, PriceModel, Pricing, Rated,
+    Rejection, Shift, Sums, Terms, Timeline, Total, Usage, UsageRecord, rate, take_back,
 };
 
 /// One line of a record: which charge it goes to, and what it says.
@@ -179,9 +178,9 @@ impl Partition {
         let charge = terms.charge.as_deref().ok_or(SLOT)?;
         let subscription = catalog.subscription_at(entry.line.subscription).ok_or(SLOT)?;
         let slot = self.slots.get(index).ok_or(SLOT)?;
-        let (period, share) = (slot.period, slot.share);
-        let framed = (period, share);
-        let Some(span) = span_of(charge, subscription, (catalog, entry.at), framed) else {
+        let framed = Framed { period: slot.period, share: slot.share };
+        let placed = place_of(catalog, (subscription, timeline), framed, entry.at);
+        let Some((span, place)) = placed else {
             let reason = "the record's time lies beyond the calendar";
             return Ok(Err(Rejection::new(Code::NoActivePlan, reason)));
         };
@@ -192,8 +191,6 @@ impl Partition {
         let aggregation = charge.aggregation;
         let new = || Position::new(aggregation, by_record(timeline, span.time, &entry.cell));
         let position = self.positions.change(&self.store, &key, new)?;
-        let share = Share { active: span.active_days, whole: span.whole_days };
-        let place = Place { start: terms.from.max(period.start), period, share };
         let pricing = Pricing { timeline, cell: &entry.cell, aggregation };
         let Measured { quantity, distinct } = entry.line.measured;
         let Entry { at, source, id, direction, .. } = *entry;

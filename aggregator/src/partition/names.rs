@@ -1,5 +1,6 @@
 //! The names that tell a total or a position from others.
 
+use super::said::ChargeNames;
 use crate::keys::{NO_CELL, TotalKey, shard};
 use crate::slots::SlotKey;
 use rating::{Catalog, Instant};
@@ -25,6 +26,12 @@ impl<'a> Names<'a> {
             charge: &timelines.get(key.timeline as usize)?.key,
             plan: &catalog.plan_of(subscription)?.key,
         })
+    }
+
+    /// Those by which rated lines name the charge.
+    pub(super) fn of_charge(&self) -> ChargeNames<'a> {
+        let Self { subscription, charge, plan, .. } = *self;
+        ChargeNames { subscription, charge, plan }
     }
 
     /// The key of the total that begins at an instant.
