@@ -24,7 +24,9 @@ pub use counters::Counters;
 pub use error::{Error, ErrorKind};
 pub use identity::Seeds;
 pub use lineage::record_hash;
-pub use partition::{Clock, ExplainedRecord, Explanation, Origin, Partition, Received, Verdict};
+pub use partition::{
+    Clock, ExplainedRecord, Explanation, MovedScope, Origin, Partition, Received, Verdict,
+};
 pub use query::{PeriodTotal, Query};
 pub use store::{SavedSource, Store, Table};
 pub use waiting::{Cause, Waiting};

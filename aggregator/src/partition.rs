@@ -4,6 +4,7 @@
 //! what they change in memory, and hands a [`Transaction`] to its commit port. It has no clock and
 //! does no IO of its own but reading its store.
 
+mod anchors;
 mod close;
 mod correct;
 mod explain;
@@ -29,6 +30,7 @@ use crate::query::Query;
 use crate::slots::{SlotKey, Slots};
 use crate::store::{SavedSource, Store, Table};
 use crate::waiting::{Cause, Waiting, WaitingRoom};
+pub use anchors::MovedScope;
 pub use explain::{ExplainedRecord, Explanation};
 use names::Names;
 use rating::resolve::{self, Line, Measure, Owner};

@@ -174,7 +174,8 @@ where
 /// Blocks of rows as they are stored: part, block, bytes.
 type Blocks = Vec<(u32, u32, Vec<u8>)>;
 
-fn load(store: &Store, key: &[u8]) -> Result<Option<Position>, Error> {
+/// A position of the store, with its rows.
+pub(crate) fn load(store: &Store, key: &[u8]) -> Result<Option<Position>, Error> {
     let Some(bytes) = store.get(Table::Positions, key)? else { return Ok(None) };
     let damaged = || Error::Damaged { what: "position" };
     let mut position = decode_position(&bytes).ok_or_else(damaged)?;

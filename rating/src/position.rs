@@ -160,6 +160,17 @@ impl Position {
         Self { parts: Vec::new(), kept, freed_blocks: FreedBlocks::default() }
     }
 
+    /// Whether nothing of any record is in it, so that it is as good as a new one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let nothing_kept = match &self.kept {
+            Kept::Nothing => true,
+            Kept::Distinct(rows) => rows.is_empty(),
+            Kept::Records(rows) => rows.is_empty(),
+        };
+        nothing_kept && self.parts.iter().all(|part| part.tally.is_empty())
+    }
+
     /// Makes sure that there is a part at a place; gives the level that its period begins with.
     pub fn ensure(&mut self, aggregation: Aggregation, place: Place) -> Option<Quantity> {
         let index = self.part_at(aggregation, place)?;

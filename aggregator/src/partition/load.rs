@@ -167,6 +167,11 @@ pub(super) fn place_of(
     Some((span, Place { start: terms.from.max(period.start), period, share }))
 }
 
+/// A charge of a timeline: scope and aggregation, which never change, can be asked of any.
+pub(super) fn any_charge(timeline: &Timeline) -> Option<&Charge> {
+    timeline.terms.iter().find_map(|terms| terms.charge.as_deref())
+}
+
 /// The stretch of time in which the position of a charge grows that holds an instant; `None`
 /// beyond the calendar.
 pub(super) fn span_of(

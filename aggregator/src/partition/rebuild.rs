@@ -7,7 +7,7 @@
 //! of identities says what the records were, the rated lines their sources and ids, by which those
 //! of the same time are put in order.
 
-use super::load::{Framed, by_record, frame_of, place_of, span_of};
+use super::load::{Framed, any_charge, by_record, frame_of, place_of, span_of};
 use super::said::{ChargeNames, damaged_line};
 use super::{Names, Partition};
 use crate::codec::decode_total;
@@ -301,11 +301,6 @@ fn added(position: &Position) -> Option<ByPeriod> {
 
 fn is_something((_, added): &(Instant, (Quantity, Amount))) -> bool {
     *added != (Quantity::ZERO, Amount::ZERO)
-}
-
-/// A charge of a timeline: what all of them have in common can be asked of any.
-fn any_charge(timeline: &Timeline) -> Option<&Charge> {
-    timeline.terms.iter().find_map(|terms| terms.charge.as_deref())
 }
 
 /// Whether some of its terms may need more of earlier records than others keep. Scope and

@@ -1,5 +1,6 @@
 //! Trials: partitions of a test, and every byte that their stores hold.
 
+mod anchors;
 mod kinds;
 
 use super::{Clock, Explanation, Origin, Partition, Received, Verdict};

@@ -69,6 +69,20 @@ impl Tally {
         }
     }
 
+    /// Whether nothing of any record is in it. Of the latest value, the records tell.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Sum(sum) => *sum == Quantity::ZERO,
+            Self::Mean { count, .. } => *count == 0,
+            Self::Values(rows) => rows.is_empty(),
+            Self::Distinct(new) => *new == 0,
+            Self::Latest => true,
+            Self::Weighted { level, weighted } => {
+                *level == Quantity::ZERO && *weighted == I256::ZERO
+            }
+        }
+    }
+
     /// Adds a record or takes it back; `None`, with nothing changed, where a sum leaves its domain
     /// or what is to be taken back is not there.
     pub(super) fn change(
