@@ -32,7 +32,7 @@ use crate::store::{SavedSource, Store, Table};
 use crate::waiting::{Cause, Waiting, WaitingRoom};
 pub use anchors::MovedScope;
 pub use explain::{ExplainedRecord, Explanation};
-use names::Names;
+use names::{Names, named_by};
 use rating::resolve::{self, Line, Measure, Owner};
 use rating::{Catalog, Code, Correction, Instant, Period, Rejection, UsageRecord};
 use std::sync::Arc;
@@ -482,7 +482,7 @@ impl Partition {
             position: origin.position,
         };
         let event_type = self.measured_type();
-        let what = (record.used_at, event_type, owner.subscription.is_some());
+        let what = (record.used_at, event_type, named_by(catalog, owner, lines));
         self.dedupe.admit((identity, seen), what, &self.admitted, None)?;
         self.waiting.release(&Cause::Target(identity));
         Ok(Ok(Verdict::Rated(lines.len())))

@@ -95,7 +95,7 @@ impl Table {
 }
 
 /// Layout of this program's stores. Frozen per release that changes it.
-const FORMAT: &str = "usage-rater state 2";
+const FORMAT: &str = "usage-rater state 3";
 
 /// A key and its value.
 type Entry = (Box<[u8]>, Box<[u8]>);

@@ -5,9 +5,10 @@
 //! line, as records are.
 
 use super::lines::{Entry, Voice};
-use super::{Names, Partition, Received, Verdict, too_old};
+use super::names::{Names, named_by, subscription_hash};
+use super::{Partition, Received, Verdict, too_old};
 use crate::corrections::{Correction, Standing};
-use crate::dedupe::{Admitted, AdmittedLine, Content, Seen};
+use crate::dedupe::{Admitted, AdmittedLine, Content, Named, Seen};
 use crate::error::Error;
 use crate::limits::WAITING_BYTES_MAX;
 use crate::slots::SlotKey;
@@ -96,7 +97,7 @@ impl Partition {
             source: received.origin.source,
             position: received.origin.position,
         };
-        let what = (record.used_at, 0, false);
+        let what = (record.used_at, 0, Named::Customer);
         self.dedupe.admit((identity, seen), what, &[], Some(target.identity))?;
         self.waiting.release(&Cause::Target(identity));
         Ok(Ok(Verdict::Rated(lines)))
@@ -165,15 +166,15 @@ impl Partition {
         let own_type = self.types.get(content.event_type as usize).cloned().unwrap_or_default();
         let event_type = replacement.event_type.clone().unwrap_or(Cow::Owned(own_type));
         // What it does not say is as the target said it: only the customer, or the subscription.
-        let named = content.lines.first().filter(|_| content.is_named);
         let customer = catalog.customer_at(owner.customer);
         let customer = customer.map_or_else(String::new, |customer| customer.id.clone());
-        let subscription = replacement.subscription.clone().or_else(|| {
-            let line = named.filter(|_| replacement.subject.is_none())?;
-            let spot = spot_of(catalog, owner, (line.charge, content.used_at))?;
-            let subscription = catalog.subscription_at(spot.subscription)?;
-            Some(Cow::Owned(subscription.id.clone()))
-        });
+        let subscription = match &replacement.subscription {
+            None if replacement.subject.is_none() => match named_in(catalog, owner, content) {
+                Ok(named) => named.map(|named| Cow::Owned(named.to_owned())),
+                Err(rejection) => return Ok(Err(rejection)),
+            },
+            stated => stated.clone(),
+        };
         let replaced = UsageRecord {
             id: record.id.clone(),
             source: record.source.clone(),
@@ -190,17 +191,17 @@ impl Partition {
             return Ok(Err(Rejection::new(Code::UnknownType, message)));
         }
         let mut lines = Vec::new();
-        let mut is_named = false;
+        let mut named = Named::Customer;
         let checked = (|| {
             let horizon = received.clock.horizon;
             resolve::check_measure(catalog, &replaced, horizon, &mut self.measures)?;
             let found = resolve::owner(catalog, &replaced, &self.measures)?;
-            is_named = found.subscription.is_some();
             if found.customer != owner.customer {
                 let message = format!("\"{}\" is another customer's", replaced.subject);
                 return Err(Rejection::new(Code::UnknownSubject, message));
             }
             resolve::lines(catalog, &replaced, (found, &mut self.measures), &mut lines)?;
+            named = named_by(catalog, found, &lines);
             if received.clock.oldest.is_some_and(|oldest| replaced.used_at < oldest) {
                 return Err(too_old(replaced.used_at, received.clock.oldest));
             }
@@ -215,7 +216,7 @@ impl Partition {
             Some(AdmittedLine { charge, measured: line.measured })
         });
         let lines = lines.collect::<Option<Vec<_>>>().ok_or(Error::Damaged { what: "charge" })?;
-        Ok(Ok(Content { used_at, event_type: self.measured_type(), is_named, lines }))
+        Ok(Ok(Content { used_at, event_type: self.measured_type(), named, lines }))
     }
 
     /// Adds a correction to the set, and changes the totals where that changes what stands at its
@@ -344,6 +345,31 @@ impl Partition {
 
 fn unknown(message: &str) -> Rejection {
     Rejection::new(Code::UnknownReference, message)
+}
+
+/// The id of the subscription that a record named; `None` if it named the customer only.
+fn named_in<'c>(
+    catalog: &'c Catalog,
+    owner: Owner,
+    content: &Content,
+) -> Result<Option<&'c str>, Rejection> {
+    let found = match content.named {
+        Named::Customer => return Ok(None),
+        Named::SubscriptionOfLines => content.lines.first().and_then(|line| {
+            let spot = spot_of(catalog, owner, (line.charge, content.used_at))?;
+            catalog.subscription_at(spot.subscription)
+        }),
+        Named::Subscription(hash) => catalog.customer_at(owner.customer).and_then(|customer| {
+            let mut own =
+                customer.subscriptions.iter().filter_map(|id| catalog.subscription_at(*id));
+            own.find(|subscription| subscription_hash(&subscription.id) == hash)
+        }),
+    };
+    let missing = || {
+        let message = "the catalog no longer has the subscription that the record named";
+        Rejection::new(Code::UnknownSubject, message)
+    };
+    found.map(|subscription| Some(subscription.id.as_str())).ok_or_else(missing)
 }
 
 /// The hash of the charge and cell of a line.

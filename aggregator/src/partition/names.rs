@@ -1,11 +1,31 @@
 //! The names that tell a total or a position from others.
 
 use super::said::ChargeNames;
+use crate::dedupe::Named;
 use crate::keys::{NO_CELL, TotalKey, shard};
 use crate::slots::SlotKey;
+use rating::resolve::{Line, Owner};
 use rating::{Catalog, Instant};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher as _;
+
+/// Whom the owner of a record with these lines was named by.
+pub(super) fn named_by(catalog: &Catalog, owner: Owner, lines: &[Line]) -> Named {
+    let subscription = owner.subscription.and_then(|id| catalog.subscription_at(id));
+    match subscription {
+        None => Named::Customer,
+        Some(_) if !lines.is_empty() => Named::SubscriptionOfLines,
+        Some(subscription) => Named::Subscription(subscription_hash(&subscription.id)),
+    }
+}
+
+/// A hash by which a subscription is found again among those of its customer.
+// Frozen.
+pub(super) fn subscription_hash(id: &str) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(id.as_bytes());
+    hasher.finish()
+}
 
 /// Customer, subscription, charge and plan.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Trials: partitions of a test, and every byte that their stores hold.
 
 mod anchors;
+mod corrections;
 mod kinds;
 
 use super::{Clock, Explanation, Origin, Partition, Received, Verdict};
