@@ -233,40 +233,28 @@ impl Partition {
         let before = self.standing_content(root)?;
         self.corrections.insert(&self.store, (target.identity, identity), correction)?;
         let after = self.standing_content(root)?;
-        let output = self.transaction.outputs.rated.len();
+        if before == after {
+            return Ok(Ok(0));
+        }
         let voice = Voice { source: &source, id: &id, at, corrects: true };
         let place = (&*target.root_source, &*target.root_id);
-        let mut lines = 0;
-        if before == after {
-            return Ok(Ok(lines));
-        }
-        if let Some(content) = &before {
-            let back = Direction::TakeBack;
-            match self.apply_content(catalog, owner, (place, &voice), (content, back))? {
-                Ok(()) => lines += content.lines.len(),
-                Err(rejection) => {
-                    self.corrections.remove_pending(target.identity, identity);
-                    self.transaction.outputs.rated.truncate(output);
-                    return Ok(Err(rejection));
+        let done = self.whole_or_not(|partition| {
+            let steps = [(&before, Direction::TakeBack), (&after, Direction::Add)];
+            for (content, direction) in steps {
+                let Some(content) = content else { continue };
+                let what = (content, direction);
+                match partition.apply_content(catalog, owner, (place, &voice), what)? {
+                    Ok(()) => {}
+                    Err(rejection) => return Ok(Err(rejection)),
                 }
             }
+            Ok(Ok(()))
+        })?;
+        if done.is_err() {
+            self.corrections.remove_pending(target.identity, identity);
         }
-        let Some(content) = &after else { return Ok(Ok(lines)) };
-        let add = Direction::Add;
-        match self.apply_content(catalog, owner, (place, &voice), (content, add))? {
-            Ok(()) => Ok(Ok(lines + content.lines.len())),
-            Err(rejection) => {
-                // What stood there before fits again.
-                if let Some(content) = &before {
-                    let added = (content, add);
-                    let back = self.apply_content(catalog, owner, (place, &voice), added)?;
-                    back.map_err(|_| Error::Damaged { what: "total" })?;
-                }
-                self.corrections.remove_pending(target.identity, identity);
-                self.transaction.outputs.rated.truncate(output);
-                Ok(Err(rejection))
-            }
-        }
+        let lines = [&before, &after].into_iter().flatten().map(|content| content.lines.len());
+        Ok(done.map(|()| lines.sum()))
     }
 
     /// The content that stands at the place of a record; `None` where it is cancelled.
@@ -305,7 +293,7 @@ impl Partition {
         })
     }
 
-    /// Adds all lines of a content or takes them back; none where one does not go.
+    /// Adds all lines of a content or takes them back.
     fn apply_content(
         &mut self,
         catalog: &Catalog,
@@ -325,17 +313,8 @@ impl Partition {
             let line = Line { subscription, timeline, cell: None, measured };
             entries.push(Entry { line, cell, at, source, id, direction });
         }
-        for (done, entry) in entries.iter().enumerate() {
-            if let Err(rejection) = self.change(catalog, entry, voice, None)? {
-                for entry in entries.iter().take(done) {
-                    let direction = match direction {
-                        Direction::Add => Direction::TakeBack,
-                        Direction::TakeBack => Direction::Add,
-                    };
-                    let back = Entry { direction, ..entry.clone() };
-                    let undone = self.change(catalog, &back, voice, None)?;
-                    undone.map_err(|_| Error::Damaged { what: "total" })?;
-                }
+        for entry in &entries {
+            if let Err(rejection) = self.change(catalog, entry, voice)? {
                 return Ok(Err(rejection));
             }
         }

@@ -10,8 +10,8 @@ use crate::rated::{self, RatedLine};
 use crate::slots::{SlotIndex, SlotKey};
 use rating::resolve::Line;
 use rating::{
-    Catalog, Charge, Code, Direction, Instant, Measured, Position, PriceModel, Pricing, Rated,
-    Rejection, Shift, Sums, Terms, Timeline, Total, Usage, UsageRecord, rate, take_back,
+    Catalog, Change, Charge, Code, Direction, Instant, Measured, Position, PriceModel, Pricing,
+    Rated, Rejection, Shift, Sums, Terms, Timeline, Total, Usage, UsageRecord, rate, take_back,
 };
 
 /// One line of a record: which charge it goes to, and what it says.
@@ -39,10 +39,25 @@ pub(super) struct Voice<'a> {
     pub(super) corrects: bool,
 }
 
-/// Totals as they were before a record changed them.
-type Before = Vec<(SlotIndex, Total)>;
-
 impl Partition {
+    /// Does something to totals and positions wholly or, where it is refused, not at all: they are
+    /// then what they were before, to the last byte.
+    pub(super) fn whole_or_not<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<Result<T, Rejection>, Error>,
+    ) -> Result<Result<T, Rejection>, Error> {
+        let output = self.transaction.outputs.rated.len();
+        self.slots.begin();
+        self.positions.begin();
+        let done = work(self)?;
+        self.slots.end(done.is_ok());
+        self.positions.end(done.is_ok());
+        if done.is_err() {
+            self.transaction.outputs.rated.truncate(output);
+        }
+        Ok(done)
+    }
+
     /// Adds a record to all its totals, or to none.
     pub(super) fn add_record(
         &mut self,
@@ -50,61 +65,36 @@ impl Partition {
         record: &UsageRecord<'_>,
         lines: &[Line],
     ) -> Result<Result<(), Rejection>, Error> {
+        // A single line of a sum, as most are, is refused before anything has changed.
+        let is_plain = |line: &Line| {
+            timeline_of(catalog, line, record.used_at).is_ok_and(|(found, _)| found.is_simple)
+        };
+        if lines.len() <= 1 && lines.iter().all(is_plain) {
+            return self.add_lines(catalog, record, lines);
+        }
+        self.whole_or_not(|partition| partition.add_lines(catalog, record, lines))
+    }
+
+    fn add_lines(
+        &mut self,
+        catalog: &Catalog,
+        record: &UsageRecord<'_>,
+        lines: &[Line],
+    ) -> Result<Result<(), Rejection>, Error> {
         let (source, id, at) = (&*record.source, &*record.id, record.used_at);
         let voice = Voice { source, id, at, corrects: false };
-        let output = self.transaction.outputs.rated.len();
-        let mut before = Before::new();
-        // Only a record with several lines can fail after it has changed something.
-        let keeps_before = lines.len() > 1;
-        for (done, line) in lines.iter().enumerate() {
+        for line in lines {
             let cell = cell_label(catalog, line, at);
             let direction = Direction::Add;
             let entry = Entry { line: *line, cell, at, source, id, direction };
-            let kept = keeps_before.then_some(&mut before);
-            match self.change(catalog, &entry, &voice, kept)? {
+            match self.change(catalog, &entry, &voice)? {
                 Ok(charge) => {
                     self.admitted.push(AdmittedLine { charge, measured: line.measured });
                 }
-                Err(rejection) => {
-                    self.transaction.outputs.rated.truncate(output);
-                    self.undo(catalog, (record, lines.get(..done).unwrap_or_default()), before)?;
-                    return Ok(Err(rejection));
-                }
+                Err(rejection) => return Ok(Err(rejection)),
             }
         }
         Ok(Ok(()))
-    }
-
-    /// Undoes the first lines of a record whose next one could not be added.
-    fn undo(
-        &mut self,
-        catalog: &Catalog,
-        (record, lines): (&UsageRecord<'_>, &[Line]),
-        before: Before,
-    ) -> Result<(), Error> {
-        let (source, id, at) = (&*record.source, &*record.id, record.used_at);
-        for line in lines {
-            let cell = cell_label(catalog, line, at);
-            let direction = Direction::TakeBack;
-            let entry = Entry { line: *line, cell, at, source, id, direction };
-            let Some(index) = self.load(catalog, line, at)? else { continue };
-            if self.is_simple(index) {
-                continue;
-            }
-            let key = self.slot_key(catalog, line, at)?;
-            for shift in self.shift(catalog, &entry, index)?.map_err(|_| UNDO)?.iter().skip(1) {
-                let shifted = SlotKey { period_start: shift.period.start, ..key };
-                let index = self.load_slot(catalog, shifted, shift.period)?;
-                let slot = self.slots.change(index).ok_or(SLOT)?;
-                add_shift(&mut slot.total, shift).ok_or(UNDO)?;
-            }
-        }
-        for (index, total) in before.into_iter().rev() {
-            if let Some(slot) = self.slots.change(index) {
-                slot.total = total;
-            }
-        }
-        Ok(())
     }
 
     fn is_simple(&self, index: SlotIndex) -> bool {
@@ -118,19 +108,15 @@ impl Partition {
         catalog: &Catalog,
         entry: &Entry<'_>,
         voice: &Voice<'_>,
-        before: Option<&mut Before>,
     ) -> Result<Result<u64, Rejection>, Error> {
         let Some(index) = self.load(catalog, &entry.line, entry.at)? else {
             let reason = "the record's time lies beyond the calendar";
             return Ok(Err(Rejection::new(Code::NoActivePlan, reason)));
         };
         let (timeline, terms) = timeline_of(catalog, &entry.line, entry.at)?;
-        if let (Some(before), Some(slot)) = (before, self.slots.get(index)) {
-            before.push((index, slot.total.clone()));
-        }
         let quantity = entry.line.measured.quantity;
         if self.is_simple(index) {
-            let slot = self.slots.change(index).ok_or(SLOT)?;
+            let slot = self.slots.try_change(index).ok_or(SLOT)?;
             let by = (timeline, terms, slot.share);
             let rated = match entry.direction {
                 Direction::Add => rate(&mut slot.total, by, quantity, entry.at),
@@ -140,17 +126,13 @@ impl Partition {
             self.note(catalog, (entry, voice), (index, terms), rated);
             return Ok(Ok(self.slots.get(index).ok_or(SLOT)?.charge));
         }
-        let shifts = match self.shift(catalog, entry, index)? {
-            Ok(shifts) => shifts,
+        let (position, Change { shifts, undo }) = match self.shift(catalog, entry, index)? {
+            Ok(changed) => changed,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        if !self.fit(catalog, (entry, index), &shifts)? {
-            let direction = match entry.direction {
-                Direction::Add => Direction::TakeBack,
-                Direction::TakeBack => Direction::Add,
-            };
-            let back = Entry { direction, ..entry.clone() };
-            self.shift(catalog, &back, index)?.map_err(|_| UNDO)?;
+        let fits = self.fit(catalog, (entry, index), &shifts)?;
+        self.positions.undo_unless(fits, &position, undo);
+        if !fits {
             return Ok(Err(overflow(timeline)));
         }
         self.add_shifts(catalog, (entry, voice), (index, timeline, terms), &shifts)?;
@@ -167,13 +149,13 @@ impl Partition {
         Ok(SlotKey { subscription: line.subscription, timeline, period_start })
     }
 
-    /// Changes the position of a line, and says by how much which billing periods change.
+    /// Changes the position of a line; gives its key and what changed.
     fn shift(
         &mut self,
         catalog: &Catalog,
         entry: &Entry<'_>,
         index: SlotIndex,
-    ) -> Result<Result<Vec<Shift>, Rejection>, Error> {
+    ) -> Result<Result<(Vec<u8>, Change), Rejection>, Error> {
         let (timeline, terms) = timeline_of(catalog, &entry.line, entry.at)?;
         let charge = terms.charge.as_deref().ok_or(SLOT)?;
         let subscription = catalog.subscription_at(entry.line.subscription).ok_or(SLOT)?;
@@ -195,8 +177,8 @@ impl Partition {
         let Measured { quantity, distinct } = entry.line.measured;
         let Entry { at, source, id, direction, .. } = *entry;
         let usage = Usage { value: quantity, distinct, at, source, id };
-        let shifts = position.change(&pricing, place, &usage, direction);
-        Ok(shifts.ok_or_else(|| overflow(timeline)))
+        let changed = position.change(&pricing, place, &usage, direction);
+        Ok(changed.map(|changed| (key, changed)).ok_or_else(|| overflow(timeline)))
     }
 
     /// Whether all totals can take what a position says.
@@ -339,7 +321,6 @@ impl Partition {
 }
 
 const SLOT: Error = Error::Damaged { what: "slot" };
-const UNDO: Error = Error::Damaged { what: "position" };
 
 fn overflow(timeline: &Timeline) -> Rejection {
     let reason = format!("the total of charge \"{}\" overflows", timeline.key);

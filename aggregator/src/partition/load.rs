@@ -79,10 +79,13 @@ impl Partition {
         let position = self.positions.change(&self.store, &key, new)?;
         let start = timeline.at(period.start).map_or(period.start, |terms| terms.from);
         let place = Place { start: start.max(period.start), period, share };
-        position.ensure(Aggregation::TimeWeightedSum, place).ok_or_else(|| Error::Overflow {
+        let ensured = position.ensure(Aggregation::TimeWeightedSum, place);
+        let (carried, undo) = ensured.ok_or_else(|| Error::Overflow {
             subscription: names.subscription.to_owned(),
             charge: names.charge.to_owned(),
-        })
+        })?;
+        self.positions.changed(&key, undo);
+        Ok(carried)
     }
 
     /// Refuses a total whose period overlaps one that the state has: the subscription's billing
