@@ -380,7 +380,8 @@ mod tests {
         ) {
             let mut rows: Rows<u32, u64> = Rows::default();
             let shape = |rows: &Rows<u32, u64>| {
-                let blocks = rows.blocks().map(|block| (block.number, block.rows.clone(), block.weight));
+                let blocks = rows.blocks();
+                let blocks = blocks.map(|block| (block.number, block.rows.clone(), block.weight));
                 (blocks.collect::<Vec<_>>(), rows.dropped.clone(), rows.next_number, rows.weight)
             };
             let mut before = shape(&rows);

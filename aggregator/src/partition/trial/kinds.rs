@@ -8,7 +8,8 @@ use crate::error::Error;
 
 const SUBSCRIPTION: &str = r#"{"id":"S","customer":"C","plan":"p","start":"2026-01-10"}"#;
 const PER_UNIT: &str = r#"{"model":"per_unit","unit_price":"1"}"#;
-const FREE: &str = r#"{"model":"percentage","rate":"0.1","fixed_price":"0.01","free_records":3,"free_amount":"9"}"#;
+const FREE: &str = r#"{"model":"percentage","rate":"0.1","fixed_price":"0.01",
+    "free_records":3,"free_amount":"9"}"#;
 
 /// Some are used at the same time; one is amended, one cancelled.
 const EARLIER: [Told; 7] = [
@@ -22,7 +23,8 @@ const EARLIER: [Told; 7] = [
         "f2",
         "2026-01-25",
         "S",
-        r#"{"of":{"source":"s","id":"f"},"replacement":{"specversion":"1.0","time":"2026-01-20T00:00:00Z","data":{"n":"5","region":"eu"}}}"#,
+        r#"{"of":{"source":"s","id":"f"},"replacement":{
+            "specversion":"1.0","time":"2026-01-20T00:00:00Z","data":{"n":"5","region":"eu"}}}"#,
     ),
 ];
 

@@ -21,7 +21,8 @@ const CHARGES: &str = r#"
     {"key":"peak","meter":"max","scope":"year","price":{"model":"per_unit","unit_price":"1"}},
     {"key":"median","meter":"p50","price":{"model":"per_unit","unit_price":"1"}},
     {"key":"last","meter":"latest","price":{"model":"per_unit","unit_price":"1"}},
-    {"key":"different","meter":"unique","scope":"year","price":{"model":"per_unit","unit_price":"1"}},
+    {"key":"different","meter":"unique","scope":"year",
+        "price":{"model":"per_unit","unit_price":"1"}},
     {"key":"level","meter":"level","price":{"model":"per_unit","unit_price":"1"}},"#;
 /// Some 10^33 for what is large, more than a total may hold.
 const LARGE: &str = r#""unit":{"divide_by":"0.000000000001"},
@@ -59,7 +60,8 @@ const REFUSED: [Told; 6] = [
         "b3",
         "2026-02-20",
         "S",
-        r#"{"of":{"source":"s","id":"b"},"replacement":{"specversion":"1.0","time":"2026-06-01T00:00:00Z","data":{"n":"5000000000"}}}"#,
+        r#"{"of":{"source":"s","id":"b"},"replacement":{
+            "specversion":"1.0","time":"2026-06-01T00:00:00Z","data":{"n":"5000000000"}}}"#,
     ),
 ];
 
