@@ -15,8 +15,8 @@ use crate::slots::SlotKey;
 use crate::waiting::Cause;
 use rating::resolve::{self, Line, Owner};
 use rating::{
-    Catalog, Code, CorrectionKind, Direction, Instant, Measured, PriceModel, Rejection,
-    Replacement, SubscriptionId, UsageRecord,
+    Catalog, Code, CorrectionKind, Direction, Instant, PriceModel, Rejection, Replacement,
+    SubscriptionId, UsageRecord,
 };
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -30,6 +30,15 @@ struct Target {
     depth: usize,
     /// Its own content; `None` of a cancellation.
     content: Option<Content>,
+}
+
+/// A correction as it came.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    record: &'a UsageRecord<'a>,
+    received: &'a Received<'a>,
+    owner: Owner,
+    identity: u128,
 }
 
 /// Where the charge of an admitted line is.
@@ -49,6 +58,7 @@ impl Partition {
         (owner, identity): (Owner, u128),
         stated: &rating::Correction<'_>,
     ) -> Result<Result<Verdict, Rejection>, Error> {
+        let asked = Asked { record, received, owner, identity };
         let hash = self.owner_hash(owner)?;
         let target = self.seeds.identity(hash, &stated.source, &stated.id);
         if target == identity {
@@ -70,13 +80,10 @@ impl Partition {
         }
         let replacement = match &stated.replacement {
             None => None,
-            Some(replacement) => {
-                let asked = (record, received, owner);
-                match self.resolve(catalog, asked, &target, replacement)? {
-                    Ok(content) => Some(content),
-                    Err(rejection) => return Ok(Err(rejection)),
-                }
-            }
+            Some(replacement) => match self.resolve(catalog, &asked, &target, replacement)? {
+                Ok(content) => Some(content),
+                Err(rejection) => return Ok(Err(rejection)),
+            },
         };
         let correction = Correction {
             at: record.used_at,
@@ -88,7 +95,7 @@ impl Partition {
             depth: target.depth + 1,
             replacement,
         };
-        let lines = match self.put_in_force(catalog, (owner, identity), &target, correction)? {
+        let lines = match self.put_in_force(catalog, &asked, &target, correction)? {
             Ok(lines) => lines,
             Err(rejection) => return Ok(Err(rejection)),
         };
@@ -143,14 +150,27 @@ impl Partition {
         if self.corrections.is_full(&self.store, place, cancels)? {
             return Ok(Err(unknown("the record has too many corrections, or they nest too deep")));
         }
-        let oldest = received.clock.oldest;
-        let used_at = target.content.as_ref().map(|content| content.used_at);
-        if let (Some(oldest_at), Some(used_at)) = (oldest, used_at)
-            && used_at < oldest_at
-        {
-            return Ok(Err(too_old(used_at, oldest)));
+        let used_at = self.corrected_at(target.identity)?;
+        Ok(check_window(used_at, received))
+    }
+
+    /// When that was used which a correction of a record takes away or brings back: what a
+    /// cancellation cancels, through all that cancel each other.
+    fn corrected_at(&self, record: u128) -> Result<Instant, Error> {
+        let missing = || Error::Damaged { what: "correction" };
+        let mut record = record;
+        loop {
+            match self.dedupe.admitted(&self.store, record)?.ok_or_else(missing)? {
+                Admitted::Usage(content) => return Ok(content.used_at),
+                Admitted::Correction { target } => {
+                    let found = self.corrections.get(&self.store, (target, record))?;
+                    if let Some(content) = found.ok_or_else(missing)?.replacement {
+                        return Ok(content.used_at);
+                    }
+                    record = target;
+                }
+            }
         }
-        Ok(Ok(()))
     }
 
     /// What a replacement comes to: the lines of the record that it describes. What it leaves out
@@ -158,10 +178,11 @@ impl Partition {
     fn resolve(
         &mut self,
         catalog: &Catalog,
-        (record, received, owner): (&UsageRecord<'_>, &Received<'_>, Owner),
+        asked: &Asked<'_>,
         target: &Target,
         replacement: &Replacement<'_>,
     ) -> Result<Result<Content, Rejection>, Error> {
+        let Asked { record, received, owner, .. } = *asked;
         let Some(content) = &target.content else { return Ok(Err(unknown("no content"))) };
         let own_type = self.types.get(content.event_type as usize).cloned().unwrap_or_default();
         let event_type = replacement.event_type.clone().unwrap_or(Cow::Owned(own_type));
@@ -202,10 +223,7 @@ impl Partition {
             }
             resolve::lines(catalog, &replaced, (found, &mut self.measures), &mut lines)?;
             named = named_by(catalog, found, &lines);
-            if received.clock.oldest.is_some_and(|oldest| replaced.used_at < oldest) {
-                return Err(too_old(replaced.used_at, received.clock.oldest));
-            }
-            Ok(())
+            check_window(replaced.used_at, received)
         })();
         if let Err(rejection) = checked {
             return Ok(Err(rejection));
@@ -224,34 +242,35 @@ impl Partition {
     fn put_in_force(
         &mut self,
         catalog: &Catalog,
-        (owner, identity): (Owner, u128),
+        asked: &Asked<'_>,
         target: &Target,
         correction: Correction,
     ) -> Result<Result<usize, Rejection>, Error> {
         let root = target.root;
-        let (at, source, id) = (correction.at, correction.source.clone(), correction.id.clone());
         let before = self.standing_content(root)?;
-        self.corrections.insert(&self.store, (target.identity, identity), correction)?;
+        self.corrections.insert(&self.store, (target.identity, asked.identity), correction)?;
         let after = self.standing_content(root)?;
         if before == after {
             return Ok(Ok(0));
         }
-        let voice = Voice { source: &source, id: &id, at, corrects: true };
-        let place = (&*target.root_source, &*target.root_id);
         let done = self.whole_or_not(|partition| {
             let steps = [(&before, Direction::TakeBack), (&after, Direction::Add)];
             for (content, direction) in steps {
                 let Some(content) = content else { continue };
-                let what = (content, direction);
-                match partition.apply_content(catalog, owner, (place, &voice), what)? {
-                    Ok(()) => {}
-                    Err(rejection) => return Ok(Err(rejection)),
+                let applied = match check_window(content.used_at, asked.received) {
+                    Ok(()) => {
+                        partition.apply_content(catalog, asked, target, (content, direction))?
+                    }
+                    Err(rejection) => Err(rejection),
+                };
+                if let Err(rejection) = applied {
+                    return Ok(Err(rejection));
                 }
             }
             Ok(Ok(()))
         })?;
         if done.is_err() {
-            self.corrections.remove_pending(target.identity, identity);
+            self.corrections.remove_pending(target.identity, asked.identity);
         }
         let lines = [&before, &after].into_iter().flatten().map(|content| content.lines.len());
         Ok(done.map(|()| lines.sum()))
@@ -297,28 +316,36 @@ impl Partition {
     fn apply_content(
         &mut self,
         catalog: &Catalog,
-        owner: Owner,
-        ((source, id), voice): ((&str, &str), &Voice<'_>),
+        asked: &Asked<'_>,
+        target: &Target,
         (content, direction): (&Content, Direction),
     ) -> Result<Result<(), Rejection>, Error> {
         let at = content.used_at;
-        let mut entries = Vec::new();
+        let Asked { record, owner, .. } = *asked;
+        let (source, id) = (&*record.source, &*record.id);
+        let voice = Voice { source, id, at: record.used_at, corrects: true };
+        let (source, id) = (&*target.root_source, &*target.root_id);
         for AdmittedLine { charge, measured } in &content.lines {
             let Some(spot) = spot_of(catalog, owner, (*charge, at)) else {
                 let message = "the catalog no longer has a charge that the record was rated by";
                 return Ok(Err(unknown(message)));
             };
             let Spot { subscription, timeline, cell } = spot;
-            let measured: Measured = *measured;
-            let line = Line { subscription, timeline, cell: None, measured };
-            entries.push(Entry { line, cell, at, source, id, direction });
-        }
-        for entry in &entries {
-            if let Err(rejection) = self.change(catalog, entry, voice)? {
+            let line = Line { subscription, timeline, cell: None, measured: *measured };
+            let entry = Entry { line, cell, at, source, id, direction, voice };
+            if let Err(rejection) = self.change(catalog, &entry)? {
                 return Ok(Err(rejection));
             }
         }
         Ok(Ok(()))
+    }
+}
+
+/// Refuses what was used before everything that may still change.
+fn check_window(used_at: Instant, received: &Received<'_>) -> Result<(), Rejection> {
+    match received.clock.oldest {
+        Some(oldest) if used_at < oldest => Err(too_old(used_at, Some(oldest))),
+        _ => Ok(()),
     }
 }
 

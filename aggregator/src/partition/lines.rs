@@ -26,6 +26,7 @@ pub(super) struct Entry<'a> {
     pub(super) source: &'a str,
     pub(super) id: &'a str,
     pub(super) direction: Direction,
+    pub(super) voice: Voice<'a>,
 }
 
 /// Under whose name rated lines are written.
@@ -86,8 +87,8 @@ impl Partition {
         for line in lines {
             let cell = cell_label(catalog, line, at);
             let direction = Direction::Add;
-            let entry = Entry { line: *line, cell, at, source, id, direction };
-            match self.change(catalog, &entry, &voice)? {
+            let entry = Entry { line: *line, cell, at, source, id, direction, voice };
+            match self.change(catalog, &entry)? {
                 Ok(charge) => {
                     self.admitted.push(AdmittedLine { charge, measured: line.measured });
                 }
@@ -107,7 +108,6 @@ impl Partition {
         &mut self,
         catalog: &Catalog,
         entry: &Entry<'_>,
-        voice: &Voice<'_>,
     ) -> Result<Result<u64, Rejection>, Error> {
         let Some(index) = self.load(catalog, &entry.line, entry.at)? else {
             let reason = "the record's time lies beyond the calendar";
@@ -123,7 +123,7 @@ impl Partition {
                 Direction::TakeBack => take_back(&mut slot.total, by, quantity),
             };
             let Some(rated) = rated else { return Ok(Err(overflow(timeline))) };
-            self.note(catalog, (entry, voice), (index, terms), rated);
+            self.note(catalog, entry, (index, terms), rated);
             return Ok(Ok(self.slots.get(index).ok_or(SLOT)?.charge));
         }
         let (position, Change { shifts, undo }) = match self.shift(catalog, entry, index)? {
@@ -135,7 +135,7 @@ impl Partition {
         if !fits {
             return Ok(Err(overflow(timeline)));
         }
-        self.add_shifts(catalog, (entry, voice), (index, timeline, terms), &shifts)?;
+        self.add_shifts(catalog, entry, (index, timeline, terms), &shifts)?;
         let key = self.slot_key(catalog, &entry.line, entry.at)?;
         let names = Names::of(catalog, &key).ok_or(SLOT)?;
         Ok(Ok(names.charge_hash(&entry.cell)))
@@ -207,7 +207,7 @@ impl Partition {
     fn add_shifts(
         &mut self,
         catalog: &Catalog,
-        (entry, voice): (&Entry<'_>, &Voice<'_>),
+        entry: &Entry<'_>,
         (index, timeline, terms): (SlotIndex, &Timeline, &Terms),
         shifts: &[Shift],
     ) -> Result<(), Error> {
@@ -230,7 +230,7 @@ impl Partition {
                     Direction::Add => note_time(&mut slot.total, entry.at),
                     Direction::TakeBack => slot.total.records -= 1,
                 }
-                self.note(catalog, (entry, voice), (index, terms), rated);
+                self.note(catalog, entry, (index, terms), rated);
                 continue;
             }
             slot.revise(self.causes);
@@ -238,7 +238,7 @@ impl Partition {
                 let terms = timeline.at(shift.period.start).unwrap_or(terms);
                 self.quantity_text.clear();
                 self.quantity_text.push('0');
-                self.write(catalog, (entry, voice), (index, terms), (rated, true));
+                self.write(catalog, entry, (index, terms), (rated, true));
             }
         }
         Ok(())
@@ -248,7 +248,7 @@ impl Partition {
     fn note(
         &mut self,
         catalog: &Catalog,
-        (entry, voice): (&Entry<'_>, &Voice<'_>),
+        entry: &Entry<'_>,
         (index, terms): (SlotIndex, &Terms),
         rated: Rated,
     ) {
@@ -270,14 +270,14 @@ impl Partition {
                     || total.records == 0;
             }
         }
-        self.write(catalog, (entry, voice), (index, terms), (rated, false));
+        self.write(catalog, entry, (index, terms), (rated, false));
     }
 
     /// Writes a rated line with the quantity that was written last.
     fn write(
         &mut self,
         catalog: &Catalog,
-        (entry, voice): (&Entry<'_>, &Voice<'_>),
+        entry: &Entry<'_>,
         (index, terms): (SlotIndex, &Terms),
         (rated, is_shift): (Rated, bool),
     ) {
@@ -287,16 +287,16 @@ impl Partition {
             slot.rated_from = terms.from;
         }
         let line = RatedLine {
-            source: voice.source,
-            id: voice.id,
-            at: voice.at,
+            source: entry.voice.source,
+            id: entry.voice.id,
+            at: entry.voice.at,
             head: &slot.rated_head,
             quantity: &self.quantity_text,
             is_shift,
             taken_back: entry.direction == Direction::TakeBack,
             rated: &rated,
             cell: &entry.cell,
-            corrects: voice.corrects.then_some((entry.source, entry.id)),
+            corrects: entry.voice.corrects.then_some((entry.source, entry.id)),
             is_adjustment: slot.total.closed,
         };
         line.write(&mut self.transaction.outputs.rated);

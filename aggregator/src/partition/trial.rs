@@ -98,6 +98,11 @@ impl Trial {
         verdict
     }
 
+    /// From here on, what was used before a day is too late.
+    pub(super) fn forbid_before(&mut self, day: &str) {
+        self.clock.oldest = Some(instant(day));
+    }
+
     pub(super) fn close(&mut self, day: &str) {
         let until = instant(day);
         self.partition().close(|_| until).unwrap();
