@@ -107,7 +107,10 @@ impl Positions {
                 Step::Touched { was_held, was_dirty } => {
                     if !was_dirty {
                         held.dirty = false;
-                        self.dirty.retain(|other| *other != key);
+                        // It is one of the last that became so.
+                        if let Some(at) = self.dirty.iter().rposition(|other| *other == key) {
+                            self.dirty.remove(at);
+                        }
                     }
                     if !was_held {
                         self.held.remove(&key);
@@ -130,8 +133,12 @@ impl Positions {
     /// Notes everything that changed since the last commit.
     pub(crate) fn stage(&self, delta: &mut Delta) {
         let dirty = self.dirty.iter().filter_map(|key| Some((key, self.held.get(key)?)));
-        // One without parts was made for a record that was refused.
-        for (key, held) in dirty.filter(|(_, held)| !held.position.parts.is_empty()) {
+        for (key, held) in dirty {
+            if held.position.parts.is_empty() {
+                // It was made for a record that was refused, or anew from none.
+                delta.delete(Table::Positions, key);
+                continue;
+            }
             delta.put_with(Table::Positions, |out| {
                 out.extend_from_slice(key);
                 let middle = out.len();

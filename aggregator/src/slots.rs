@@ -166,7 +166,10 @@ impl Slots {
         (slot.total, slot.revised_by, slot.times_are_stale) = (total, revised_by, times_are_stale);
         if slot.dirty && !dirty {
             slot.dirty = false;
-            self.dirty.retain(|other| *other != index);
+            // It is one of the last that became so.
+            if let Some(at) = self.dirty.iter().rposition(|other| *other == index) {
+                self.dirty.remove(at);
+            }
         }
     }
 

@@ -77,8 +77,7 @@ impl Partition {
         names.key_of_cell(NO_CELL, subscription.active.start).write(&mut key);
         let new = || Position::new(Aggregation::TimeWeightedSum, false);
         let position = self.positions.change(&self.store, &key, new)?;
-        let start = timeline.at(period.start).map_or(period.start, |terms| terms.from);
-        let place = Place { start: start.max(period.start), period, share };
+        let place = place_at_start(timeline, Framed { period, share });
         let ensured = position.ensure(Aggregation::TimeWeightedSum, place);
         let (carried, undo) = ensured.ok_or_else(|| Error::Overflow {
             subscription: names.subscription.to_owned(),
@@ -168,6 +167,13 @@ pub(super) fn place_of(
     let share = Share { active: span.active_days, whole: span.whole_days };
     let Framed { period, .. } = framed;
     Some((span, Place { start: terms.from.max(period.start), period, share }))
+}
+
+/// The part of a level's position in which a billing period begins.
+pub(super) fn place_at_start(timeline: &Timeline, framed: Framed) -> Place {
+    let Framed { period, share } = framed;
+    let start = timeline.at(period.start).map_or(period.start, |terms| terms.from);
+    Place { start: start.max(period.start), period, share }
 }
 
 /// A charge of a timeline: scope and aggregation, which never change, can be asked of any.

@@ -2,6 +2,7 @@
 
 mod anchors;
 mod corrections;
+mod explanations;
 mod kinds;
 mod refusals;
 

@@ -41,7 +41,13 @@ fn what_is_too_old_is_neither_taken_away_nor_brought_back() {
         Told("a", "2026-01-20", "S", r#"{"n":"3"}"#),
         Told("no-a", "2026-01-21", "S", r#"{"of":{"source":"s","id":"a"}}"#),
         Told("b", "2026-01-20", "S", r#"{"n":"3"}"#),
-        Told("b2", "2026-01-21", "S", r#"{"of":{"source":"s","id":"b"},"replacement":{"specversion":"1.0","time":"2026-02-10T00:00:00Z","data":{"n":"5"}}}"#),
+        Told(
+            "b2",
+            "2026-01-21",
+            "S",
+            r#"{"of":{"source":"s","id":"b"},"replacement":{
+                "specversion":"1.0","time":"2026-02-10T00:00:00Z","data":{"n":"5"}}}"#,
+        ),
         Told("c", "2026-02-10", "S", r#"{"n":"7"}"#),
         Told("no-c", "2026-02-11", "S", r#"{"of":{"source":"s","id":"c"}}"#),
     ]);
