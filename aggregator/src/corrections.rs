@@ -202,8 +202,8 @@ fn encode(out: &mut Vec<u8>, correction: &Correction) {
     put_text(out, &correction.root_id);
     out.push(u8::try_from(correction.depth).unwrap_or(u8::MAX));
     if let Some(content) = &correction.replacement {
-        let Content { used_at, event_type, is_named, lines } = content;
-        write_content(out, (*used_at, *event_type, *is_named), lines);
+        let Content { used_at, event_type, named, lines } = content;
+        write_content(out, (*used_at, *event_type, *named), lines);
     }
 }
 

@@ -28,7 +28,7 @@ pub use error::{Error, ErrorKind};
 pub use identity::Seeds;
 pub use lineage::record_hash;
 pub use partition::{
-    Clock, ExplainedRecord, Explanation, Origin, Partition, Received, Routing, Verdict,
+    Clock, ExplainedRecord, Explanation, MovedScope, Origin, Partition, Received, Routing, Verdict,
 };
 pub use query::{PeriodTotal, Query};
 pub use rocks::StoreMemory;

@@ -4,6 +4,7 @@
 //! what they change in memory, and hands a [`Transaction`] to its commit port. It has no clock and
 //! does no IO of its own but reading its store.
 
+mod anchors;
 mod close;
 mod commit;
 mod correct;
@@ -12,8 +13,12 @@ mod explain;
 mod lines;
 mod load;
 mod names;
+mod rebuild;
 mod routing;
+mod said;
 mod times;
+#[cfg(test)]
+mod trial;
 
 use crate::commit::{Delta, Outputs, Transaction};
 use crate::corrections::Corrections;
@@ -28,8 +33,9 @@ use crate::slots::{SlotKey, Slots};
 use crate::store::{SavedSource, Store};
 use crate::tables::Table;
 use crate::waiting::{Cause, Waiting, WaitingRoom};
+pub use anchors::MovedScope;
 pub use explain::{ExplainedRecord, Explanation};
-use names::Names;
+use names::{Names, named_by};
 use rating::resolve::{self, Line, Measure, Owner};
 use rating::{Catalog, Code, Correction, CustomerId, Instant, Period, Rejection, UsageRecord};
 pub use routing::Routing;
@@ -212,8 +218,8 @@ impl Partition {
 
     /// Notes how much of its topic the catalog in force was made of; durable with what is rated
     /// by it.
-    pub const fn at_catalog(&mut self, position: u64) {
-        self.catalog_position = position;
+    pub fn at_catalog(&mut self, position: u64) {
+        self.catalog_position = self.catalog_position.max(position);
     }
 
     /// A state that has no seeds yet gets its own with the first commit.
@@ -225,7 +231,9 @@ impl Partition {
     }
 
     fn take_up(&mut self, catalog: Arc<Catalog>) -> Result<(), Error> {
-        self.new_plans = self.store.check_plans(&catalog)?;
+        let new_plans = self.store.check_plans(&catalog)?;
+        let rebuilt = self.rebuilt(&catalog)?;
+        self.new_plans = new_plans;
         // What is in memory is found by its place in the catalog.
         self.slots = Slots::default();
         self.positions = Positions::default();
@@ -240,6 +248,7 @@ impl Partition {
             Cause::Target(_) => false,
         });
         self.catalog = catalog;
+        self.install(rebuilt);
         Ok(())
     }
 
@@ -494,7 +503,7 @@ impl Partition {
             position: origin.position,
         };
         let event_type = self.measured_type();
-        let what = (record.used_at, event_type, owner.subscription.is_some());
+        let what = (record.used_at, event_type, named_by(catalog, owner, lines));
         self.dedupe.admit((identity, seen), what, &self.admitted, None)?;
         self.waiting.release(&Cause::Target(identity));
         Ok(Ok(Verdict::Rated(lines.len())))

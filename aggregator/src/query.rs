@@ -133,14 +133,12 @@ impl<'a> Query<'a> {
             .and_then(|terms| terms.charge.as_deref()?.meter)
             .and_then(|meter| self.catalog.meter(meter))
             .map(|meter| meter.key.as_str());
-        let is_simple = timeline.is_simple_in(period);
         let prorates = timeline.within(period).any(|(_, charge)| charge.prorated.included);
         let sums = stored.total.sums;
         let is_counted =
             sums.is_some_and(|sums| stored.total.records > 0 || sums.carried != Quantity::ZERO);
         let has_its_terms = stored.total.was_rated_by(timeline, period)
             && key.shard == shard(customer)
-            && (stored.total.records == 0 || is_simple == stored.total.sums.is_none())
             && stored.total.last_used_at.is_none_or(|last| last < subscription.active.end);
         Ok(PeriodTotal {
             has_its_terms,

@@ -147,6 +147,12 @@ pub trait Broker {
     /// As [`Broker::fence`].
     fn input_range(&self, input: Input) -> Result<Range<u64>, BrokerError>;
 
+    /// Up to where the group has committed an input, if it has.
+    ///
+    /// # Errors
+    /// As [`Broker::fence`].
+    fn group_offset(&self, input: Input) -> Result<Option<u64>, BrokerError>;
+
     /// Begins to read the inputs at these offsets.
     ///
     /// # Errors

@@ -10,7 +10,6 @@
 use super::kafka::EntryReader;
 use super::supervisor::Directory;
 use super::worker::Command;
-use crate::failure::Failure;
 use crate::service::{CatalogText, Desk};
 use axum::body::Bytes;
 use rating::Catalog;
@@ -19,8 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Entries that may wait for others.
-const WAITING_MAX: usize = 10_000;
+/// The time between two tries to read.
+const PAUSE: Duration = Duration::from_secs(1);
 /// After so long without a further entry, those that came are put together.
 const QUIET: Duration = Duration::from_millis(100);
 
@@ -31,6 +30,8 @@ pub struct InForce {
     pub catalog: Arc<Catalog>,
     /// How many records of the topic have been read; `None` where the catalog is a file.
     pub position: Option<u64>,
+    /// Whether it is there: a topic must have been read to its end first.
+    pub is_known: bool,
 }
 
 /// Where everybody finds the catalog in force.
@@ -72,16 +73,13 @@ impl Entries {
     /// Takes a record of the topic.
     ///
     /// # Errors
-    /// What is wrong with its key, or that too much waits.
+    /// What is wrong with its key.
     pub(super) fn take(&mut self, key: &str, value: Option<&str>) -> Result<(), String> {
         let kind = key.split('/').next().unwrap_or_default();
         if !KINDS.iter().any(|(known, _)| *known == kind) || !key.contains('/') {
             return Err(format!(
                 "\"{key}\" is not the key of a catalog entry, such as customer/CUS-7 or plan/pro/1"
             ));
-        }
-        if self.waiting.len() >= WAITING_MAX && !self.waiting.contains_key(key) {
-            return Err(format!("\"{key}\" is left out: {WAITING_MAX} entries wait for others"));
         }
         self.waiting.insert(key.to_owned(), value.map(str::to_owned));
         Ok(())
@@ -93,29 +91,43 @@ impl Entries {
         if self.waiting.is_empty() {
             return (None, Vec::new());
         }
-        let all = std::mem::take(&mut self.waiting);
-        if let Ok(made) = self.try_with(&all) {
-            return (Some(made), Vec::new());
-        }
-        // One by one, and again as long as one more fits: they may need each other.
-        let (mut left, mut made) = (all, None);
+        let mut left = std::mem::take(&mut self.waiting);
+        let (mut made, mut reasons) = (None, Vec::new());
+        // Again as long as one more fits: they may need each other.
         loop {
             let before = left.len();
-            let mut reasons = Vec::new();
+            reasons.clear();
             let mut next = BTreeMap::new();
-            for (key, value) in left {
-                match self.try_with(&BTreeMap::from([(key.clone(), value.clone())])) {
-                    Ok(catalog) => made = Some(catalog),
-                    Err(reason) => {
-                        reasons.push(format!("{key}: {reason}"));
-                        next.insert(key, value);
-                    }
-                }
-            }
+            self.add(left, (&mut made, &mut next, &mut reasons));
             left = next;
             if left.is_empty() || left.len() == before {
                 self.waiting = left;
                 return (made, reasons);
+            }
+        }
+    }
+
+    /// Takes over all entries that fit, by halves: a few that do not cost a few readings.
+    fn add(
+        &mut self,
+        mut entries: BTreeMap<String, Option<String>>,
+        (made, left, reasons): (
+            &mut Option<(Catalog, String)>,
+            &mut BTreeMap<String, Option<String>>,
+            &mut Vec<String>,
+        ),
+    ) {
+        match self.try_with(&entries) {
+            Ok(catalog) => *made = Some(catalog),
+            Err(reason) if entries.len() == 1 => {
+                reasons.extend(entries.keys().map(|key| format!("{key}: {reason}")));
+                left.append(&mut entries);
+            }
+            Err(_) => {
+                let middle = entries.keys().nth(entries.len() / 2).cloned().unwrap_or_default();
+                let second = entries.split_off(&middle);
+                self.add(entries, (made, left, reasons));
+                self.add(second, (made, left, reasons));
             }
         }
     }
@@ -156,21 +168,27 @@ fn document(entries: &BTreeMap<String, String>) -> String {
     format!("{{{}}}\n", lists.join(",\n"))
 }
 
-/// Reads the topic for as long as the service lives, and tells everybody of each new catalog.
-///
-/// # Errors
-/// [`Failure`] if the topic cannot be read; the catalog in force stays.
+/// Reads the topic for as long as the service lives, and tells everybody of each new catalog. While
+/// it cannot be read, the catalog in force stays.
 pub(super) fn follow(
     reader: &EntryReader,
     (board, directory, desk): (&CatalogBoard, &Directory, &Desk),
     is_ending: &AtomicBool,
-) -> Result<(), Failure> {
-    let broken = |error: super::broker::BrokerError| Failure::Dependency(error.to_string());
+) {
     let mut entries = Entries::default();
     let mut has_told = false;
     while !is_ending.load(Ordering::SeqCst) {
         let mut came = false;
-        while let Some((key, value)) = reader.next(QUIET).map_err(broken)? {
+        loop {
+            let (key, value) = match reader.next(QUIET) {
+                Ok(Some(entry)) => entry,
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!("kafka.topics.catalog: {error}; trying again");
+                    std::thread::sleep(PAUSE);
+                    continue;
+                }
+            };
             came = true;
             if let Err(reason) = entries.take(&key, value.as_deref()) {
                 tracing::error!("kafka.topics.catalog: {reason}");
@@ -194,7 +212,7 @@ pub(super) fn follow(
             None => board.in_force().catalog,
         };
         has_told = true;
-        let newer = InForce { catalog, position };
+        let newer = InForce { catalog, position, is_known: true };
         board.set(newer.clone());
         for partition in directory.held() {
             // A worker that is not there any more needs none.
@@ -202,7 +220,6 @@ pub(super) fn follow(
         }
         tracing::info!("the catalog is in force up to record {}", reader.position());
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -98,8 +98,11 @@ impl Front {
 
     fn answer(&mut self) {
         self.deliverer.poll();
-        while self.owed.front().is_some_and(|owed| owed.delivery.is_over()) {
-            let Some(Owed { submission, answer, delivery }) = self.owed.pop_front() else { return };
+        // Whoever is served first need not wait for whoever came first.
+        let (over, open): (VecDeque<Owed>, VecDeque<Owed>) =
+            std::mem::take(&mut self.owed).into_iter().partition(|owed| owed.delivery.is_over());
+        self.owed = open;
+        for Owed { submission, answer, delivery } in over {
             let Submission { reply, body, room, .. } = submission;
             drop((body, room));
             self.metrics.turned_away(answer.records);

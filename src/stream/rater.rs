@@ -77,6 +77,8 @@ pub struct Progress {
 const QUIET_COMMIT: Duration = Duration::from_millis(10);
 /// Records of one step, after which time is looked at again.
 const STEP_RECORDS: u64 = 512;
+/// Bytes of a reason that a dead letter keeps that is too large as it is.
+const REASON_BYTES_KEPT: usize = 1_024;
 /// How often a record may be sent on before something is wrong.
 const HOPS_MAX: u8 = 16;
 /// Bytes of deltas after which the store writes them to its files, which bounds how much must be
@@ -86,6 +88,8 @@ const FLUSH_BYTES: usize = 64 << 20;
 const FLUSH_INTERVAL: Duration = Duration::from_secs(30);
 /// Records of a transaction of which it is kept when they were appended.
 const APPENDED_MAX: usize = 64;
+/// How often records that have waited for too long are looked for.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the ends of quiet inputs are asked for.
 const END_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -105,6 +109,7 @@ pub struct Rater<B> {
     open_since: Option<Duration>,
     last_record: Duration,
     last_end: Duration,
+    looked: Duration,
     next_period_end: Instant,
     flushed: Duration,
     unflushed: usize,
@@ -130,6 +135,9 @@ impl<B: Broker> Rater<B> {
         partition.route(setup.routing.clone());
         partition.publish_totals();
         partition.let_subjects_wait(setup.rules.waiting_bytes);
+        if let Some(reason) = crate::contradiction::find(&partition)? {
+            return Err(Stop::Failed(format!("the catalog does not fit the state: {reason}")));
+        }
         let mut rater = Self {
             broker,
             partition,
@@ -140,6 +148,7 @@ impl<B: Broker> Rater<B> {
             open_since: None,
             last_record: tick.elapsed,
             last_end: tick.elapsed,
+            looked: tick.elapsed,
             next_period_end: Instant::MIN,
             flushed: tick.elapsed,
             unflushed: 0,
@@ -161,6 +170,15 @@ impl<B: Broker> Rater<B> {
             let range = self.broker.input_range(input)?;
             let (source, saved) = self.partition.source(&name);
             let next = saved.map_or(range.start, |saved| saved.line);
+            // The group's offset is a copy, and a witness: it never runs ahead of the state.
+            let witnessed = self.broker.group_offset(input)?;
+            if witnessed.is_some_and(|witnessed| next < witnessed) {
+                return Err(Stop::Lost(format!(
+                    "{name} was read up to {} before, but the state log knows of {next} only: \
+                     it has been deleted or made anew; what was rated would be rated again",
+                    witnessed.unwrap_or_default()
+                )));
+            }
             if next < range.start || range.end < next {
                 return Err(Stop::Lost(format!(
                     "{name} holds the offsets {} to {}, but {next} is to be read next: either \
@@ -227,6 +245,9 @@ impl<B: Broker> Rater<B> {
             self.last_record = tick.elapsed;
         } else {
             self.follow_clock(tick)?;
+        }
+        if tick.elapsed.saturating_sub(self.looked) >= LOOK_INTERVAL {
+            self.looked = tick.elapsed;
             self.give_up_waiting(tick)?;
         }
         if self.is_due(tick, is_quiet) {
@@ -354,6 +375,10 @@ impl<B: Broker> Rater<B> {
         let watermark = self.partition.watermark();
         let until = earlier(watermark, self.setup.rules.grace);
         if watermark > Instant::MIN && until >= self.next_period_end {
+            // Closing may take its time, which no open transaction has.
+            if self.open_since.is_some() {
+                self.commit(tick)?;
+            }
             self.close(until, tick)?;
             self.next_period_end =
                 self.next_period_end.max(first_end_after(self.partition.catalog(), until));
@@ -551,14 +576,20 @@ impl<B: Broker> Hand<'_, B> {
         let partition = self.setup.partition;
         let place = Place::Log { topic, partition, offset: origin.position };
         let record_bytes = bytes.len() as u64;
-        for is_cut in [false, true] {
+        let mut short = rejection.clone();
+        let shortest = short.reason.floor_char_boundary(REASON_BYTES_KEPT);
+        short.reason.truncate(shortest);
+        let room = self.setup.rejected_bytes_max.saturating_sub(key.len());
+        for (rejection, is_cut) in [(rejection, false), (&short, true)] {
             self.dead_letter.clear();
             DeadLetter { rejection, place, record: bytes, record_bytes, is_cut }
                 .write_line(self.dead_letter);
-            if self.dead_letter.len() <= self.setup.rejected_bytes_max {
+            if self.dead_letter.len() <= room {
                 break;
             }
         }
+        // A key that leaves no room for its letter is not one that anybody looks for.
+        let key = if self.dead_letter.len() <= room { key } else { b"" };
         self.partition.reject("");
         self.broker.send(&Outgoing {
             output: Output::Rejected,

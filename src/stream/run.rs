@@ -49,7 +49,8 @@ fn serve(
     let from_topic = given.is_none();
     let first = given.as_ref().map(|given| Arc::clone(&given.catalog)).unwrap_or_default();
     let position = from_topic.then_some(0);
-    let catalog = Arc::new(CatalogBoard::new(InForce { catalog: first, position }));
+    let catalog =
+        Arc::new(CatalogBoard::new(InForce { catalog: first, position, is_known: !from_topic }));
     let job = Job {
         partition: 0,
         clients: clients.clone(),
@@ -76,7 +77,8 @@ fn serve(
             (Arc::clone(&catalog), Arc::clone(&directory), Arc::clone(&desk));
         let is_ending = Arc::clone(&is_ending);
         Some(start_thread("catalog", move || {
-            follow(&reader, (&board, &directory, &desk), &is_ending)
+            follow(&reader, (&board, &directory, &desk), &is_ending);
+            Ok(())
         })?)
     } else {
         None
@@ -121,7 +123,13 @@ pub(crate) fn read_catalog(settings: &Settings) -> Result<Vec<u8>, Failure> {
 
 fn clients(settings: &Settings) -> Clients {
     let kafka = settings.kafka.clone();
-    Clients::new(kafka.bootstrap_servers, kafka.group, kafka.instance_id, kafka.properties)
+    Clients::new(
+        kafka.bootstrap_servers,
+        kafka.group,
+        kafka.instance_id,
+        kafka.properties,
+        settings.commit_interval,
+    )
 }
 
 /// The metrics of a partition that is never shown; each worker gets its own.

@@ -102,6 +102,10 @@ impl Supervisor {
             while let Ok((partition, ended)) = self.ended.try_recv() {
                 self.note_end(partition, ended);
             }
+            if let Some(reason) = self.group.fatal_error() {
+                tracing::error!("the group does not take this instance any more: {reason}");
+                self.is_ending.store(true, Ordering::SeqCst);
+            }
             let is_ending = self.is_ending.load(Ordering::SeqCst);
             self.act(is_ending);
             if is_ending && self.slots.values().all(|slot| slot.worker.is_none()) {
@@ -178,13 +182,15 @@ impl Supervisor {
                     // A worker that has just ended need not be told.
                     _ = self.directory.send(partition, Command::Stop);
                 }
-                Decision::Release => {
-                    (slot.is_assigned, slot.is_revoked) = (false, false);
-                    released.push(partition);
-                }
+                Decision::Release => released.push(partition),
             }
         }
-        if !released.is_empty() {
+        // One answer for all that was revoked: the group takes the first for the last.
+        let revoked = self.slots.values().filter(|slot| slot.is_revoked).count();
+        if !released.is_empty() && released.len() == revoked {
+            for slot in self.slots.values_mut().filter(|slot| slot.is_revoked) {
+                (slot.is_assigned, slot.is_revoked) = (false, false);
+            }
             tracing::info!("let go: partitions {released:?}");
             if let Err(error) = self.group.release(&released) {
                 tracing::warn!("giving back partitions {released:?}: {error}");

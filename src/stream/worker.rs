@@ -73,16 +73,17 @@ pub(crate) fn work(job: &Job, commands: &Receiver<Command>) -> Result<(), Stop> 
     let clock = Stopwatch::start();
     let mut is_second = false;
     loop {
-        match restored(job, commands, clock) {
-            Ok(None) => return Ok(()),
-            Ok(Some(rater)) => return live(job, commands, rater, clock),
+        let worked = restored(job, commands, clock)
+            .and_then(|rater| rater.map_or(Ok(()), |rater| live(job, commands, rater, clock)));
+        match worked {
+            Ok(()) => return Ok(()),
             // A store that the log does not know, or that cannot be read, is made anew, once.
             Err(Stop::Store(reason)) if !is_second => {
                 tracing::warn!(
                     partition = job.partition,
                     "the store is made anew from the state log: {reason}"
                 );
-                remove_store(job)?;
+                put_store_aside(job)?;
                 is_second = true;
             }
             Err(stop) => return Err(stop),
@@ -90,11 +91,18 @@ pub(crate) fn work(job: &Job, commands: &Receiver<Command>) -> Result<(), Stop> 
     }
 }
 
-fn remove_store(job: &Job) -> Result<(), Stop> {
+/// Puts the store out of the way; the one that was put there before goes.
+fn put_store_aside(job: &Job) -> Result<(), Stop> {
     let directory = store_directory(&job.state_dir, job.partition);
-    match std::fs::remove_dir_all(&directory) {
+    let mut aside = directory.clone().into_os_string();
+    aside.push(".aside");
+    let moved = match std::fs::remove_dir_all(&aside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::rename(&directory, &aside),
+    };
+    match moved {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Stop::Failed(format!("cannot remove {}: {error}", directory.display())))
+            Err(Stop::Failed(format!("cannot move {} away: {error}", directory.display())))
         }
         _ => Ok(()),
     }
@@ -129,6 +137,13 @@ fn restored(
         restore = match restore.step(RESTORE_STEP)? {
             // A record is never rated by an older catalog than one that has rated its owner.
             Restored::Done(restore) if !is_new_enough(&restore, &job.catalog.in_force())? => {
+                if clock.elapsed().saturating_sub(told) >= RESTORE_TOLD {
+                    told = clock.elapsed();
+                    tracing::info!(
+                        partition = job.partition,
+                        "restored, and waiting for the catalog that it was rated by"
+                    );
+                }
                 std::thread::sleep(RESTORE_STEP);
                 restore
             }
@@ -156,7 +171,7 @@ fn restored(
 
 fn is_new_enough(restore: &Restore<Connection>, catalog: &InForce) -> Result<bool, Stop> {
     let rated_by = restore.store().catalog_position()?;
-    Ok(catalog.position.is_none_or(|position| rated_by <= position))
+    Ok(catalog.is_known && catalog.position.is_none_or(|position| rated_by <= position))
 }
 
 fn open_store(job: &Job) -> Result<Store, Stop> {
@@ -215,7 +230,10 @@ fn live(
         }
         if clock.elapsed().saturating_sub(looked) >= LAG_INTERVAL {
             looked = clock.elapsed();
-            job.metrics.lag(rater.lag()?);
+            // Not knowing it is no reason to stop.
+            if let Ok(lag) = rater.lag() {
+                job.metrics.lag(lag);
+            }
             job.metrics.watermark(rater.partition().watermark());
         }
         loop {

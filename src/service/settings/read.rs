@@ -48,6 +48,7 @@ const FIXED_PROPERTIES: &[&str] = &[
     "bootstrap.servers",
     "metadata.broker.list",
     "enable.idempotence",
+    "transaction.timeout.ms",
 ];
 const TOPICS: &[&str] =
     &["raw", "rated", "rejected", "forward", "state", "totals", "catalog", "orders"];

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 /// How long a call to the broker may take.
 pub(super) const CALL: Duration = Duration::from_secs(10);
-/// After so long an open transaction is aborted by the broker; it blocks readers until then.
-const TRANSACTION_MS: &str = "10000";
+/// After so long beyond the commit interval an open transaction is aborted by the broker; it
+/// blocks readers until then.
+const TRANSACTION: Duration = Duration::from_secs(10);
 /// Largest record that is sent: a dead letter can be larger than its record.
 pub(super) const SEND_BYTES_MAX: usize = 8 << 20;
 
@@ -20,6 +21,7 @@ pub(crate) struct Clients {
     pub(super) group: String,
     pub(super) instance_id: Option<String>,
     pub(super) properties: BTreeMap<String, String>,
+    pub(super) commit_interval: Duration,
 }
 
 impl Clients {
@@ -28,8 +30,9 @@ impl Clients {
         group: String,
         instance_id: Option<String>,
         properties: BTreeMap<String, String>,
+        commit_interval: Duration,
     ) -> Self {
-        Self { bootstrap_servers, group, instance_id, properties }
+        Self { bootstrap_servers, group, instance_id, properties, commit_interval }
     }
 
     fn config(&self, own: &[(&str, &str)], foreign: fn(&str) -> bool) -> ClientConfig {
@@ -59,11 +62,12 @@ impl Clients {
                 ("queue.buffering.max.kbytes", "262144"),
                 ("message.max.bytes", &SEND_BYTES_MAX.to_string()),
                 ("retry.backoff.ms", "10"),
-                ("transaction.timeout.ms", TRANSACTION_MS),
             ],
             is_consumer_property,
         );
         // These are what exactly once rests on.
+        let timeout = TRANSACTION + self.commit_interval;
+        config.set("transaction.timeout.ms", timeout.as_millis().to_string());
         config.set("transactional.id", transactional_id);
         config.set("acks", "all");
         config
@@ -71,8 +75,15 @@ impl Clients {
 
     /// A producer that only has to deliver: records that came by HTTP.
     pub(super) fn deliverer(&self) -> ClientConfig {
-        let mut config =
-            self.config(&[("compression.type", "lz4"), ("linger.ms", "2")], is_consumer_property);
+        let mut config = self.config(
+            &[
+                ("compression.type", "lz4"),
+                ("linger.ms", "2"),
+                ("message.max.bytes", "1200000"),
+                ("message.timeout.ms", "20000"),
+            ],
+            is_consumer_property,
+        );
         config.set("enable.idempotence", "true");
         config.set("acks", "all");
         // As Java clients spread keys.
@@ -137,6 +148,26 @@ fn is_producer_property(key: &str) -> bool {
     prefixes.iter().any(|prefix| key.starts_with(prefix)) || names.contains(&key)
 }
 
+/// Whether librdkafka only tells of what it mends by itself: a reader goes on when its broker is
+/// back.
+pub(super) fn mends_itself(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+        )
+    )
+}
+
 /// What an error of librdkafka means to a partition.
 pub(super) fn failed(error: &KafkaError) -> BrokerError {
     let code = error.rdkafka_error_code();
@@ -149,10 +180,7 @@ pub(super) fn failed(error: &KafkaError) -> BrokerError {
             RDKafkaErrorCode::Fenced
             | RDKafkaErrorCode::ProducerFenced
             | RDKafkaErrorCode::InvalidProducerEpoch
-            | RDKafkaErrorCode::FencedInstanceId
-            | RDKafkaErrorCode::IllegalGeneration
-            | RDKafkaErrorCode::FencedMemberEpoch
-            | RDKafkaErrorCode::UnknownMemberId,
+            | RDKafkaErrorCode::FencedInstanceId,
         ) => BrokerError::Fenced(text),
         _ => BrokerError::Failed(text),
     }

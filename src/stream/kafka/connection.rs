@@ -1,7 +1,7 @@
 //! The connection of one partition to Kafka.
 
 use super::super::broker::{Broker, BrokerError, Incoming, Input, Outgoing, Output, StateRecord};
-use super::client::{CALL, Clients, failed};
+use super::client::{CALL, Clients, failed, mends_itself};
 use super::group::Group;
 use super::topics::Topics;
 use crate::clock::Stopwatch;
@@ -10,7 +10,7 @@ use rating::Instant;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers as _, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
 use rdkafka::{ClientContext, Message as _, Offset, Timestamp, TopicPartitionList};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// How often deliveries are asked for while a transaction waits for them.
 const DELIVERY_POLL: Duration = Duration::from_millis(1);
+/// Records between two looks for deliveries.
+const DELIVERY_READS: u32 = 256;
 /// How long earlier writers may take to be fenced.
 const FENCE: Duration = Duration::from_secs(30);
 /// How long a transaction that is given up may take to be aborted.
@@ -47,7 +49,13 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, mark: usize) {
         match result {
             Ok(message) if mark == STATE => {
-                let offset = u64::try_from(message.offset()).unwrap_or_default() + 1;
+                // A retry that the broker knew already is delivered without an offset.
+                let Ok(offset) = u64::try_from(message.offset()).map(|offset| offset + 1) else {
+                    let error = KafkaError::MessageProduction(RDKafkaErrorCode::InvalidMessage);
+                    let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                    failed.get_or_insert(error);
+                    return;
+                };
                 let first = self.state.load(Ordering::Relaxed);
                 if first == 0 || offset < first {
                     self.state.store(offset, Ordering::Relaxed);
@@ -75,6 +83,8 @@ pub(crate) struct Connection {
     is_open: Cell<bool>,
     /// The ends of the inputs when they were last asked for.
     ends: Cell<[i64; 2]>,
+    /// How often a record was asked for.
+    reads: Cell<u32>,
     metrics: Arc<PartitionMetrics>,
 }
 
@@ -108,6 +118,7 @@ impl Connection {
             state: RefCell::new(None),
             is_open: Cell::new(false),
             ends: Cell::new([-1; 2]),
+            reads: Cell::new(0),
             metrics,
         })
     }
@@ -129,6 +140,14 @@ impl Connection {
         }
     }
 
+    /// What an error means: a producer that was fenced says so of everything it is asked for.
+    fn failed(&self, error: &KafkaError) -> BrokerError {
+        match self.producer.client().fatal_error() {
+            Some((_, reason)) => BrokerError::Fenced(format!("{error}: {reason}")),
+            None => failed(error),
+        }
+    }
+
     /// Waits until everything sent is delivered. A flush of the producer itself would take steps
     /// of 100 ms.
     fn deliver(&self) -> Result<(), BrokerError> {
@@ -142,7 +161,7 @@ impl Connection {
         }
         let failures = &self.producer.context().failed;
         match failures.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(error) => Err(failed(&error)),
+            Some(error) => Err(self.failed(&error)),
             None => Ok(()),
         }
     }
@@ -218,12 +237,12 @@ impl Broker for Connection {
     type Message<'a> = Message<'a>;
 
     fn fence(&self) -> Result<(), BrokerError> {
-        self.producer.init_transactions(FENCE).map_err(|error| failed(&error))
+        self.producer.init_transactions(FENCE).map_err(|error| self.failed(&error))
     }
 
     fn begin(&self) -> Result<(), BrokerError> {
         self.producer.context().state.store(0, Ordering::Relaxed);
-        self.producer.begin_transaction().map_err(|error| failed(&error))?;
+        self.producer.begin_transaction().map_err(|error| self.failed(&error))?;
         self.is_open.set(true);
         Ok(())
     }
@@ -247,14 +266,15 @@ impl Broker for Connection {
             let header = Header { key: HOPS, value: Some(&hops) };
             message = message.headers(OwnedHeaders::new().insert(header));
         }
-        let clock = Stopwatch::start();
+        let mut clock = None;
         loop {
             match self.producer.send(message) {
                 Ok(()) => return Ok(()),
                 Err((error, back)) => {
                     let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
-                    if !is_full || clock.elapsed() > CALL {
-                        return Err(failed(&error));
+                    let waited = clock.get_or_insert_with(Stopwatch::start).elapsed();
+                    if !is_full || waited > CALL {
+                        return Err(self.failed(&error));
                     }
                     self.producer.poll(DELIVERY_POLL);
                     message = back;
@@ -266,10 +286,10 @@ impl Broker for Connection {
     fn commit(&self, read: &[(Input, u64)]) -> Result<Option<u64>, BrokerError> {
         let clock = Stopwatch::start();
         if !read.is_empty() {
-            self.send_offsets(read).map_err(|error| failed(&error))?;
+            self.send_offsets(read).map_err(|error| self.failed(&error))?;
         }
         self.deliver()?;
-        self.producer.commit_transaction(CALL).map_err(|error| failed(&error))?;
+        self.producer.commit_transaction(CALL).map_err(|error| self.failed(&error))?;
         self.is_open.set(false);
         self.metrics.commit_seconds(clock.elapsed());
         Ok(self.producer.context().state.swap(0, Ordering::Relaxed).checked_sub(1))
@@ -296,12 +316,18 @@ impl Broker for Connection {
         let Some(reader) = reader.as_ref() else { return Ok(None) };
         match reader.poll(wait) {
             None | Some(Err(KafkaError::PartitionEOF(_))) => Ok(None),
+            Some(Err(error)) if mends_itself(&error) => Ok(None),
             Some(Err(error)) => Err(read_failed(&self.topics.state, &error)),
             Some(Ok(message)) => Ok(Some(StateRecord {
                 offset: u64::try_from(message.offset()).unwrap_or_default(),
                 payload: message.payload().unwrap_or_default().to_vec(),
             })),
         }
+    }
+
+    fn group_offset(&self, input: Input) -> Result<Option<u64>, BrokerError> {
+        let topic = self.input_topic(input);
+        self.group.committed(topic, self.partition)
     }
 
     fn input_range(&self, input: Input) -> Result<Range<u64>, BrokerError> {
@@ -321,11 +347,14 @@ impl Broker for Connection {
 
     fn next(&self, wait: Duration) -> Result<Option<Message<'_>>, BrokerError> {
         // Deliveries come while records are read, or they would pile up until the commit.
-        if self.is_open.get() {
+        let reads = self.reads.get().wrapping_add(1);
+        self.reads.set(reads);
+        if self.is_open.get() && reads.is_multiple_of(DELIVERY_READS) {
             self.producer.poll(Duration::ZERO);
         }
         match self.inputs.poll(wait) {
             None | Some(Err(KafkaError::PartitionEOF(_))) => Ok(None),
+            Some(Err(error)) if mends_itself(&error) => Ok(None),
             Some(Err(error)) => Err(read_failed(&self.topics.raw, &error)),
             Some(Ok(inner)) => {
                 let is_raw = inner.topic() == self.topics.raw;
@@ -362,6 +391,9 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // Readers of the outputs would wait for the open transaction until it times out.
         if self.is_open.get() && self.producer.client().fatal_error().is_none() {
+            // What is still on its way would be waited for.
+            self.producer.purge(PurgeConfig::default().queue().inflight());
+            self.producer.poll(Duration::ZERO);
             _ = self.producer.abort_transaction(ABORT);
         }
     }

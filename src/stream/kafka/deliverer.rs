@@ -69,6 +69,10 @@ impl Deliverer {
 
     /// Sends a record; what became of it comes by `delivery`.
     pub(crate) fn send(&self, key: &[u8], payload: &[u8], delivery: &Arc<Delivery>) {
+        // What has failed already is not answered, so the rest need not be sent.
+        if delivery.has_failed() {
+            return;
+        }
         delivery.sent.fetch_add(1, Ordering::SeqCst);
         let mut record = BaseRecord::<[u8], [u8], Arc<Delivery>>::with_opaque_to(
             &self.topic,

@@ -1,7 +1,7 @@
 //! Reading of a topic from its beginning on, entry by entry.
 
 use super::super::broker::BrokerError;
-use super::client::{CALL, Clients, failed};
+use super::client::{CALL, Clients, failed, mends_itself};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
@@ -49,6 +49,7 @@ impl EntryReader {
                         return Ok(None);
                     }
                 }
+                Some(Err(error)) if mends_itself(&error) => return Ok(None),
                 Some(Err(error)) => {
                     return Err(BrokerError::Failed(format!("{}: {error}", self.topic)));
                 }

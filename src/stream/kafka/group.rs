@@ -4,15 +4,15 @@
 //! offsets are committed. Records are read by the connections of the partitions. What the broker
 //! assigns or takes away is noted here; the supervisor acts on it and answers when it has let go.
 
-use super::client::{Clients, failed};
+use super::client::{CALL, Clients, failed};
 use crate::stream::broker::BrokerError;
 use rdkafka::ClientContext;
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{
     BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata, RebalanceProtocol,
 };
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -66,10 +66,10 @@ impl ConsumerContext for Changes {
             } else {
                 consumer.assign(list)
             };
-            if let Err(error) = assigned.and_then(|()| consumer.pause(list)) {
-                self.fail("assigning partitions", &error);
+            match assigned.and_then(|()| consumer.pause(list)) {
+                Ok(()) => self.note(Change::Assigned(partitions)),
+                Err(error) => self.fail("assigning partitions", &error),
             }
-            self.note(Change::Assigned(partitions));
             return;
         }
         let is_leaving = self.is_leaving.load(Ordering::SeqCst);
@@ -98,6 +98,7 @@ fn partitions_of(list: &TopicPartitionList) -> Vec<u32> {
 pub(crate) struct Group {
     member: BaseConsumer<Changes>,
     topic: String,
+    is_static: bool,
 }
 
 impl std::fmt::Debug for Group {
@@ -114,7 +115,7 @@ impl Group {
             .create_with_context(Changes::default())
             .map_err(|error| failed(&error))?;
         member.subscribe(&[topic]).map_err(|error| failed(&error))?;
-        Ok(Self { member, topic: topic.to_owned() })
+        Ok(Self { member, topic: topic.to_owned(), is_static: clients.instance_id.is_some() })
     }
 
     /// Speaks with the group for a while, and says what changed.
@@ -128,6 +129,28 @@ impl Group {
         failures.append(&mut changes.failures.lock().unwrap_or_else(PoisonError::into_inner));
         let mut noted = changes.noted.lock().unwrap_or_else(PoisonError::into_inner);
         (std::mem::take(&mut noted), failures)
+    }
+
+    /// Why this member can never be one again, if it cannot: another has its instance id.
+    pub(crate) fn fatal_error(&self) -> Option<String> {
+        self.member.client().fatal_error().map(|(_, reason)| reason)
+    }
+
+    /// Up to where the group has committed a partition of a topic, if it has.
+    pub(crate) fn committed(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Option<u64>, BrokerError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, partition);
+        let committed =
+            self.member.committed_offsets(list, CALL).map_err(|error| failed(&error))?;
+        let offset = committed.find_partition(topic, partition).map(|found| found.offset());
+        Ok(match offset {
+            Some(Offset::Offset(offset)) => u64::try_from(offset).ok(),
+            _ => None,
+        })
     }
 
     /// Gives back partitions that were revoked and have been let go.
@@ -147,6 +170,9 @@ impl Group {
     /// Leaves the group; what was assigned has been let go.
     pub(crate) fn leave(&self) {
         self.member.context().is_leaving.store(true, Ordering::SeqCst);
-        self.member.unsubscribe();
+        // A member with a name of its own keeps its partitions until it is back.
+        if !self.is_static {
+            self.member.unsubscribe();
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Topics: made on start where they are missing, and looked at before anything is written.
 
-use super::client::{CALL, Clients};
+use super::client::{CALL, Clients, SEND_BYTES_MAX};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
@@ -80,6 +80,8 @@ struct Found {
 /// Room for what a record may grow by: its reason, its place, base64.
 const DEAD_LETTER_BYTES: &str = "4194304";
 const RAW_BYTES: &str = "1200000";
+/// Room for a record's id and source within a rated line, and for a key beside a record.
+const OUT_BYTES: &str = "2400000";
 
 impl Topics {
     /// Makes the topics that are missing, with so many partitions where there is no raw topic yet,
@@ -118,12 +120,21 @@ impl Topics {
         }
         if let Some(raw) = found.first() {
             odd.extend(check_retention(names, raw, dedupe_window));
+            if raw.config.get("message.timestamp.type").is_some_and(|kind| kind == "CreateTime") {
+                odd.push(format!(
+                    "kafka.topics.raw: topic {} keeps the producers' own time of records \
+                     (message.timestamp.type=CreateTime), so what is late or in the future is \
+                     theirs to say; set LogAppendTime",
+                    names.raw
+                ));
+            }
         }
         let rejected = found.get(2).and_then(|rejected| rejected.config.get("max.message.bytes"));
         let rejected_bytes_max = rejected.and_then(|bytes| bytes.parse().ok());
         let TopicNames { raw, rated, rejected, forward, state, totals, .. } = names.clone();
         // A batch of one record is a little larger than the record.
-        let rejected_bytes_max = rejected_bytes_max.unwrap_or(1_000_000usize).saturating_sub(1_024);
+        let rejected_bytes_max: usize = rejected_bytes_max.unwrap_or(1_000_000);
+        let rejected_bytes_max = rejected_bytes_max.min(SEND_BYTES_MAX).saturating_sub(2_048);
         let topics =
             Self { raw, rated, rejected, forward, state, totals, partitions, rejected_bytes_max };
         Ok((topics, odd))
@@ -136,13 +147,13 @@ fn wanted(names: &TopicNames, partitions: u32) -> Vec<Wanted<'_>> {
         ("message.timestamp.type", "LogAppendTime"),
         ("max.message.bytes", RAW_BYTES),
     ];
-    const RATED: &[(&str, &str)] = &[("retention.ms", "-1")];
+    const RATED: &[(&str, &str)] = &[("retention.ms", "-1"), ("max.message.bytes", OUT_BYTES)];
     const REJECTED: &[(&str, &str)] =
         &[("retention.ms", "-1"), ("max.message.bytes", DEAD_LETTER_BYTES)];
     const FORWARD: &[(&str, &str)] = &[
         ("retention.ms", "-1"),
         ("message.timestamp.type", "LogAppendTime"),
-        ("max.message.bytes", RAW_BYTES),
+        ("max.message.bytes", OUT_BYTES),
     ];
     const STATE: &[(&str, &str)] = &[
         ("cleanup.policy", "delete"),
@@ -170,8 +181,9 @@ fn wanted(names: &TopicNames, partitions: u32) -> Vec<Wanted<'_>> {
             is_compacted: true,
             ..own("kafka.topics.totals", &names.totals, COMPACTED)
         },
+        // Its offsets are what states note of it, so there is one order of them.
         Wanted {
-            partitions: None,
+            partitions: Some(1),
             is_compacted: true,
             ..own("kafka.topics.catalog", &names.catalog, COMPACTED)
         },
@@ -256,8 +268,9 @@ fn check(wanted: &Wanted<'_>, found: &Found) -> Result<(), TopicsError> {
         && partitions != found.partitions
     {
         return Err(TopicsError::Unusable(format!(
-            "{setting}: topic {name} has {} partitions, but kafka.topics.raw has {partitions}; \
-             raw, rated, forward and state must have as many, and they cannot be changed yet",
+            "{setting}: topic {name} has {} partitions, but must have {partitions}: raw, rated, \
+             forward and state must have as many as each other, the catalog's topic one; they \
+             cannot be changed yet",
             found.partitions
         )));
     }

@@ -27,7 +27,7 @@ fn partition_counts_that_differ() {
     wire.make(&names.topic("raw"), 3, &[]);
     wire.make(&names.topic("state"), 2, &[("retention.ms", "-1")]);
     let settings = names.settings(&broker.bootstrap, "");
-    refused(&settings, &["kafka.topics.state", "has 2 partitions", "has 3"]);
+    refused(&settings, &["kafka.topics.state", "has 2 partitions", "must have 3"]);
 }
 
 #[test]

@@ -173,6 +173,11 @@ impl Broker for ModelBroker {
         Ok(0..self.cluster.borrow().end_of(self.log_of(input)))
     }
 
+    fn group_offset(&self, _: Input) -> Result<Option<u64>, BrokerError> {
+        // It is what the simulation is to do without.
+        Ok(None)
+    }
+
     fn follow_inputs(&self, from: &[(Input, u64)]) -> Result<(), BrokerError> {
         let mut next = [0; 2];
         for (slot, (_, offset)) in next.iter_mut().zip(from) {

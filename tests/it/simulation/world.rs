@@ -222,7 +222,7 @@ impl World {
                 Ok(Restored::NotYet(restore)) => Ok(Life::Restoring(Box::new(restore))),
                 Ok(Restored::Done(restore)) => {
                     let catalog = Arc::clone(&self.catalog);
-                    let catalog = InForce { catalog, position: None };
+                    let catalog = InForce { catalog, position: None, is_known: true };
                     let rater = restore.finish(catalog, setup(key.1), tick);
                     rater.map(|rater| Life::Live(Box::new(rater)))
                 }
