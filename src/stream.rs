@@ -8,6 +8,7 @@ pub mod assignment;
 pub mod broker;
 mod catalog_topic;
 mod front;
+mod hand;
 mod kafka;
 mod log_port;
 pub mod murmur2;

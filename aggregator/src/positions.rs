@@ -38,6 +38,7 @@ pub(crate) struct Positions {
 
 /// How to undo what became of a position since [`Positions::begin`].
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for every change; a box would cost more")]
 enum Step {
     /// It was going to change.
     Touched { was_held: bool, was_dirty: bool },

@@ -83,6 +83,7 @@ pub(crate) type SlotIndex = usize;
 
 /// How to undo what became of slots since [`Slots::begin`].
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for every change; a box would cost more")]
 enum Step {
     /// It came into memory, the last of all.
     Made(SlotKey),

@@ -41,23 +41,12 @@ impl Metrics {
     /// A name that is not one or is taken: a defect of this program.
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            let vector = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(vector.clone()))?;
-            Ok::<_, prometheus::Error>(vector)
+        let counters =
+            |name: &str, help: &str, labels: &[&str]| new_counters(&registry, (name, help), labels);
+        let gauges = |name: &str, help: &str| new_gauges(&registry, (name, help));
+        let histogram = |name: &str, help: &str, buckets: &[f64]| {
+            new_histogram(&registry, (name, help), buckets)
         };
-        let gauges = |name: &str, help: &str| {
-            let vector = IntGaugeVec::new(Opts::new(name, help), &["partition"])?;
-            registry.register(Box::new(vector.clone()))?;
-            Ok::<_, prometheus::Error>(vector)
-        };
-        let histogram =
-            |name: &str, help: &str, buckets: &[f64]| -> Result<Histogram, prometheus::Error> {
-                let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-                let histogram = Histogram::with_opts(options)?;
-                registry.register(Box::new(histogram.clone()))?;
-                Ok(histogram)
-            };
         let received = IntGauge::new(
             "usage_rater_http_records_pending",
             "Records received by HTTP whose answer is still owed.",
@@ -196,6 +185,35 @@ impl Metrics {
     pub(crate) fn text(&self) -> Result<String, prometheus::Error> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
+}
+
+type Made<T> = Result<T, prometheus::Error>;
+
+fn new_counters(
+    registry: &Registry,
+    (name, help): (&str, &str),
+    labels: &[&str],
+) -> Made<IntCounterVec> {
+    let vector = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(vector.clone()))?;
+    Ok(vector)
+}
+
+fn new_gauges(registry: &Registry, (name, help): (&str, &str)) -> Made<IntGaugeVec> {
+    let vector = IntGaugeVec::new(Opts::new(name, help), &["partition"])?;
+    registry.register(Box::new(vector.clone()))?;
+    Ok(vector)
+}
+
+fn new_histogram(
+    registry: &Registry,
+    (name, help): (&str, &str),
+    buckets: &[f64],
+) -> Made<Histogram> {
+    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+    let histogram = Histogram::with_opts(options)?;
+    registry.register(Box::new(histogram.clone()))?;
+    Ok(histogram)
 }
 
 /// The metrics of one partition.

@@ -77,6 +77,7 @@ pub struct StateRecord {
 }
 
 /// Why a broker did not do what it was asked for.
+#[expect(clippy::module_name_repetitions, reason = "an error of librdkafka is one, too")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
     /// Another writer has taken over.

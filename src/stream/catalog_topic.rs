@@ -66,8 +66,14 @@ pub(super) struct Entries {
     /// Those that make the catalog in force.
     good: BTreeMap<String, String>,
     /// Those that do not fit it yet; `None` takes an entry away.
-    waiting: BTreeMap<String, Option<String>>,
+    waiting: Waiting,
 }
+
+/// Entries by key; `None` takes one away.
+type Waiting = BTreeMap<String, Option<String>>;
+
+/// A catalog and its text.
+type Made = (Catalog, String);
 
 impl Entries {
     /// Takes a record of the topic.
@@ -110,12 +116,8 @@ impl Entries {
     /// Takes over all entries that fit, by halves: a few that do not cost a few readings.
     fn add(
         &mut self,
-        mut entries: BTreeMap<String, Option<String>>,
-        (made, left, reasons): (
-            &mut Option<(Catalog, String)>,
-            &mut BTreeMap<String, Option<String>>,
-            &mut Vec<String>,
-        ),
+        mut entries: Waiting,
+        (made, left, reasons): (&mut Option<Made>, &mut Waiting, &mut Vec<String>),
     ) {
         match self.try_with(&entries) {
             Ok(catalog) => *made = Some(catalog),

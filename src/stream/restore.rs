@@ -82,12 +82,13 @@ impl<B: Broker> Restore<B> {
     pub fn step(mut self, wait: Duration) -> Result<Restored<B>, Stop> {
         for _ in 0..STEP_RECORDS {
             if self.next > self.barrier {
-                self.follower.finish().map_err(broken)?;
+                self.follower.finish().map_err(|error| broken(&error))?;
                 return Ok(Restored::Done(self));
             }
             let Some(record) = self.broker.next_state(wait)? else { break };
             self.next = record.offset + 1;
-            let read = self.follower.read(record.offset, &record.payload).map_err(broken)?;
+            let read = self.follower.read(record.offset, &record.payload);
+            let read = read.map_err(|error| broken(&error))?;
             if let Some(group) = read {
                 self.store.write_group(&group.delta, group.position)?;
             }
@@ -115,7 +116,7 @@ impl<B: Broker> Restore<B> {
     }
 }
 
-fn broken(error: BrokenLog) -> Stop {
+fn broken(error: &BrokenLog) -> Stop {
     match error {
         BrokenLog::StrangeStore => Stop::Store(error.to_string()),
         BrokenLog::Gap { .. } | BrokenLog::Damaged { .. } => Stop::Lost(error.to_string()),

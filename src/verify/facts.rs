@@ -289,8 +289,8 @@ impl Facts {
         };
         version.charges.iter().any(|charge| {
             let meter = meters.iter().find(|meter| meter.key == charge.meter);
-            let overrides = subscription.filters.get(&charge.key).into_iter().flatten();
-            let last = overrides.filter(|(from, _)| *from <= event.used_at).next_back();
+            let mut overrides = subscription.filters.get(&charge.key).into_iter().flatten();
+            let last = overrides.rfind(|(from, _)| *from <= event.used_at);
             let filter = last.map_or(&charge.filter, |(_, filter)| filter);
             meter.is_some_and(|meter| passes(filter, meter, event.data))
         })

@@ -1,7 +1,5 @@
 //! Places: where a record or an output stands, in eight bytes, and how that is said.
 
-use std::fmt;
-
 /// A log that records or outputs are read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Log {
@@ -106,7 +104,7 @@ impl Logs {
     }
 
     /// A place in words: `usage.raw[3]@1204`, `usage.ndjson:17`.
-    pub(super) fn show(&self, place: Place) -> impl fmt::Display {
+    pub(super) fn show(&self, place: Place) -> String {
         let separator = if self.partition(place).is_some() { '@' } else { ':' };
         format!("{}{separator}{}", self.name(place.log()), place.offset())
     }
@@ -116,7 +114,7 @@ impl Logs {
         match self.partition(place) {
             Some(_) if place.log() == first.log() => format!("@{}", place.offset()),
             None if place.log() == first.log() => format!("line {}", place.offset()),
-            _ => self.show(place).to_string(),
+            _ => self.show(place),
         }
     }
 }
@@ -132,10 +130,10 @@ mod tests {
         let file = logs.file("in/usage.ndjson", true).unwrap();
         assert_eq!(logs.topic("usage.raw", 3), Some(raw));
         let (first, second) = (Place::new(raw, 1204), Place::new(raw, 1 << 40));
-        assert_eq!(logs.show(first).to_string(), "usage.raw[3]@1204");
+        assert_eq!(logs.show(first), "usage.raw[3]@1204");
         assert_eq!(logs.show_beside(second, first), "@1099511627776");
         let line = Place::new(file, 17);
-        assert_eq!(logs.show(line).to_string(), "in/usage.ndjson:17");
+        assert_eq!(logs.show(line), "in/usage.ndjson:17");
         assert_eq!(logs.show_beside(Place::new(file, 18), line), "line 18");
         assert_eq!((logs.partition(first), logs.partition(line)), (Some(3), None));
     }

@@ -266,10 +266,8 @@ impl Records {
         let mut outcomes = std::mem::take(&mut self.outcomes);
         for (name, admitted) in first.chain(others) {
             let way = self.way_of(cx, name, &admitted);
-            let way = match way {
-                Way::Lost(_) if cx.asked.outputs_begin_late => Way::Untold,
-                way => way,
-            };
+            let is_untold = cx.asked.outputs_begin_late && matches!(way, Way::Lost(_));
+            let way = if is_untold { Way::Untold } else { way };
             outcomes.entry(admitted.place.log()).or_default().add(way);
             if let Way::Lost(why) = way {
                 lost.push((admitted.place, why));

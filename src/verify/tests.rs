@@ -120,7 +120,7 @@ impl World {
         let (rated, elsewhere) = (topic(&mut audit, "rated", 0), topic(&mut audit, "rated", 1));
         let (totals, rejected) = (topic(&mut audit, "totals", 0), topic(&mut audit, "rejected", 0));
         let at = |log: LogId, texts: &[String]| {
-            let texts = texts.to_vec().into_iter().enumerate();
+            let texts = texts.iter().cloned().enumerate();
             texts
                 .map(move |(offset, text)| (Place::new(log, offset as u64), text))
                 .collect::<Vec<_>>()
@@ -259,7 +259,7 @@ fn a_dead_letter_may_hold_the_beginning_or_base64() {
     let mut world = good();
     let long = format!("{}{}", record("c", "S", "[]"), " ".repeat(100));
     world.raw[3] = long.clone();
-    let cut = letter("raw", 3, "too_large", &long[..50]);
+    let cut = letter("raw", 3, "too_large", long.get(..50).unwrap());
     let cut = cut.replace("\"code\"", &format!("\"record_bytes\":{},\"code\"", long.len()));
     world.rejected[0] = cut.clone();
     world.check_good("1 rejected");
@@ -410,8 +410,7 @@ fn a_total_is_what_its_lines_make_it() {
         "first_used_at of is none; its rated lines make it 2026-01-05T00:00:00Z",
     );
     let mut world = good();
-    world.totals[0] =
-        world.totals[0].replace("\"digest\":\"", "\"digest\":\"f").replacen("f", "f", 1);
+    world.totals[0] = world.totals[0].replace("\"digest\":\"", "\"digest\":\"f");
     let Report { findings, .. } = world.audit(QUESTION);
     assert_eq!(findings.of_kind(Kind::Damaged), 1, "a digest has 64 digits");
 }

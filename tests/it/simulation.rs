@@ -177,7 +177,7 @@ fn nothing_is_lost_or_doubled_whatever_happens() {
     let seeds = seeds();
     let hits = run_all(seeds.clone());
     for (what, count) in &hits {
-        println!("{count:>9} {what}");
+        tell(&format!("{count:>9} {what}"));
     }
     let missing: Vec<_> = KINDS.iter().filter(|kind| !hits.contains_key(*kind)).collect();
     let is_enough = seeds.end - seeds.start >= 100;
@@ -209,4 +209,9 @@ fn a_position_outside_the_transaction_is_found() {
 #[test]
 fn a_log_that_is_not_read_to_its_end_is_found() {
     is_found(Defect::ShortRestore);
+}
+
+#[expect(clippy::print_stderr, reason = "what was met is worth knowing")]
+fn tell(line: &str) {
+    eprintln!("{line}");
 }

@@ -173,7 +173,7 @@ fn read_kafka(section: &Section<'_>, kafka: &mut Kafka, faults: &mut Faults<'_>)
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(number) => number.to_string(),
             DeValue::Boolean(truth) => truth.to_string(),
-            _ => {
+            DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
                 let at = value.span().start;
                 faults.add_at(at, format!("{name} must be a text, a whole number or a boolean"));
                 continue;

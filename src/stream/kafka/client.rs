@@ -171,9 +171,10 @@ pub(super) fn mends_itself(error: &KafkaError) -> bool {
 /// What an error of librdkafka means to a partition.
 pub(super) fn failed(error: &KafkaError) -> BrokerError {
     let code = error.rdkafka_error_code();
-    let text = match error {
-        KafkaError::Transaction(error) => format!("{} ({})", error.string(), error.name()),
-        other => other.to_string(),
+    let text = if let KafkaError::Transaction(error) = error {
+        format!("{} ({})", error.string(), error.name())
+    } else {
+        error.to_string()
     };
     match code {
         Some(

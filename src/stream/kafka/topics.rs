@@ -213,12 +213,17 @@ async fn find_or_make(
                         "{setting}: topic {name} is missing and cannot be made: {code}; make it \
                          by hand, or allow this user to create topics"
                     );
-                    return Err(match code {
+                    let is_final = matches!(
+                        code,
                         RDKafkaErrorCode::TopicAuthorizationFailed
-                        | RDKafkaErrorCode::ClusterAuthorizationFailed
-                        | RDKafkaErrorCode::PolicyViolation
-                        | RDKafkaErrorCode::InvalidTopic => TopicsError::Unusable(text),
-                        _ => TopicsError::Unavailable(text),
+                            | RDKafkaErrorCode::ClusterAuthorizationFailed
+                            | RDKafkaErrorCode::PolicyViolation
+                            | RDKafkaErrorCode::InvalidTopic
+                    );
+                    return Err(if is_final {
+                        TopicsError::Unusable(text)
+                    } else {
+                        TopicsError::Unavailable(text)
                     });
                 }
             }

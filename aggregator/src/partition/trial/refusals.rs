@@ -1,4 +1,4 @@
-//! A refused record once left traces: revisions of closed totals that it had shifted, totals without
+//! A refused record once left traces: revisions of closed totals that it had shifted, totals of no
 //! records, positions without parts. Now a state is the same, to the last byte, whether or not
 //! records came that were refused after some of their lines had been added.
 
