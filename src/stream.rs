@@ -1,6 +1,6 @@
 //! The stream: usage records from Kafka, rated usage to Kafka, exactly once.
 //!
-//! A [`Supervisor`] learns from the consumer group which raw partitions are ours and runs a worker
+//! A supervisor learns from the consumer group which raw partitions are ours and runs a worker
 //! for each. A worker restores its partition and then rates: [`restore`] and [`rater`] are what
 //! counts, and know the broker only as a port.
 

@@ -1,7 +1,7 @@
 //! A price of another kind, from a date on that lies within a scope with usage, once cost all later
-//! records of the scope: they were refused as overflows, because a position that had kept none could
-//! not tell which of them are free. Now it is made anew, and the totals are those of a state that
-//! knew the price from the start.
+//! records of the scope: they were refused as overflows, because a position that had kept none
+//! could not tell which of them are free. Now it is made anew, and the totals are those of a state
+//! that knew the price from the start.
 
 use super::{Told, Trial, catalog};
 use crate::error::Error;
