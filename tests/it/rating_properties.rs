@@ -55,7 +55,12 @@ fn case() -> impl Strategy<Value = Case> {
     let used = prop::collection::vec(-6..14i64, 0..24);
     let shuffled = used.prop_flat_map(|used| (Just(used.clone()), Just(used).prop_shuffle()));
     (charge, bound(), bound(), shuffled).prop_map(
-        |((model, step, included), minimum, maximum, (quantities, shuffled))| {
+        |((model, step, included), least, most, (quantities, shuffled))| {
+            // A catalog with a minimum above the maximum is refused.
+            let (minimum, maximum) = match least.zip(most) {
+                Some((least, most)) => (Some(least.min(most)), Some(least.max(most))),
+                None => (least, most),
+            };
             let oracle = Oracle { model, step, included };
             Case { oracle, minimum, maximum, quantities, shuffled }
         },

@@ -7,7 +7,7 @@ use crate::customers::Customers;
 use crate::order::{LegibleHead, LegibleProduct, Order, OrderProduct};
 use crate::product::{Product, Provision};
 use crate::terms::Terms;
-use rating::fault::did_you_mean;
+use rating::fault::{did_you_mean, without_mark};
 use rating::json::{Kind, Tape, Value};
 use rating::{Currency, Fault, Faults, Fields, Settings};
 use std::collections::btree_map::Entry;
@@ -48,6 +48,7 @@ pub(super) fn extend(
     bytes: &[u8],
     customers: &dyn Customers,
 ) -> Result<OrderBook, Vec<Fault>> {
+    let bytes = without_mark(bytes);
     let mut faults = Faults::new(bytes);
     let mut tape = Tape::default();
     let document = match tape.parse(bytes) {

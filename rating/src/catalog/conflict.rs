@@ -8,13 +8,14 @@ use crate::charge::Charge;
 use crate::price::PriceModel;
 use crate::quantity::Quantity;
 use crate::scope::Scope;
+use std::borrow::Cow;
 
 /// What does not go together.
 pub(super) struct Conflict {
     /// The fields in question, that first which is most likely the wrong one.
     pub(super) fields: &'static [&'static str],
     /// Why they do not go together.
-    pub(super) message: &'static str,
+    pub(super) message: Cow<'static, str>,
 }
 
 /// All conflicts within a charge.
@@ -34,7 +35,15 @@ pub(super) fn conflicts(charge: &Charge) -> Vec<Conflict> {
         (weighted && is_matrix, &["price", "meter"], WEIGHTED_MATRIX),
     ];
     let found = rules.into_iter().filter(|(is_broken, ..)| *is_broken);
-    found.map(|(_, fields, message)| Conflict { fields, message }).collect()
+    let found = found.map(|(_, fields, message)| Conflict { fields, message: message.into() });
+    found.chain(crossed_bounds(charge)).collect()
+}
+
+/// A minimum above the maximum would always win, so that the maximum meant nothing.
+fn crossed_bounds(charge: &Charge) -> Option<Conflict> {
+    let (least, most) = charge.minimum.zip(charge.maximum)?;
+    let message = format!("\"minimum\" {least} is above \"maximum\" {most}");
+    (most < least).then(|| Conflict { fields: &["minimum", "maximum"], message: message.into() })
 }
 
 const INCLUDED_OF_PERCENTAGE: &str = "\"included\" does not go with a percentage, whose free part \

@@ -1,12 +1,14 @@
 //! Reads a catalog and notes every fault on the way.
 
-use super::read_plan::{PlanText, read_plans};
-use super::{Catalog, Customer, CustomerId, Subject, SubscriptionEntry};
+use super::read_plan::{PlanText, PlanTexts, read_plans};
+use super::{Catalog, Customer, CustomerId, Subject, SubscriptionEntry, SubscriptionId, taken};
 use crate::fault::{
     Fault, Faults, Fields, did_you_mean, read_bool, read_date, read_text, read_time_zone,
+    without_mark,
 };
 use crate::json::{Tape, Value};
 use crate::settings::Settings;
+use hashbrown::hash_map::Entry;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
@@ -25,37 +27,44 @@ pub(super) struct Reader<'f, 't> {
     pub(super) faults: &'f mut Faults<'t>,
     /// The keys of all meters, also of those that are faulty: they are known all the same.
     pub(super) meter_keys: Vec<String>,
+    searched: Searched,
 }
 
-pub(super) fn read(text: &[u8]) -> Result<Catalog, Vec<Fault>> {
-    // Editors on some systems put a byte-order mark before the text.
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+pub(super) fn read(text: &[u8]) -> (Option<Catalog>, Vec<Fault>) {
+    let text = without_mark(text);
     let mut faults = Faults::new(text);
     let mut tape = Tape::default();
-    let mut reader =
-        Reader { catalog: Catalog::default(), faults: &mut faults, meter_keys: Vec::new() };
-    match tape.parse(text) {
-        Ok(document) => reader.document(document),
-        Err(malformed) => reader.faults.add_malformed(&malformed),
-    }
+    let catalog = match tape.parse(text) {
+        Ok(document) => read_document(document, &mut faults),
+        Err(malformed) => {
+            faults.add_malformed(&malformed);
+            None
+        }
+    };
+    (catalog, faults.into_sorted())
+}
+
+fn read_document(document: Value<'_>, faults: &mut Faults<'_>) -> Option<Catalog> {
+    let fields = Fields::open(document, &FIELDS, faults)?;
+    let (catalog, meter_keys, searched) = <_>::default();
+    let mut reader = Reader { catalog, faults, meter_keys, searched };
+    reader.document(&fields);
     let mut catalog = reader.catalog;
-    if !faults.is_empty() {
-        return Err(faults.into_sorted());
+    if faults.is_empty() {
+        catalog.finish();
     }
-    catalog.finish();
-    Ok(catalog)
+    Some(catalog)
 }
 
 impl Reader<'_, '_> {
-    fn document(&mut self, document: Value<'_>) {
-        let Some(fields) = Fields::open(document, &FIELDS, self.faults) else { return };
+    fn document(&mut self, fields: &Fields<'_>) {
         self.catalog.strict_types =
             fields.optional("strict_types", self.faults, read_bool).unwrap_or(false);
         for value in fields.list("meters", self.faults) {
             self.meter(value);
         }
         let plans = fields.list("plans", self.faults);
-        let plans: Vec<PlanText> = read_plans(self, &plans);
+        let plans = read_plans(self, &plans);
         for value in fields.list("customers", self.faults) {
             self.customer(value);
         }
@@ -71,15 +80,17 @@ impl Reader<'_, '_> {
         let aliases = self.aliases(&fields);
         let zone = fields.optional("time_zone", self.faults, read_time_zone);
         let settings = Settings::read(&fields, self.faults);
-        let Some(id) = id else { return };
         let index = u32::try_from(self.catalog.customers.len()).unwrap_or(u32::MAX);
-        for name in std::iter::once(&id).chain(&aliases) {
+        let own = id.iter().map(|id| (id.clone(), value));
+        for (name, at) in own.chain(aliases) {
             let subject = Subject::Customer(CustomerId(index));
-            if self.catalog.subjects.insert(name.clone(), subject).is_some() {
-                let message = format!("\"{name}\" already names a customer or a subscription");
-                self.faults.add(value, message);
+            // Who has a name keeps it, for others may call them by it.
+            match self.catalog.subjects.entry(name) {
+                Entry::Vacant(free) => _ = free.insert(subject),
+                Entry::Occupied(other) => self.faults.add(at, taken(other.key())),
             }
         }
+        let Some(id) = id else { return };
         let zone = zone.unwrap_or(TimeZone::UTC);
         self.catalog.customers.push(Customer {
             id,
@@ -90,10 +101,11 @@ impl Reader<'_, '_> {
         });
     }
 
-    fn subscription(&mut self, value: Value<'_>, plans: &[PlanText]) {
+    fn subscription(&mut self, value: Value<'_>, plans: &PlanTexts) {
         let Some(fields) = Fields::open(value, &SUBSCRIPTION_FIELDS, self.faults) else { return };
         let id = self.identifier(&fields, "id");
         let aliases = self.aliases(&fields);
+        let aliases = self.free_names(aliases, id.as_deref());
         let customer = self.known_customer(&fields);
         let plan = self.known_plan(&fields, plans);
         let start = fields.required("start", self.faults).and_then(|v| read_date(v, self.faults));
@@ -113,11 +125,11 @@ impl Reader<'_, '_> {
         // A plan that is there but faulty was reported at its own place.
         let plan = plan.map(|plan| plan.key.clone());
         let plan = plan.filter(|key| self.catalog.plan(key).is_some());
-        let (Some(id), Some(customer), Some(plan), Some(start)) = (id, customer, plan, start)
-        else {
-            return;
+        let Some(id) = id else { return self.claim(aliases) };
+        let (Some(customer), Some(plan), Some(start)) = (customer, plan, start) else {
+            return self.claim(std::iter::once(id).chain(aliases));
         };
-        let stands_twice = self.catalog.subscription(&id).is_some();
+        let Some(stands_twice) = self.stands_twice(&id) else { return };
         let entry =
             SubscriptionEntry { id, aliases, customer, plan, start, end, cycle: None, overrides };
         if let Err(message) = self.catalog.add_subscription(entry) {
@@ -134,13 +146,43 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// The names that a subscription may go by beside its id; one that is taken is a fault.
+    fn free_names(&mut self, names: Vec<(String, Value<'_>)>, id: Option<&str>) -> Vec<String> {
+        let mut free: Vec<String> = Vec::new();
+        for (name, at) in names {
+            let is_known = self.catalog.subjects.contains_key(&name);
+            if is_known || Some(&*name) == id || free.contains(&name) {
+                self.faults.add(at, taken(&name));
+            } else {
+                free.push(name);
+            }
+        }
+        free
+    }
+
+    /// Keeps the names of a subscription that is too faulty to be added.
+    fn claim(&mut self, names: impl IntoIterator<Item = String>) {
+        for name in names {
+            let subject = Subject::Subscription(REFUSED);
+            self.catalog.subjects.entry(name).or_insert(subject);
+        }
+    }
+
+    /// Whether a subscription of that id was added already; `None` if one was refused, of which
+    /// nobody knows whether another may follow it.
+    fn stands_twice(&self, id: &str) -> Option<bool> {
+        match self.catalog.subject(id) {
+            Some(Subject::Subscription(REFUSED)) => None,
+            _ => Some(self.catalog.subscription(id).is_some()),
+        }
+    }
+
     fn known_customer(&mut self, fields: &Fields<'_>) -> Option<String> {
         let value = fields.required("customer", self.faults)?;
         let id = read_text(value, self.faults)?;
         if self.catalog.customer(&id).is_none() {
             let known = self.catalog.customers.iter().map(|customer| customer.id.as_str());
-            let known = known.take(if self.faults.is_full() { 0 } else { SUGGESTIONS_FROM_MAX });
-            let hint = did_you_mean(&id, known);
+            let hint = did_you_mean(&id, self.searched.next(known));
             self.faults.add(value, format!("\"{id}\" is not a customer of this catalog{hint}"));
             return None;
         }
@@ -151,14 +193,13 @@ impl Reader<'_, '_> {
     fn known_plan<'p>(
         &mut self,
         fields: &Fields<'_>,
-        plans: &'p [PlanText],
+        plans: &'p PlanTexts,
     ) -> Option<&'p PlanText> {
         let value = fields.required("plan", self.faults)?;
         let key = read_text(value, self.faults)?;
-        let found = plans.iter().find(|plan| plan.key == key);
+        let found = plans.find(&key);
         if found.is_none() {
-            let known = if self.faults.is_full() { &[] } else { plans };
-            let hint = did_you_mean(&key, known.iter().map(|plan| plan.key.as_str()));
+            let hint = did_you_mean(&key, self.searched.next(plans.keys()));
             self.faults.add(value, format!("\"{key}\" is not a plan of this catalog{hint}"));
         }
         found
@@ -173,16 +214,17 @@ impl Reader<'_, '_> {
             return;
         };
         let from = from.effective_from;
-        if start < WESTERNMOST.to_datetime(from.to_timestamp()).date() {
+        if !plan.misses_versions && start < WESTERNMOST.to_datetime(from.to_timestamp()).date() {
             let key = &plan.key;
             let text = format!("plan \"{key}\" has no version in force on {start}");
             self.faults.add(at, format!("{text}; the first takes effect on {from}"));
         }
     }
 
-    fn aliases(&mut self, fields: &Fields<'_>) -> Vec<String> {
-        let list = fields.list("aliases", self.faults);
-        list.into_iter().filter_map(|value| self.checked_identifier(value)).collect()
+    /// The aliases, and where they stand.
+    fn aliases<'a>(&mut self, fields: &Fields<'a>) -> Vec<(String, Value<'a>)> {
+        let list = fields.list("aliases", self.faults).into_iter();
+        list.filter_map(|value| Some((self.checked_identifier(value)?, value))).collect()
     }
 
     /// A name that keys and messages are made from.
@@ -204,9 +246,23 @@ impl Reader<'_, '_> {
     }
 }
 
+/// Stands for every subscription that has a name and could not be added.
+const REFUSED: SubscriptionId = SubscriptionId(u32::MAX);
 /// Where every day ends last.
 const WESTERNMOST: TimeZone = TimeZone::fixed(jiff::tz::offset(-12));
 /// Longest id or key of a catalog, in bytes.
 pub(crate) const IDENTIFIER_BYTES_MAX: usize = 256;
-/// Names that are searched for a suggestion; more would take longer than a person waits.
-const SUGGESTIONS_FROM_MAX: usize = 100_000;
+/// Names that are searched for all suggestions together; more would take longer than a person waits.
+const SEARCHED_MAX: usize = 500_000;
+
+/// How many names were searched for suggestions.
+#[derive(Debug, Default)]
+pub(super) struct Searched(usize);
+
+impl Searched {
+    /// As many of the names as may be searched for one more suggestion.
+    fn next<'k>(&mut self, names: impl Iterator<Item = &'k str>) -> impl Iterator<Item = &'k str> {
+        let names = names.take(SEARCHED_MAX.saturating_sub(self.0));
+        names.inspect(|_| self.0 = self.0.saturating_add(1))
+    }
+}

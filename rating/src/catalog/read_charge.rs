@@ -5,7 +5,7 @@ use super::bounds::{above_zero, not_negative, read_percent};
 use super::conflict::conflicts;
 use super::dimensions::{Dimensions, check_dimension, read_dimension_value};
 use super::read::Reader;
-use super::read_price::read_model;
+use super::read_price::{UNREAD, read_model};
 use crate::aggregation::Aggregation;
 use crate::charge::{Charge, Filter, Prorated};
 use crate::fault::{
@@ -18,6 +18,7 @@ use crate::price::PriceModel;
 use crate::quantity::Quantity;
 use crate::scope::Scope;
 use crate::unit::{Unit, UnitRounding};
+use std::sync::Arc;
 
 /// The fields of a charge.
 pub(super) const FIELDS: [&str; 17] = [
@@ -43,11 +44,21 @@ pub(super) const FIELDS: [&str; 17] = [
 /// The fields of a unit.
 pub(super) const UNIT_FIELDS: [&str; 2] = ["divide_by", "rounding"];
 
-pub(super) fn read_charge(reader: &mut Reader<'_, '_>, value: Value<'_>) -> Option<Charge> {
+/// A charge as far as it could be read; what could not is as where it is not stated.
+pub(super) struct ChargeText {
+    pub(super) charge: Arc<Charge>,
+    /// Its scope, if that could be read.
+    pub(super) scope: Option<Scope>,
+}
+
+pub(super) fn read_charge(reader: &mut Reader<'_, '_>, value: Value<'_>) -> Option<ChargeText> {
     let fields = Fields::open(value, &FIELDS, reader.faults)?;
     let key = reader.identifier(&fields, "key");
     let meter = read_meter(reader, &fields);
-    let scope = fields.optional("scope", reader.faults, |v, f| read_name(v, &Scope::NAMES, f));
+    let scope = match fields.get("scope") {
+        None => Some(Scope::default()),
+        Some(value) => read_name(value, &Scope::NAMES, reader.faults),
+    };
     fields.required("price", reader.faults);
     let known = meter.and_then(|id| reader.catalog.meter(id));
     let dimensions = known.map(|meter| meter.group_by.as_slice());
@@ -57,14 +68,14 @@ pub(super) fn read_charge(reader: &mut Reader<'_, '_>, value: Value<'_>) -> Opti
         reader.faults.add(value, "the charge has no meter; only a flat price needs none");
     }
     let mut charge = Charge {
-        key: key?,
+        key: key.clone().unwrap_or_default(),
         meter,
         aggregation: known.map_or(Aggregation::Sum, |meter| meter.aggregation),
         filter: Filter::new(),
         scope: scope.unwrap_or_default(),
         unit: None,
         included: Quantity::ZERO,
-        model: model?,
+        model: model.unwrap_or(UNREAD),
         discount_percent: Price::ZERO,
         minimum: None,
         maximum: None,
@@ -75,7 +86,7 @@ pub(super) fn read_charge(reader: &mut Reader<'_, '_>, value: Value<'_>) -> Opti
         let at = conflict.fields.iter().find_map(|name| fields.get(name));
         reader.faults.add(at.unwrap_or(value), conflict.message);
     }
-    Some(charge)
+    key.map(|_| ChargeText { charge: Arc::new(charge), scope })
 }
 
 /// Reads all fields of a charge that an override may replace, as far as they are stated. In both a
@@ -91,7 +102,7 @@ pub(super) fn read_changes(
         filter: reader.stated("filter", |v, f| read_filter(v, dimensions, f)),
         unit: reader.stated("unit", |v, f| read_unit(v, f).map(Some)),
         included: reader.stated("included", not_negative(read_quantity)),
-        model: fields.optional("price", reader.faults, |v, f| read_model(v, dimensions, f)),
+        model: fields.optional("price", reader.faults, |v, f| Some(read_model(v, dimensions, f))),
         discount_percent: reader.stated("discount_percent", read_percent),
         minimum: reader.stated("minimum", |v, f| not_negative(read_price)(v, f).map(Some)),
         maximum: reader.stated("maximum", |v, f| not_negative(read_price)(v, f).map(Some)),

@@ -1,7 +1,7 @@
 //! Reads matrices.
 
 use super::dimensions::{Dimensions, check_dimension, read_dimension_value};
-use super::read_price::read_model;
+use super::read_price::{UNREAD, read_model};
 use crate::fault::{Faults, Fields, did_you_mean, read_text};
 use crate::json::{Kind, Value};
 use crate::price::{CellMatch, Matrix, PriceModel};
@@ -9,22 +9,21 @@ use crate::price::{CellMatch, Matrix, PriceModel};
 /// The fields of a cell.
 pub(super) const CELL_FIELDS: [&str; 2] = ["match", "price"];
 
+/// Reads a matrix; a cell that could not be read is left out of it.
 pub(super) fn read_matrix(
     fields: &Fields<'_>,
     known: Dimensions<'_>,
     faults: &mut Faults<'_>,
-) -> Option<Matrix> {
+) -> Matrix {
     let dimensions = read_dimensions(fields, known, faults);
-    let cells = required_list(fields, "cells", faults).map(|values| {
-        let read: Vec<Option<(CellMatch, PriceModel)>> = values
-            .into_iter()
-            .map(|value| read_cell(value, dimensions.as_deref(), known, faults))
-            .collect();
-        read.into_iter().collect::<Option<Vec<_>>>()
-    });
+    let cells = required_list(fields, "cells", faults).unwrap_or_default();
+    let cells: Vec<(CellMatch, PriceModel)> = cells
+        .into_iter()
+        .filter_map(|value| read_cell(value, dimensions.as_deref(), known, faults))
+        .collect();
     let default = fields.required("default", faults);
-    let default = default.and_then(|value| read_cell_price(value, known, faults));
-    Some(Matrix::new(dimensions?, cells??, default?))
+    let default = default.map_or(UNREAD, |value| read_cell_price(value, known, faults));
+    Matrix::new(dimensions.unwrap_or_default(), cells, default)
 }
 
 fn read_dimensions(
@@ -64,8 +63,8 @@ fn read_cell(
     let wanted = fields.required("match", faults);
     let matches = wanted.and_then(|value| read_match(value, dimensions, faults));
     let price = fields.required("price", faults);
-    let price = price.and_then(|value| read_cell_price(value, known, faults));
-    Some((matches?, price?))
+    let price = price.map_or(UNREAD, |value| read_cell_price(value, known, faults));
+    Some((matches?, price))
 }
 
 fn read_match(
@@ -100,14 +99,10 @@ fn read_match(
     is_whole.then_some(matches)
 }
 
-fn read_cell_price(
-    value: Value<'_>,
-    known: Dimensions<'_>,
-    faults: &mut Faults<'_>,
-) -> Option<PriceModel> {
+fn read_cell_price(value: Value<'_>, known: Dimensions<'_>, faults: &mut Faults<'_>) -> PriceModel {
     if let Some(name) = value.get("model").filter(|name| name.is("matrix")) {
         faults.add(name, "a matrix may not stand within a matrix");
-        return None;
+        return UNREAD;
     }
     read_model(value, known, faults)
 }

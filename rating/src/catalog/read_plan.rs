@@ -1,9 +1,8 @@
 //! Reads plans and their versions.
 
-use super::MeterId;
 use super::read::Reader;
-use super::read_charge::read_charge;
-use crate::charge::Charge;
+use super::read_charge::{ChargeText, read_charge};
+use super::{Index, MeterId};
 use crate::content::ContentDigest;
 use crate::fault::{Fields, read_currency, read_instant, read_whole};
 use crate::json::Value;
@@ -16,10 +15,15 @@ use std::sync::Arc;
 pub(super) const VERSIONS: (u32, u32) = (1, u32::MAX);
 
 /// A plan as far as its text could be read.
+#[derive(Default)]
 pub(super) struct PlanText {
     pub(super) key: String,
     currency: Option<Currency>,
     versions: Vec<PlanVersion>,
+    /// Whether there is a version that is missing from them, being faulty.
+    pub(super) misses_versions: bool,
+    /// The charges of all versions as far as they could be read.
+    charges: Vec<ChargeText>,
     /// The keys of all its charges, also of those that are faulty: they are known all the same.
     pub(super) charge_keys: Vec<String>,
 }
@@ -27,8 +31,37 @@ pub(super) struct PlanText {
 impl PlanText {
     /// The meter of a charge, which is the same in all versions.
     pub(super) fn meter_of(&self, charge: &str) -> Option<MeterId> {
-        let charges = self.versions.iter().flat_map(|version| &version.charges);
+        let charges = self.charges.iter().map(|text| &text.charge);
         charges.filter(|other| other.key == charge).find_map(|charge| charge.meter)
+    }
+}
+
+/// All plans of a catalog as far as they could be read, in its order.
+#[derive(Default)]
+pub(super) struct PlanTexts {
+    plans: Vec<PlanText>,
+    index: Index<String>,
+}
+
+impl PlanTexts {
+    /// A plan by its key.
+    pub(super) fn find(&self, key: &str) -> Option<&PlanText> {
+        self.index.get(key).and_then(|index| self.plans.get(*index as usize))
+    }
+
+    /// The keys of all plans.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.plans.iter().map(|plan| plan.key.as_str())
+    }
+
+    /// The plan of a key, which may be new.
+    fn entry(&mut self, key: String) -> Option<&mut PlanText> {
+        let next = u32::try_from(self.plans.len()).ok()?;
+        let index = *self.index.entry(key.clone()).or_insert(next);
+        if index == next {
+            self.plans.push(PlanText { key, ..PlanText::default() });
+        }
+        self.plans.get_mut(index as usize)
     }
 }
 
@@ -39,16 +72,15 @@ pub(super) const FIELDS: [&str; 5] = ["key", "version", "effective_from", "curre
 pub(super) const PLAN_DIGEST_SEED: u64 = 0;
 
 /// Reads all plan versions and groups them by key.
-pub(super) fn read_plans(reader: &mut Reader<'_, '_>, values: &[Value<'_>]) -> Vec<PlanText> {
-    let mut plans: Vec<PlanText> = Vec::new();
+pub(super) fn read_plans(reader: &mut Reader<'_, '_>, values: &[Value<'_>]) -> PlanTexts {
+    let mut plans = PlanTexts::default();
     for value in values {
         read_version(reader, *value, &mut plans);
     }
-    for plan in &plans {
-        let Some(currency) = plan.currency else { continue };
-        if plan.versions.is_empty() {
-            continue;
-        }
+    for plan in &plans.plans {
+        // A plan without a currency will be refused; its other faults do not depend on it.
+        let currency = plan.currency.or_else(|| Currency::parse("USD"));
+        let Some(currency) = currency.filter(|_| !plan.versions.is_empty()) else { continue };
         let index = u32::try_from(reader.catalog.plans.len()).unwrap_or(u32::MAX);
         reader.catalog.plan_index.insert(plan.key.clone(), index);
         reader.catalog.plans.push(Plan::new(plan.key.clone(), currency, plan.versions.clone()));
@@ -56,7 +88,7 @@ pub(super) fn read_plans(reader: &mut Reader<'_, '_>, values: &[Value<'_>]) -> V
     plans
 }
 
-fn read_version(reader: &mut Reader<'_, '_>, value: Value<'_>, plans: &mut Vec<PlanText>) {
+fn read_version(reader: &mut Reader<'_, '_>, value: Value<'_>, plans: &mut PlanTexts) {
     let Some(fields) = Fields::open(value, &FIELDS, reader.faults) else { return };
     let key = reader.identifier(&fields, "key");
     let version = fields
@@ -68,56 +100,92 @@ fn read_version(reader: &mut Reader<'_, '_>, value: Value<'_>, plans: &mut Vec<P
     let currency =
         fields.required("currency", reader.faults).and_then(|v| read_currency(v, reader.faults));
     let (charges, charge_keys) = read_charges(reader, &fields);
-    let Some(key) = key else { return };
-    let index = plans.iter().position(|plan| plan.key == key).unwrap_or_else(|| {
-        let (versions, charge_keys) = (Vec::new(), Vec::new());
-        plans.push(PlanText { key: key.clone(), currency, versions, charge_keys });
-        plans.len().saturating_sub(1)
-    });
-    let Some(plan) = plans.get_mut(index) else { return };
+    let Some(plan) = key.and_then(|key| plans.entry(key)) else { return };
     plan.charge_keys.extend(charge_keys);
-    let (Some(version), Some(from)) = (version, from) else { return };
     refuse_other_positions(reader, plan, &charges);
-    let charges = charges.into_iter().map(|(charge, _)| charge).collect();
-    if plan.versions.iter().any(|other| other.version == version) {
-        reader.faults.add(value, format!("version {version} of plan \"{key}\" stands twice"));
-        return;
-    }
-    if let Some(other) = plan.versions.iter().find(|other| other.effective_from == from) {
-        let message = format!(
-            "versions {} and {version} of plan \"{key}\" overlap: both take effect on {from}",
-            other.version
-        );
-        reader.faults.add(fields.get("effective_from").unwrap_or(value), message);
-    }
+    let own: Vec<ChargeText> = charges.into_iter().map(|(text, _)| text).collect();
+    let charges = own.iter().map(|text| Arc::clone(&text.charge)).collect();
+    plan.charges.extend(own);
     if let (Some(first), Some(own)) = (plan.currency, currency)
         && first != own
     {
-        let message = format!("plan \"{key}\" changes its currency from {first} to {own}");
+        let message = format!("plan \"{}\" changes its currency from {first} to {own}", plan.key);
         reader.faults.add(fields.get("currency").unwrap_or(value), message);
     }
     plan.currency = plan.currency.or(currency);
     let digest = ContentDigest::new(PLAN_DIGEST_SEED).of(value);
-    plan.versions.push(PlanVersion { version, effective_from: from, charges, digest });
+    let version = version.zip(from).map(|(version, effective_from)| PlanVersion {
+        version,
+        effective_from,
+        charges,
+        digest,
+    });
+    match version.filter(|version| takes_its_place(reader, plan, version, &fields)) {
+        Some(version) => plan.versions.push(version),
+        None => plan.misses_versions = true,
+    }
 }
 
-/// A charge that was read, and where it stands.
-type Placed<'a> = (Arc<Charge>, Value<'a>);
+/// Holds a version against those that were read before it: numbers are not given twice, and the
+/// later number has the later date.
+fn takes_its_place(
+    reader: &mut Reader<'_, '_>,
+    plan: &PlanText,
+    own: &PlanVersion,
+    fields: &Fields<'_>,
+) -> bool {
+    let PlanVersion { version, effective_from: from, .. } = own;
+    let key = &plan.key;
+    let others = || plan.versions.iter();
+    if others().any(|other| other.version == *version) {
+        let message = format!("version {version} of plan \"{key}\" stands twice");
+        reader.faults.add(fields.value(), message);
+        return false;
+    }
+    let before = others().filter(|other| other.version < *version).max_by_key(|it| it.version);
+    let behind = others().filter(|other| other.version > *version).min_by_key(|it| it.version);
+    let message = if let Some(same) = others().find(|other| other.effective_from == *from) {
+        let versions = format!("versions {} and {version} of plan \"{key}\"", same.version);
+        Some(format!("{versions} overlap: both take effect on {from}"))
+    } else if let Some(before) = before.filter(|before| before.effective_from > *from) {
+        Some(misdated(own, "before", before))
+    } else {
+        let behind = behind.filter(|behind| behind.effective_from < *from);
+        behind.map(|behind| misdated(own, "after", behind))
+    };
+    if let Some(message) = message {
+        let at = fields.get("effective_from").unwrap_or_else(|| fields.value());
+        reader.faults.add(at, message);
+    }
+    true
+}
+
+fn misdated(own: &PlanVersion, side: &str, other: &PlanVersion) -> String {
+    let PlanVersion { version, effective_from, .. } = own;
+    let (number, date) = (other.version, other.effective_from);
+    format!(
+        "version {version} takes effect on {effective_from}, {side} version {number} on {date}; \
+         of two versions, the later has the greater number"
+    )
+}
+
+/// A charge as far as it was read, and where it stands.
+type Placed<'a> = (ChargeText, Value<'a>);
 
 /// A position that goes on from version to version is counted by one meter, over one scope.
 fn refuse_other_positions(reader: &mut Reader<'_, '_>, plan: &PlanText, charges: &[Placed<'_>]) {
-    for (charge, at) in charges {
+    for (ChargeText { charge, scope }, at) in charges {
         let key = &charge.key;
-        let earlier = plan.versions.iter().flat_map(|version| &version.charges);
-        let earlier: Vec<_> = earlier.filter(|earlier| earlier.key == *key).collect();
+        let earlier = || plan.charges.iter().filter(|earlier| earlier.charge.key == *key);
         // A flat price may have no meter; before and behind it there is still only one.
-        let meter = earlier.iter().find_map(|earlier| earlier.meter);
+        let meter = earlier().find_map(|earlier| earlier.charge.meter);
         if meter.is_some() && charge.meter.is_some() && meter != charge.meter {
             let message = format!("charge \"{key}\" changes its meter; give it another key");
             reader.faults.add(at.get("meter").unwrap_or(*at), message);
         }
-        if let Some(earlier) = earlier.iter().find(|earlier| earlier.scope != charge.scope) {
-            let (from, to) = (name_of(earlier.scope), name_of(charge.scope));
+        let earlier = earlier().find_map(|earlier| earlier.scope);
+        if let Some((from, to)) = earlier.zip(*scope).filter(|(from, to)| from != to) {
+            let (from, to) = (name_of(from), name_of(to));
             let text = format!("charge \"{key}\" changes its scope from {from} to {to}");
             let message = format!("{text}; give it another key");
             reader.faults.add(at.get("scope").unwrap_or(*at), message);
@@ -144,7 +212,7 @@ fn read_charges<'a>(
             }
             keys.push(key.into_owned());
         }
-        charges.extend(read_charge(reader, value).map(|charge| (Arc::new(charge), value)));
+        charges.extend(read_charge(reader, value).map(|text| (text, value)));
     }
     (charges, keys)
 }

@@ -77,12 +77,24 @@ impl ModelName {
     }
 }
 
+/// What a price is taken for of which not even the model could be read: the one that goes with
+/// everything.
+pub(super) const UNREAD: PriceModel = PriceModel::Flat { amount: Price::ZERO };
+
 /// Reads the `price` of a charge, of an override, or of a cell of a matrix.
+///
+/// What could not be read in it is zero, so that the rest can be held against other fields; the
+/// fault is noted, and no catalog is made.
 pub(super) fn read_model(
     value: Value<'_>,
     dimensions: Dimensions<'_>,
     faults: &mut Faults<'_>,
-) -> Option<PriceModel> {
+) -> PriceModel {
+    open_model(value, faults)
+        .map_or(UNREAD, |(model, fields)| read_fields(model, &fields, dimensions, faults))
+}
+
+fn open_model<'a>(value: Value<'a>, faults: &mut Faults<'_>) -> Option<(ModelName, Fields<'a>)> {
     if value.kind() != Kind::Object {
         faults.add(value, format!("a price must be an object, not {}", value.kind().name()));
         return None;
@@ -92,40 +104,47 @@ pub(super) fn read_model(
         return None;
     };
     let model = read_name(name, &MODELS, faults)?;
-    let fields = Fields::open(value, model.fields(), faults)?;
-    let tiers = model.tiers().map(|form| read_tiers(&fields, form, faults));
+    Some((model, Fields::open(value, model.fields(), faults)?))
+}
+
+fn read_fields(
+    model: ModelName,
+    fields: &Fields<'_>,
+    dimensions: Dimensions<'_>,
+    faults: &mut Faults<'_>,
+) -> PriceModel {
+    let tiers = model.tiers().and_then(|form| read_tiers(fields, form, faults));
     match model {
         ModelName::PerUnit => {
-            let unit_price = required_price(&fields, "unit_price", faults)?;
-            Some(PriceModel::PerUnit { unit_price })
+            PriceModel::PerUnit { unit_price: required_price(fields, "unit_price", faults) }
         }
         // The record carries the money; what it is multiplied by is the price of its unit.
         ModelName::Multiplier => {
-            let unit_price = required_price(&fields, "multiplier", faults)?;
-            Some(PriceModel::PerUnit { unit_price })
+            PriceModel::PerUnit { unit_price: required_price(fields, "multiplier", faults) }
         }
         ModelName::Package => {
             let package_size = fields.required("package_size", faults);
             let package_size = package_size.and_then(|v| above_zero(read_quantity)(v, faults));
-            let package_price = required_price(&fields, "package_price", faults);
-            Some(PriceModel::Package { package_size: package_size?, package_price: package_price? })
+            PriceModel::Package {
+                package_size: package_size.unwrap_or_default(),
+                package_price: required_price(fields, "package_price", faults),
+            }
         }
-        ModelName::Graduated | ModelName::GraduatedPercentage => tiers?.map(PriceModel::Graduated),
-        ModelName::Volume => tiers?.map(PriceModel::Volume),
-        ModelName::Stairstep => tiers?.map(PriceModel::Stairstep),
-        ModelName::Flat => {
-            let amount = required_price(&fields, "amount", faults)?;
-            Some(PriceModel::Flat { amount })
+        ModelName::Graduated | ModelName::GraduatedPercentage => {
+            tiers.map_or(UNREAD, PriceModel::Graduated)
         }
-        ModelName::Percentage => read_percentage(&fields, faults).map(PriceModel::Percentage),
-        ModelName::Matrix => read_matrix(&fields, dimensions, faults).map(PriceModel::Matrix),
+        ModelName::Volume => tiers.map_or(UNREAD, PriceModel::Volume),
+        ModelName::Stairstep => tiers.map_or(UNREAD, PriceModel::Stairstep),
+        ModelName::Flat => PriceModel::Flat { amount: required_price(fields, "amount", faults) },
+        ModelName::Percentage => PriceModel::Percentage(read_percentage(fields, faults)),
+        ModelName::Matrix => PriceModel::Matrix(read_matrix(fields, dimensions, faults)),
     }
 }
 
 /// The greatest number of records that may be free.
 pub(super) const FREE_RECORDS_MAX: u32 = u32::MAX;
 
-fn read_percentage(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Option<Percentage> {
+fn read_percentage(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Percentage {
     let rate = required_price(fields, "rate", faults);
     let free_records =
         fields.optional("free_records", faults, |v, f| read_whole(v, (0, FREE_RECORDS_MAX), f));
@@ -140,16 +159,17 @@ fn read_percentage(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Option<Perce
         let message = format!("\"record_minimum\" {least} is above \"record_maximum\" {most}");
         faults.add(at, message);
     }
-    Some(Percentage {
-        rate: rate?,
+    Percentage {
+        rate,
         fixed_price: fixed_price.unwrap_or_default(),
         free_records: free_records.map(u64::from),
         free_amount,
         record_minimum,
         record_maximum,
-    })
+    }
 }
 
-fn required_price(fields: &Fields<'_>, name: &str, faults: &mut Faults<'_>) -> Option<Price> {
-    fields.required(name, faults).and_then(|value| not_negative(read_price)(value, faults))
+fn required_price(fields: &Fields<'_>, name: &str, faults: &mut Faults<'_>) -> Price {
+    let value = fields.required(name, faults);
+    value.and_then(|value| not_negative(read_price)(value, faults)).unwrap_or_default()
 }

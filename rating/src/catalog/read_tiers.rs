@@ -5,6 +5,7 @@ use crate::fault::{Faults, Fields, read_bool, read_price, read_quantity};
 use crate::json::{Kind, Value};
 use crate::money::Price;
 use crate::price::{Tier, TierRate, Tiers, TiersError};
+use crate::quantity::Quantity;
 
 /// What the units in a tier are priced by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,25 +42,52 @@ pub(super) fn read_tiers(
     }
     let values: Vec<Value<'_>> = list.elements().collect();
     let read: Vec<TierText> = values.iter().map(|value| read_tier(*value, form, faults)).collect();
-    // The order of bounds is looked at also where a price is wrong, but not where a bound is.
-    if read.iter().any(|text| text.bound_is_wrong) {
+    let mut add = |error: TiersError| {
+        let at = place_of(error).and_then(|index| values.get(index));
+        let at = at.map_or(list, |tier| tier.get("up_to").unwrap_or(*tier));
+        faults.add(at, error.to_string());
+    };
+    let disorder = disorder(&read);
+    let is_in_order = disorder.is_empty() && !read.iter().any(|text| text.bound_is_wrong);
+    disorder.into_iter().for_each(&mut add);
+    if !is_in_order {
         return None;
     }
     let tiers: Vec<Tier> = read.iter().map(|text| text.tier).collect();
-    match Tiers::new(&tiers, at_zero) {
-        Ok(tiers) => Some(tiers).filter(|_| !read.iter().any(|text| text.price_is_wrong)),
-        Err(error) => {
-            let index = match error {
-                TiersError::Empty => None,
-                TiersError::NotRising(index)
-                | TiersError::OpenBeforeLast(index)
-                | TiersError::LastHasEnd(index)
-                | TiersError::Overflow(index) => values.get(index),
-            };
-            let at = index.map_or(list, |tier| tier.get("up_to").unwrap_or(*tier));
-            faults.add(at, error.to_string());
-            None
+    let tiers = Tiers::new(&tiers, at_zero).map_err(add).ok();
+    tiers.filter(|_| !read.iter().any(|text| text.price_is_wrong))
+}
+
+/// Every bound that does not stand where it must. A bound that could not be read says nothing; one
+/// that does not rise is held against the one before it alone.
+fn disorder(tiers: &[TierText]) -> Vec<TiersError> {
+    let last = tiers.len().saturating_sub(1);
+    let mut lower = Quantity::ZERO;
+    let mut found = Vec::new();
+    for (index, text) in tiers.iter().enumerate().filter(|(_, text)| !text.bound_is_wrong) {
+        match text.tier.up_to {
+            None if index < last => found.push(TiersError::OpenBeforeLast(index)),
+            None => {}
+            Some(_) if index == last => found.push(TiersError::LastHasEnd(index)),
+            Some(up_to) => {
+                if up_to <= lower {
+                    found.push(TiersError::NotRising(index));
+                }
+                lower = up_to;
+            }
         }
+    }
+    found
+}
+
+/// The tier that an error is about.
+const fn place_of(error: TiersError) -> Option<usize> {
+    match error {
+        TiersError::Empty => None,
+        TiersError::NotRising(index)
+        | TiersError::OpenBeforeLast(index)
+        | TiersError::LastHasEnd(index)
+        | TiersError::Overflow(index) => Some(index),
     }
 }
 
@@ -119,8 +147,12 @@ fn read_unit_price(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Option<TierR
             faults.add(fields.value(), "the tier has no price: \"unit_price\" is missing");
             None
         }
-        (Some(_), Some(block)) => {
+        (Some(unit), Some(block)) => {
             faults.add(block, "a tier is priced by unit or by block, not by both");
+            // What is wrong with any of them is said, too.
+            not_negative(read_price)(unit, faults);
+            fields.optional("block_size", faults, above_zero(read_quantity));
+            fields.optional("block_price", faults, not_negative(read_price));
             None
         }
     }

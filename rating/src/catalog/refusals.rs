@@ -3,6 +3,7 @@
 //! A mark `‸` stands before every place at which a fault is expected; it is taken out of the text
 //! before the text is read.
 
+mod odd;
 mod together;
 
 use super::Catalog;
@@ -207,6 +208,39 @@ fn tiers() {
     check_price(
         &graduated(&format!("[{{\"up_to\":‸null,\"unit_price\":1}},{open}]")),
         &["only the last"],
+    );
+    // A fault at one tier does not hide that of another; what a bound that cannot be read would
+    // have been, nobody knows.
+    check_price(
+        &graduated(
+            "[{\"up_to\":5,\"unit_price\":1},{\"up_to\":‸5,\"unit_price\":1},\
+             {\"up_to\":‸4,\"unit_price\":1},{\"up_to\":‸9,\"unit_price\":1}]",
+        ),
+        &["`up_to` must rise", "`up_to` must rise", "the last tier must have"],
+    );
+    check_price(
+        &graduated(
+            "[{\"up_to\":‸\"x\",\"unit_price\":1},{\"up_to\":‸null,\"unit_price\":1},\
+             {\"up_to\":‸0,\"unit_price\":1},{\"up_to\":‸9,\"unit_price\":1}]",
+        ),
+        &["\"x\" is not a decimal", "only the last", "`up_to` must rise", "the last tier must"],
+    );
+    check_price(
+        &graduated(&format!(
+            "[{{\"up_to\":9,\"unit_price\":‸-1}},{{\"up_to\":‸8,\"unit_price\":1}},{open}]"
+        )),
+        &["must not be below 0", "`up_to` must rise"],
+    );
+    check_price(
+        &graduated(
+            "[{\"up_to\":null,\"unit_price\":‸\"x\",\"block_size\":‸‸0,\"block_price\":‸-1}]",
+        ),
+        &[
+            "\"x\" is not a decimal",
+            "a tier is priced by unit or by block",
+            "must be above 0",
+            "must not be below 0",
+        ],
     );
     check_price(&graduated("[‸{\"unit_price\":1}]"), &["the field \"up_to\" is missing"]);
     check_price(&graduated("[‸{\"up_to\":null}]"), &["the tier has no price: \"unit_price\""]);

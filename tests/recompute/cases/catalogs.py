@@ -96,7 +96,8 @@ def changed_terms(rng, charge, meters):
         case "price":
             return {"price": quantity_price(rng, drawn_magnitude(rng))}
         case "bounds":
-            return amount_bounds(rng)
+            # Both are stated, or a minimum might come to stand above the old maximum.
+            return {"minimum": None, "maximum": None, **amount_bounds(rng)}
         case "included":
             return {"included": spelled(rng, decimal(rng, 3, 9))}
     return {}

@@ -145,7 +145,8 @@ def _changed(rng, charge, meters):
         case "price":
             return {"price": _quantity_price(rng)}
         case "bounds":
-            return amount_bounds(rng)
+            # Both are stated, or a minimum might come to stand above the old maximum.
+            return {"minimum": None, "maximum": None, **amount_bounds(rng)}
         case "discount":
             return {"discount_percent": _discount(rng)}
         case "included":

@@ -57,6 +57,46 @@ fn fields_of_one_charge() {
     }
 }
 
+/// A minimum above the maximum used to be accepted, and to win.
+#[test]
+fn bounds_do_not_cross() {
+    let bounds = |least: &str, most: &str| {
+        format!("\"meter\":\"calls\",\"minimum\":{least},\"maximum\":{most},{UNIT_PRICE}")
+    };
+    check_charge(&bounds("‸\"2.50\"", "2"), &["\"minimum\" 2.5 is above \"maximum\" 2"]);
+    check_charge(&bounds("2", "\"2.0\""), &[]);
+    check_charge(&bounds("2", "null"), &[]);
+    let (charge, message) = (bounds("2", "5"), "\"minimum\" 2 is above \"maximum\" 1");
+    check_override(&charge, "\"maximum\":‸1", &[message]);
+    check_override(&charge, "\"maximum\":1,\"minimum\":null", &[]);
+    check_override(&charge, "\"minimum\":‸6", &["\"minimum\" 6 is above \"maximum\" 5"]);
+    // What the plan says wrongly is said there, and not once more at an override.
+    check_override(&bounds("‸6", "5"), "\"included\":1", &["\"minimum\" 6 is above"]);
+}
+
+/// Fields that cannot be read used to hide what the others make together.
+#[test]
+fn a_faulty_charge_is_still_looked_at_as_a_whole() {
+    let crossed = "\"minimum\":‸3,\"maximum\":2";
+    let price = "\"price\":{\"model\":\"per_unit\",\"unit_price\":‸\"x\"}";
+    let (above, decimal) = ("\"minimum\" 3 is above", "\"x\" is not a decimal number");
+    check_charge(&format!("\"meter\":\"calls\",{crossed},{price}"), &[above, decimal]);
+    let unknown = "\"price\":{\"model\":‸\"per_piece\"}";
+    check_charge(&format!("\"meter\":\"calls\",{crossed},{unknown}"), &[above, "\"per_piece\""]);
+    let free = PERCENTAGE.replace("\"0.01\"", "‸\"x\"");
+    let charge = format!("\"meter\":\"calls\",\"included\":‸1,\"price\":{free}");
+    check_charge(&charge, &["\"included\" does not go with a percentage", decimal]);
+    let cell = matrix(PERCENTAGE).replace("\"unit_price\":1", "\"unit_price\":‸\"x\"");
+    let charge = format!("\"meter\":\"calls\",\"unit\":‸{{\"divide_by\":2}},\"price\":{cell}");
+    check_charge(&charge, &["\"unit\" does not go with a percentage", decimal]);
+    let named = catalog(&format!("\"meter\":\"calls\",{crossed},{UNIT_PRICE}"), "");
+    let named = named.replace("\"key\":\"api\"", "\"key\":‸\"\"");
+    check(&named, &["must not be empty", above]);
+    // A new price that cannot be read is not the old one.
+    let change = "\"included\":5,\"price\":{\"model\":\"per_unit\",\"unit_price\":‸\"x\"}";
+    check_override(&format!("\"meter\":\"calls\",\"price\":{PERCENTAGE}"), change, &[decimal]);
+}
+
 /// A further version of the plan `pro`, with one charge.
 fn version(number: u32, from: &str, charge: &str) -> String {
     format!(
@@ -107,6 +147,60 @@ fn versions_of_a_plan() {
     check_versions(&first, &[zoneless], &["\"2026-02-01T00:00:00\" is not an RFC 3339 instant"]);
     let currency = second("").replace("\"USD\"", "‸\"usd\"");
     check_versions(&first, &[currency], &["\"usd\" is not a currency of ISO 4217; did you mean"]);
+}
+
+/// A version dated before an earlier one used to be accepted, and to be overtaken by it.
+#[test]
+fn versions_take_effect_in_the_order_of_their_numbers() {
+    let first = format!("\"meter\":\"calls\",{UNIT_PRICE}");
+    let before = "version 2 takes effect on 2025-12-01T00:00:00Z, before version 1 on 2026-01-01T";
+    let after = "version 2 takes effect on 2026-04-01T00:00:00Z, after version 3 on 2026-03-01T";
+    let at = |number: u32, from: &str| version(number, &format!("{from}T00:00:00Z\""), "");
+    check_versions(&first, &[at(2, "‸\"2025-12-01")], &[before]);
+    check_versions(&first, &[at(3, "\"2026-03-01"), at(2, "‸\"2026-04-01")], &[after]);
+    // However they are listed, and one that is dated wrongly is one fault.
+    check_versions(&first, &[at(3, "\"2026-03-01"), at(2, "\"2026-02-01")], &[]);
+    check_versions(&first, &[at(2, "‸\"2025-12-01"), at(3, "\"2025-12-15")], &[before]);
+}
+
+/// What is wrong with a version used to hide how it differs from the others.
+#[test]
+fn a_faulty_version_is_still_held_against_the_others() {
+    let first = format!("\"meter\":\"calls\",\"scope\":\"day\",{UNIT_PRICE}");
+    let scope = "charge \"api\" changes its scope from day to year";
+    let api = |scope: &str| {
+        format!("{{\"key\":\"api\",\"meter\":\"calls\",\"scope\":{scope},{UNIT_PRICE}}}")
+    };
+    for (number, from, message) in [
+        (2, "‸\"2026-02\"", "\"2026-02\" is not an RFC 3339 instant"),
+        (0, "\"2026-02-01T00:00:00Z\"", "must be a whole number from 1"),
+        (1, "\"2026-02-01T00:00:00Z\"", "version 1 of plan \"pro\" stands twice"),
+    ] {
+        let other = version(number, from, &api("‸\"year\"")).replace("\"USD\"", "‸\"EUR\"");
+        let other = other.replace("\"version\":0", "\"version\":‸0");
+        let other = if number == 1 { format!("‸{other}") } else { other };
+        check_versions(&first, &[other], &[message, "plan \"pro\" changes its currency", scope]);
+    }
+    // A scope that nobody knows is not another one.
+    let unknown = version(2, "\"2026-02-01T00:00:00Z\"", &api("‸\"dya\""));
+    let third = version(3, "\"2026-03-01T00:00:00Z\"", &api("\"day\""));
+    check_versions(&first, &[unknown, third], &["\"dya\" is not known here; did you mean \"day\""]);
+}
+
+/// A plan without a currency, or one of whose versions the date is not known.
+#[test]
+fn a_faulty_plan_is_still_held_against_its_subscriptions() {
+    let charge = format!("\"meter\":\"calls\",{UNIT_PRICE}");
+    let change = r#""api":[{"effective_from":"2026-02-01T00:00:00Z","minimum":‸5,"maximum":4}]"#;
+    let text = catalog(&charge, change).replace("\"USD\"", "‸\"usd\"");
+    let early = text.replace("\"start\":\"2026-01-01\"", "\"start\":‸\"2025-01-01\"");
+    let (currency, bounds) = ("\"usd\" is not a currency", "\"minimum\" 5 is above");
+    check(&early, &[currency, "plan \"pro\" has no version in force on 2025-01-01", bounds]);
+    let undated = version(1, "‸\"2026-01\"", "");
+    let text = catalog(&charge, "").replace("\"version\":1", "\"version\":2");
+    let text = text.replace("2026-01-01T00", "2026-03-01T00");
+    let further = format!("]}},\n{undated}],\n\"customers\"");
+    check(&text.replace("]}],\n\"customers\"", &further), &["\"2026-01\" is not an RFC 3339"]);
 }
 
 /// A meter that changed behind a flat price without one used to be found only next to each other.
@@ -255,8 +349,48 @@ fn subscriptions_and_customers() {
         ),
         ("{\"id\":\"C\"}", "{\"id\":\"C\",\"bill_cycle_day\":‸32}", "must be a day from 1 to 31"),
         ("{\"id\":\"C\"}", "{\"id\":\"C\"},‸{\"id\":\"C\"}", "\"C\" already names a customer"),
+        ("{\"id\":\"C\"}", "{\"id\":\"C\",\"aliases\":[\"c\",‸\"c\"]}", "\"c\" already names"),
+        (
+            "{\"id\":\"C\"}",
+            "{\"id\":\"C\"},{\"id\":\"D\",\"aliases\":[‸\"C\"]}",
+            "\"C\" already names",
+        ),
+        ("\"id\":\"S\",", "\"id\":\"S\",\"aliases\":[\"s\",‸\"C\"],", "\"C\" already names"),
+        ("\"id\":\"S\",", "\"id\":\"S\",\"aliases\":[‸\"S\"],", "\"S\" already names"),
+        ("\"id\":\"S\",", "\"id\":\"S\",\"aliases\":[\"s\",‸\"s\"],", "\"s\" already names"),
         ("{\"id\":\"C\"}", "{\"id\":\"C\"},{‸\"ide\":\"E\",\"id\":\"D\"}", "unknown field \"ide\""),
     ] {
         check(&replaced(from, to), &[message]);
     }
+}
+
+/// A subscription that cannot be added keeps its names all the same.
+#[test]
+fn names_of_a_faulty_subscription_are_taken() {
+    let calls = format!("\"meter\":\"calls\",{UNIT_PRICE}");
+    let text = catalog(&calls, "");
+    let with = |first: &str, second: &str| {
+        let entries = format!("\"subscriptions\":[{{{first}}},{{{second}}},{{\"id\":\"S\"");
+        text.replace("\"subscriptions\":[{\"id\":\"S\"", &entries)
+    };
+    let entry = |id: &str, customer: &str, start: &str, alias: &str| {
+        format!(
+            "\"id\":\"{id}\",\"customer\":{customer},\"plan\":\"pro\",\"start\":\"{start}\",\
+             \"end\":\"2026-12-31\",\"aliases\":[{alias}]"
+        )
+    };
+    let unknown = entry("T", "‸\"D\"", "2026-01-01", "\"t\"");
+    let unnamed = entry("", "\"C\"", "2026-01-01", "\"u\"").replace("\"\"", "‸\"\"");
+    let wanted = ["\"D\" is not a customer", "\"t\" already names", "\"T\" already names"];
+    let other = entry("V", "\"C\"", "2026-01-01", "‸\"t\",‸\"T\"");
+    check(&with(&unknown, &other), &wanted);
+    let other = entry("V", "\"C\"", "2026-01-01", "‸\"u\"");
+    check(&with(&unnamed, &other), &["must not be empty", "\"u\" already names"]);
+    // Whether an entry may follow one that could not be read, nobody knows.
+    let other = entry("T", "\"C\"", "2027-01-01", "").replace("2026-12", "2027-12");
+    check(&with(&unknown, &other), &wanted[..1]);
+    let taken = entry("T", "\"C\"", "2026-01-01", "\"t\"");
+    let again = entry("T", "\"C\"", "2026-06-01", "");
+    let twice = with(&taken, &again).replace(&format!("{{{again}"), &format!("‸{{{again}"));
+    check(&twice, &["subscription \"T\" stands twice; to change its plan"]);
 }
