@@ -1,8 +1,9 @@
 //! Simulation: production's own restore and rater against a model broker and a model store, under
 //! chance that a seed replays.
 //!
-//! `SIMULATION_SEEDS=from..to` chooses the seeds; without it there are 300, with `CI` set 10,000. Every run prints how often each kind of fault was
-//! met, and fails if one was met never. That it can fail is shown by defects put in on purpose.
+//! `SIMULATION_SEEDS=from..to` chooses the seeds; without it there are 300, with `CI` set 10,000.
+//! Every run prints how often each kind of fault was met, and fails if one was met never. That it
+//! can fail is shown by defects put in on purpose.
 
 mod cluster;
 mod dice;

@@ -35,15 +35,7 @@ pub(super) fn conflicts(charge: &Charge) -> Vec<Conflict> {
         (weighted && is_matrix, &["price", "meter"], WEIGHTED_MATRIX),
     ];
     let found = rules.into_iter().filter(|(is_broken, ..)| *is_broken);
-    let found = found.map(|(_, fields, message)| Conflict { fields, message: message.into() });
-    found.chain(crossed_bounds(charge)).collect()
-}
-
-/// A minimum above the maximum would always win, so that the maximum meant nothing.
-fn crossed_bounds(charge: &Charge) -> Option<Conflict> {
-    let (least, most) = charge.minimum.zip(charge.maximum)?;
-    let message = format!("\"minimum\" {least} is above \"maximum\" {most}");
-    (most < least).then(|| Conflict { fields: &["minimum", "maximum"], message: message.into() })
+    found.map(|(_, fields, message)| Conflict { fields, message: message.into() }).collect()
 }
 
 const INCLUDED_OF_PERCENTAGE: &str = "\"included\" does not go with a percentage, whose free part \

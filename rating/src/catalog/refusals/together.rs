@@ -57,39 +57,28 @@ fn fields_of_one_charge() {
     }
 }
 
-/// A minimum above the maximum used to be accepted, and to win.
+/// The maximum comes before the minimum, so a minimum above it wins; that is no fault.
 #[test]
-fn bounds_do_not_cross() {
-    let bounds = |least: &str, most: &str| {
-        format!("\"meter\":\"calls\",\"minimum\":{least},\"maximum\":{most},{UNIT_PRICE}")
-    };
-    check_charge(&bounds("‸\"2.50\"", "2"), &["\"minimum\" 2.5 is above \"maximum\" 2"]);
-    check_charge(&bounds("2", "\"2.0\""), &[]);
-    check_charge(&bounds("2", "null"), &[]);
-    let (charge, message) = (bounds("2", "5"), "\"minimum\" 2 is above \"maximum\" 1");
-    check_override(&charge, "\"maximum\":‸1", &[message]);
-    check_override(&charge, "\"maximum\":1,\"minimum\":null", &[]);
-    check_override(&charge, "\"minimum\":‸6", &["\"minimum\" 6 is above \"maximum\" 5"]);
-    // What the plan says wrongly is said there, and not once more at an override.
-    check_override(&bounds("‸6", "5"), "\"included\":1", &["\"minimum\" 6 is above"]);
+fn bounds_may_cross() {
+    check_charge(&format!("\"meter\":\"calls\",\"minimum\":3,\"maximum\":2,{UNIT_PRICE}"), &[]);
 }
 
 /// Fields that cannot be read used to hide what the others make together.
 #[test]
 fn a_faulty_charge_is_still_looked_at_as_a_whole() {
-    let crossed = "\"minimum\":‸3,\"maximum\":2";
+    let daily = "\"meter\":\"level\",\"scope\":‸\"day\"";
     let price = "\"price\":{\"model\":\"per_unit\",\"unit_price\":‸\"x\"}";
-    let (above, decimal) = ("\"minimum\" 3 is above", "\"x\" is not a decimal number");
-    check_charge(&format!("\"meter\":\"calls\",{crossed},{price}"), &[above, decimal]);
+    let (above, decimal) = ("a \"time_weighted_sum\" is measured", "\"x\" is not a decimal number");
+    check_charge(&format!("{daily},{price}"), &[above, decimal]);
     let unknown = "\"price\":{\"model\":‸\"per_piece\"}";
-    check_charge(&format!("\"meter\":\"calls\",{crossed},{unknown}"), &[above, "\"per_piece\""]);
+    check_charge(&format!("{daily},{unknown}"), &[above, "\"per_piece\""]);
     let free = PERCENTAGE.replace("\"0.01\"", "‸\"x\"");
     let charge = format!("\"meter\":\"calls\",\"included\":‸1,\"price\":{free}");
     check_charge(&charge, &["\"included\" does not go with a percentage", decimal]);
     let cell = matrix(PERCENTAGE).replace("\"unit_price\":1", "\"unit_price\":‸\"x\"");
     let charge = format!("\"meter\":\"calls\",\"unit\":‸{{\"divide_by\":2}},\"price\":{cell}");
     check_charge(&charge, &["\"unit\" does not go with a percentage", decimal]);
-    let named = catalog(&format!("\"meter\":\"calls\",{crossed},{UNIT_PRICE}"), "");
+    let named = catalog(&format!("{daily},{UNIT_PRICE}"), "");
     let named = named.replace("\"key\":\"api\"", "\"key\":‸\"\"");
     check(&named, &["must not be empty", above]);
     // A new price that cannot be read is not the old one.
@@ -191,10 +180,11 @@ fn a_faulty_version_is_still_held_against_the_others() {
 #[test]
 fn a_faulty_plan_is_still_held_against_its_subscriptions() {
     let charge = format!("\"meter\":\"calls\",{UNIT_PRICE}");
-    let change = r#""api":[{"effective_from":"2026-02-01T00:00:00Z","minimum":‸5,"maximum":4}]"#;
-    let text = catalog(&charge, change).replace("\"USD\"", "‸\"usd\"");
+    let from = "\"effective_from\":\"2026-02-01T00:00:00Z\"";
+    let change = format!("\"api\":[{{{from},\"included\":‸5,\"price\":{PERCENTAGE}}}]");
+    let text = catalog(&charge, &change).replace("\"USD\"", "‸\"usd\"");
     let early = text.replace("\"start\":\"2026-01-01\"", "\"start\":‸\"2025-01-01\"");
-    let (currency, bounds) = ("\"usd\" is not a currency", "\"minimum\" 5 is above");
+    let (currency, bounds) = ("\"usd\" is not a currency", "\"included\" does not go with");
     check(&early, &[currency, "plan \"pro\" has no version in force on 2025-01-01", bounds]);
     let undated = version(1, "‸\"2026-01\"", "");
     let text = catalog(&charge, "").replace("\"version\":1", "\"version\":2");
