@@ -252,7 +252,7 @@ const REFUSED: SubscriptionId = SubscriptionId(u32::MAX);
 const WESTERNMOST: TimeZone = TimeZone::fixed(jiff::tz::offset(-12));
 /// Longest id or key of a catalog, in bytes.
 pub(crate) const IDENTIFIER_BYTES_MAX: usize = 256;
-/// Names that are searched for all suggestions together; more would take longer than a person waits.
+/// Names that are searched for all suggestions together; more take longer than a person waits.
 const SEARCHED_MAX: usize = 500_000;
 
 /// How many names were searched for suggestions.
