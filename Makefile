@@ -19,7 +19,7 @@ LOCKED := $(if $(CI),--locked)
 DENY_VERSION := 0.20.2
 DENY := $(CACHE)/tools/bin/cargo-deny
 
-.PHONY: help demo build test bench fuzz fmt fmt-check clippy deny doc check bootstrap
+.PHONY: help demo build test soak bench fuzz fmt fmt-check clippy deny doc check kafka kafka-fetch bootstrap
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | \
@@ -31,9 +31,13 @@ demo: build ## Build, then rate and bill an example month
 build: bootstrap ## Build the binary, target/release/usage-rater
 	cargo build --release $(LOCKED)
 
-test: bootstrap ## Run every test, doctests and the recomputation's self-test included
+test: bootstrap kafka-fetch ## Run every test, doctests and the recomputation's self-test included
 	cargo test --release --workspace $(LOCKED)
 	python3 tests/recompute/selftest.py
+
+soak: bootstrap kafka-fetch ## Kill an instance on a real broker a hundred times, and simulate 100,000 seeds
+	KILLS=100 SIMULATION_SEEDS=1..100001 CI=true \
+		cargo test --release --test it $(LOCKED) -- --nocapture kafka::killed simulation
 
 bench: bootstrap ## Measure; the numbers are printed, none is asserted
 	cargo bench --workspace $(LOCKED)
@@ -72,6 +76,14 @@ doc: bootstrap ## Build the API documentation, warnings being errors
 
 check: ## Do what CI does
 	@.ci/run
+
+kafka: kafka-fetch ## Run a Kafka broker on this machine until Ctrl-C, to try `run` against
+	@scripts/kafka.sh run
+
+# Without a broker the tests that need one say so and pass; CI must have it.
+kafka-fetch:
+	@scripts/bootstrap.sh kafka
+	@scripts/kafka.sh fetch || [ -z "$(CI)" ]
 
 bootstrap: ## Install the tools that are missing; silent when none is
 	@scripts/bootstrap.sh

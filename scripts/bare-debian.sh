@@ -57,6 +57,10 @@ cp -a /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/
 for config in /etc/pip.conf "$HOME/.config/pip/pip.conf"; do
     [ ! -f "$config" ] || install -D -m 644 "$config" "$root$config"
 done
+# Maven takes the machine's own settings for the user's there.
+for config in "$HOME/.m2/settings.xml" "${M2_HOME:-/etc/maven}/settings.xml"; do
+    [ ! -f "$config" ] || { install -D -m 600 "$config" "$root/root/.m2/settings.xml"; break; }
+done
 # Where even the mirror speaks TLS, the root certificates cannot come from it.
 case $mirror in
 https:*) install -D -m 644 /etc/ssl/certs/ca-certificates.crt -t "$root/etc/ssl/certs" ;;
@@ -83,6 +87,7 @@ kept=()
 while IFS='=' read -r -d '' name value; do
     case $name in
     *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | CURL_CA_BUNDLE | PIP_* | \
+        MAVEN_OPTS | MAVEN_ARGS | JAVA_TOOL_OPTIONS | \
         RUSTUP_AUTO_INSTALL | CARGO_HTTP_* | CARGO_NET_* | CARGO_REGISTRIES_* | CARGO_SOURCE_*) kept+=("$name=$value") ;;
     esac
 done < <(env -0)

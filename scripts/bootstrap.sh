@@ -1,7 +1,8 @@
 #!/bin/sh
-# Sees to the tools the build needs beside the Rust toolchain. Silent and quick when nothing is
-# missing, for every `make demo` and `make test` begins here; on Debian and Ubuntu it installs what
-# is, given root or password-less sudo, and otherwise says what to type.
+# Sees to the tools the build needs beside the Rust toolchain, or with the argument `kafka` to those
+# of scripts/kafka.sh, which tests alone call. Silent and quick when nothing is missing, for every
+# `make demo` and `make test` begins here; on Debian and Ubuntu it installs what is, given root or
+# password-less sudo, and otherwise says what to type.
 set -eu
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -62,6 +63,21 @@ missing() {
     have_certificates || printf ' ca-certificates'
 }
 
+# A broker to test against. JAVA stands for the Java that this release of Debian or Ubuntu has.
+missing_for_kafka() {
+    have java || printf ' JAVA'
+    have mvn || printf ' maven'
+}
+
+# Kafka needs Java 17 or later; the package `default-jre-headless` is an older one in places.
+java_package() {
+    for version in 17 21 25; do
+        package=openjdk-$version-jre-headless
+        if apt-cache show "$package" >/dev/null 2>&1; then break; fi
+    done
+    echo "$package"
+}
+
 install() {
     if [ "$(id -u)" -eq 0 ]; then
         as_root=
@@ -69,18 +85,23 @@ install() {
         as_root='sudo -n'
     else
         echo "usage-rater needs these packages; install them, then run make again:" >&2
+        set -- "$(echo "$1" | sed "s/ JAVA/ $(java_package)/")"
         echo "    sudo apt-get update && sudo apt-get install -y --no-install-recommends$1" >&2
         exit 1
     fi
-    echo "Installing what the build needs, about a minute:$1"
     $as_root apt-get -qq update
+    set -- "$(echo "$1" | sed "s/ JAVA/ $(java_package)/")"
+    echo "Installing what is missing, about a minute:$1"
     # The list of what is unpacked goes nowhere, errors to the terminal. One word per package.
     # shellcheck disable=SC2086
     $as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get -qq install -y --no-install-recommends $1 >/dev/null
 }
 
-if ! have cargo; then
+what_is_missing=missing
+if [ "${1:-}" = kafka ]; then
+    what_is_missing=missing_for_kafka
+elif ! have cargo; then
     if [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
         echo "cargo is installed but not on the PATH: . ${CARGO_HOME:-$HOME/.cargo}/env" >&2
     else
@@ -90,19 +111,21 @@ if ! have cargo; then
     exit 1
 fi
 
-packages=$(missing)
+packages=$("$what_is_missing")
 [ -n "$packages" ] || exit 0
 
 if ! have apt-get; then
     cat >&2 <<HINT
 usage-rater needs a C and C++ compiler, make, clang with libclang, pkg-config, OpenSSL, Python 3.9 or later,
-the time zone database and root certificates. By their Debian names these are missing:$packages
+the time zone database and root certificates; its tests Java 17 or later and Maven. By their Debian names
+these are missing:$packages
     Fedora:  sudo dnf install gcc-c++ make clang clang-libs pkgconf-pkg-config openssl-devel python3 tzdata
-    macOS:   xcode-select --install; brew install llvm pkgconf openssl python
+             sudo dnf install java-21-openjdk-headless maven
+    macOS:   xcode-select --install; brew install llvm pkgconf openssl python openjdk maven
 HINT
     exit 1
 fi
 
 install "$packages"
-packages=$(missing)
+packages=$("$what_is_missing")
 [ -z "$packages" ] || { echo "still missing after the installation:$packages" >&2; exit 1; }

@@ -1,6 +1,6 @@
 //! The command line: what each command takes, and how its end becomes an exit code.
 
-use crate::command::{bill, check, demo, explain, rate, run};
+use crate::command::{bill, check, demo, explain, rate, run, verify};
 use crate::failure::Failure;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -42,6 +42,15 @@ plans of the last catalog among the files, which may have faults of its own.
 
 Example:
   usage-rater check catalog.json orders.json";
+
+const HELP_AFTER_VERIFY: &str = "\
+Reads everything again with code of its own. Each contradiction is a line on stderr with its place,
+the first 1,000 of them; exit code 1 says that there are any. The service should be at rest.
+
+Example:
+  usage-rater rate --catalog catalog.json --usage usage.ndjson --out out
+  usage-rater verify --catalog catalog.json --usage usage.ndjson --out out
+  usage-rater verify --config usage-rater.toml";
 
 const HELP_AFTER_RUN: &str = "\
 deploy/usage-rater.toml of the source shows every setting with its default. SIGTERM ends it in good
@@ -86,6 +95,9 @@ enum Command {
     /// Says everything that is wrong with catalogs and orders, with line and column
     #[command(after_help = HELP_AFTER_CHECK)]
     Check(check::Arguments),
+    /// Proves from input and output that every record is accounted for once and every sum is exact
+    #[command(after_help = HELP_AFTER_VERIFY)]
+    Verify(verify::Arguments),
 }
 
 /// Where usage comes from and against what it is rated.
@@ -121,6 +133,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,11 +7,24 @@ use std::time::{Duration, Instant, SystemTime};
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one real clock")]
 pub(crate) fn now() -> rating::Instant {
-    let nanos = |time: Duration| i128::try_from(time.as_nanos()).unwrap_or(i128::MAX);
     rating::Instant::from_nanos(match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => nanos(since),
         Err(before) => -nanos(before.duration()),
     })
+}
+
+/// An instant so much later.
+pub(crate) fn later(instant: rating::Instant, by: Duration) -> rating::Instant {
+    rating::Instant::from_nanos(instant.nanos().saturating_add(nanos(by)))
+}
+
+/// An instant so much earlier.
+pub(crate) fn earlier(instant: rating::Instant, by: Duration) -> rating::Instant {
+    rating::Instant::from_nanos(instant.nanos().saturating_sub(nanos(by)))
+}
+
+fn nanos(duration: Duration) -> i128 {
+    i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)
 }
 
 /// Time since it was started.

@@ -2,7 +2,7 @@
 //!
 //! It is looked for before a catalog is taken, because later it would stop the partition.
 
-use aggregator::{Error, Partition, PeriodTotal};
+use aggregator::{Error, MovedScope, Partition, PeriodTotal};
 use rating::{Catalog, Subject, Subscription};
 
 /// Why the catalog of a partition does not fit the totals that its state holds.
@@ -18,6 +18,7 @@ pub(crate) fn find(partition: &Partition) -> Result<Option<String>, Error> {
         Ok::<(), Error>(())
     });
     match read {
+        Ok(()) if found.is_none() => Ok(partition.moved_scope()?.as_ref().map(moved)),
         Ok(()) => Ok(found),
         Err(error @ (Error::Orphaned { .. } | Error::Overflow { .. })) => {
             Ok(Some(error.to_string()))
@@ -57,6 +58,15 @@ fn repriced(total: &PeriodTotal<'_>) -> String {
          catalog its plan version, an override or its end takes effect before what was rated \
          last; let it begin later: what was rated stays as it was",
         total.charge, total.subscription, total.period.start
+    )
+}
+
+fn moved(scope: &MovedScope) -> String {
+    format!(
+        "the state has usage of charge \"{}\" of subscription \"{}\" in the day, month, year or \
+         term from {}, but by this catalog's start or end of the subscription that is another; \
+         what was rated in it cannot be moved: keep the days, or add another subscription",
+        scope.charge, scope.subscription, scope.start
     )
 }
 

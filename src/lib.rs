@@ -15,6 +15,8 @@ mod progress;
 mod rating_run;
 mod service;
 mod staging;
+pub mod stream;
+mod verify;
 
 pub use cli::run;
 pub use failure::Failure;

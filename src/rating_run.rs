@@ -5,11 +5,11 @@ use crate::contradiction;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use aggregator::{
-    Clock, Counters, Embedded, Origin, Partition, Received, SavedSource, Seeds, Store, Verdict,
-    Waiting,
+    Clock, Counters, Embedded, Layout, Origin, Partition, Received, SavedSource, Seeds, Store,
+    StoreMemory, Verdict, Waiting,
 };
 use ingest::{DeadLetter, Decoder, LineSource, Place, ReadLine, SourcePosition};
-use rating::{Catalog, Code, Rejection};
+use rating::{Catalog, Code, Customer, Instant, Rejection};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -19,6 +19,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct RatingRun {
     partition: Partition,
+    port: Embedded,
     rejected: BTreeMap<Code, u64>,
     before: Counters,
     clock: Stopwatch,
@@ -37,14 +38,14 @@ impl RatingRun {
     /// [`Failure`] if the state cannot be opened or belongs to something else.
     pub fn open(catalog: Arc<Catalog>, directory: &Path) -> Result<Self, Failure> {
         let store = open_store(directory)?;
-        let port = Box::new(Embedded::new(&store)?);
-        let partition = Partition::open(catalog, store, port)?;
+        let port = Embedded::new(&store)?;
+        let partition = Partition::open(catalog, store)?;
         let before = *partition.counters();
         if let Some(reason) = contradiction::find(&partition)? {
             return Err(Failure::Input(vec![format!("error: {reason}")]));
         }
         let (rejected, dead_letter) = (BTreeMap::new(), String::new());
-        Ok(Self { partition, rejected, before, clock: Stopwatch::start(), dead_letter })
+        Ok(Self { partition, port, rejected, before, clock: Stopwatch::start(), dead_letter })
     }
 
     /// The partition.
@@ -53,9 +54,25 @@ impl RatingRun {
         &self.partition
     }
 
-    /// The partition, to close periods.
+    /// The partition, to put records into it one by one.
     pub const fn partition_mut(&mut self) -> &mut Partition {
         &mut self.partition
+    }
+
+    /// Closes every period that ended by the instant that `until` gives for its customer.
+    ///
+    /// # Errors
+    /// [`Failure`] if the state cannot be written.
+    pub fn close(&mut self, until: impl Fn(&Customer) -> Instant) -> Result<(), Failure> {
+        Ok(self.partition.close(until, &mut self.port)?)
+    }
+
+    /// Commits what is not yet.
+    ///
+    /// # Errors
+    /// [`Failure`] if the state cannot be written.
+    pub fn commit(&mut self) -> Result<(), Failure> {
+        Ok(self.partition.commit(&mut self.port)?)
     }
 
     /// Rates all records of a file, or of standard input if `name` is `-`, from where an earlier
@@ -101,12 +118,12 @@ impl RatingRun {
             }
             if self.partition.commit_due() {
                 self.advance(&source);
-                self.partition.commit()?;
+                self.commit()?;
             }
         }
         progress.finish();
         self.advance(&source);
-        self.partition.commit()?;
+        self.commit()?;
         Ok(())
     }
 
@@ -119,7 +136,7 @@ impl RatingRun {
             let length = waiting.bytes.len() as u64;
             self.reject(&rejection, waiting.origin, (&waiting.bytes, length));
         }
-        self.partition.commit()?;
+        self.commit()?;
         Ok(())
     }
 
@@ -160,7 +177,9 @@ impl RatingRun {
         // A file has no clock: nothing in it is too old or in the future.
         let received = Received { bytes, origin, clock: Clock::default() };
         Ok(match self.partition.apply(&record, &received)? {
-            Verdict::Rated(_) | Verdict::Duplicate | Verdict::Waiting => None,
+            Verdict::Rated(_) | Verdict::Duplicate | Verdict::Waiting | Verdict::Forwarded(_) => {
+                None
+            }
             Verdict::Rejected(rejection) => Some(rejection),
         })
     }
@@ -170,7 +189,7 @@ impl RatingRun {
         let name = self.partition.source_name(origin.source).to_owned();
         let place = Place::File { file: &name, line: origin.position };
         self.dead_letter.clear();
-        DeadLetter { rejection, place, record: bytes, record_bytes: length }
+        DeadLetter { rejection, place, record: bytes, record_bytes: length, is_cut: false }
             .write_line(&mut self.dead_letter);
         self.partition.reject(&self.dead_letter);
         *self.rejected.entry(rejection.code).or_default() += 1;
@@ -216,11 +235,11 @@ pub(crate) fn open_store(directory: &Path) -> Result<Store, Failure> {
     std::fs::create_dir_all(directory)
         .map_err(|error| Failure::io("make the directory", directory, &error))?;
     let directory = directory.join("partition-0");
-    Ok(Store::open(&directory, draw_seeds()?)?)
+    Ok(Store::open(&directory, draw_seeds()?, Layout::EMBEDDED, &StoreMemory::default())?)
 }
 
 /// Secrets for a state that is about to be made.
-fn draw_seeds() -> Result<Seeds, Failure> {
+pub(crate) fn draw_seeds() -> Result<Seeds, Failure> {
     let mut identity = [0; 16];
     let mut content = [0; 8];
     getrandom::fill(&mut identity)

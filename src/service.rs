@@ -11,24 +11,31 @@ mod http;
 mod ledger;
 mod limits;
 mod metrics;
+pub(crate) mod reads;
 mod settings;
 mod signals;
 mod split;
 mod wanted;
 mod worker;
 
-pub(crate) use settings::{Mode, Settings};
+pub(crate) use answer::{Answer, Told};
+pub(crate) use desk::{Desk, Request, Submission};
+pub(crate) use ledger::{CatalogText, Refusal};
+pub(crate) use metrics::{Metrics, PartitionMetrics};
+pub(crate) use settings::{Kafka, Mode, Settings};
+pub(crate) use wanted::WantedPeriod;
 
+use crate::clock::{earlier, later};
 use crate::failure::Failure;
-use desk::{Desk, Request};
+use crate::input;
+use crate::stream;
 use http::App;
-use ledger::{CatalogText, EmbeddedLedger, Ledger as _, Rules};
-use metrics::Metrics;
-use rating::Instant;
+use ledger::{EmbeddedLedger, Ledger as _, Rules};
 use signals::Signals;
 use std::any::Any;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -40,6 +47,18 @@ use worker::Worker;
 const HTTP_THREADS: usize = 2;
 /// What a second signal ends the process with.
 const STOPPED_AT_ONCE: i32 = 130;
+
+/// The catalog of a service that is not running, and where it lies: the file of its settings, or
+/// what the API brought last.
+///
+/// # Errors
+/// [`Failure`] if there is none, or it cannot be read.
+pub(crate) fn kept_catalog(settings: &Settings) -> Result<(PathBuf, Vec<u8>), Failure> {
+    let kept = || catalog_file::path(&settings.state_dir);
+    let path = settings.catalog.clone().unwrap_or_else(kept);
+    let text = input::read(&path)?;
+    Ok((path, text))
+}
 
 /// Serves until a signal asks to stop.
 ///
@@ -69,31 +88,17 @@ async fn serve(settings: Settings, given: Option<CatalogText>) -> Result<(), Fai
         .map_err(|error| Failure::Dependency(format!("cannot register metrics: {error}")))?;
     let metrics = Arc::new(metrics);
     let http = settings.http.clone();
-    let shown = Arc::clone(&metrics);
     let (desk, requests) = Desk::new(http.queue_requests_max, http.queue_bytes_max);
     let app = App::new(Arc::clone(&desk), Arc::clone(&metrics), http, settings.catalog.clone());
     let (stop, stopping) = oneshot::channel::<()>();
     let serving = tokio::spawn(http::serve(listener, app, async {
         _ = stopping.await;
     }));
-    let mut worker = start_worker(
-        move |desk: &Desk| {
-            let rules = Rules {
-                future_tolerance: settings.future_tolerance,
-                dedupe_window: settings.dedupe_window,
-                waiting: settings.waiting.clone(),
-            };
-            let ledger = EmbeddedLedger::open(&settings.state_dir, given, rules)?;
-            desk.show_catalog(ledger.catalog().cloned());
-            shown.committed(&ledger.counters(), ledger.watermark());
-            desk.set_open();
-            announce(address, &settings, &ledger);
-            Ok((ledger, settings))
-        },
-        &desk,
-        requests,
-        metrics,
-    )?;
+    let begun = Begun { address, desk: Arc::clone(&desk), requests, metrics };
+    let mut worker = match settings.mode {
+        Mode::Embedded => start_worker(settings, given, begun)?,
+        Mode::Kafka => stream::start(settings, given, begun)?,
+    };
     tokio::select! {
         ended = &mut worker => return ended.unwrap_or_else(|_| Err(vanished())),
         () = signals.next() => tracing::info!("stopping: finishing what was begun"),
@@ -114,25 +119,56 @@ async fn serve(settings: Settings, given: Option<CatalogText>) -> Result<(), Fai
     ended
 }
 
+/// What whoever serves the desk begins with.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    /// Where HTTP listens.
+    pub(crate) address: SocketAddr,
+    /// Where HTTP hands requests in.
+    pub(crate) desk: Arc<Desk>,
+    /// The other side of the desk.
+    pub(crate) requests: Receiver<Request>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
 /// Starts the thread of the worker; what it ends with comes by the channel.
 fn start_worker(
-    open: impl FnOnce(&Desk) -> Result<(EmbeddedLedger, Settings), Failure> + Send + 'static,
-    desk: &Arc<Desk>,
-    requests: Receiver<Request>,
-    metrics: Arc<Metrics>,
+    settings: Settings,
+    given: Option<CatalogText>,
+    begun: Begun,
 ) -> Result<oneshot::Receiver<Result<(), Failure>>, Failure> {
-    let (done, ended) = oneshot::channel();
-    let desk = Arc::clone(desk);
     let work = move || {
-        let (ledger, settings) = open(&desk)?;
+        let Begun { address, desk, requests, metrics } = begun;
+        let rules = Rules {
+            future_tolerance: settings.future_tolerance,
+            dedupe_window: settings.dedupe_window,
+            waiting: settings.waiting.clone(),
+        };
+        let ledger = EmbeddedLedger::open(&settings.state_dir, given, rules)?;
+        desk.show_catalog(ledger.catalog().cloned());
+        let shown = metrics
+            .partition(0)
+            .map_err(|error| Failure::Dependency(format!("cannot register metrics: {error}")))?;
+        shown.committed(&ledger.counters(), ledger.watermark());
+        desk.set_open();
+        announce(address, &settings, &ledger);
         let Settings { commit_interval, periods, .. } = settings;
-        let worker = Worker { ledger, desk, requests, metrics, commit_interval, periods };
+        let worker = Worker { ledger, desk, requests, metrics: shown, commit_interval, periods };
         worker.run().map_err(|failure| {
             Failure::Dependency(format!("the worker failed, nothing unanswered counts: {failure}"))
         })
     };
+    start_thread("worker", work)
+}
+
+/// Starts a thread; what it ends with comes by the channel, also if it panics.
+pub(crate) fn start_thread(
+    name: &str,
+    work: impl FnOnce() -> Result<(), Failure> + Send + 'static,
+) -> Result<oneshot::Receiver<Result<(), Failure>>, Failure> {
+    let (done, ended) = oneshot::channel();
     std::thread::Builder::new()
-        .name("worker".to_owned())
+        .name(name.to_owned())
         .spawn(move || {
             let worked = catch_unwind(AssertUnwindSafe(work));
             // Nobody listens any more only if the process is ending anyway.
@@ -159,18 +195,4 @@ fn panicked(panic: &(dyn Any + Send)) -> Failure {
 
 fn vanished() -> Failure {
     Failure::Dependency("the worker vanished".to_owned())
-}
-
-/// An instant so much later.
-fn later(instant: Instant, by: Duration) -> Instant {
-    Instant::from_nanos(instant.nanos().saturating_add(nanos(by)))
-}
-
-/// An instant so much earlier.
-fn earlier(instant: Instant, by: Duration) -> Instant {
-    Instant::from_nanos(instant.nanos().saturating_sub(nanos(by)))
-}
-
-fn nanos(duration: Duration) -> i128 {
-    i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)
 }

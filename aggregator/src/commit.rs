@@ -6,7 +6,8 @@
 
 use crate::error::Error;
 use crate::limits::OUTPUT_CHUNK_BYTES_MAX;
-use crate::store::{Store, Table};
+use crate::store::Store;
+use crate::tables::Table;
 use std::ops::Range;
 
 /// Final values to be put into the store, and keys to be deleted, in one run of bytes.
@@ -68,6 +69,16 @@ impl Delta {
             .sort_by(|a, b| (a.table as u8, key(&a.key)).cmp(&(b.table as u8, key(&b.key))));
     }
 
+    /// Adds all changes of another delta behind its own.
+    pub(crate) fn append(&mut self, other: &Self) {
+        for (table, key, value) in other.changes() {
+            match value {
+                Some(value) => self.put(table, key, value),
+                None => self.delete(table, key),
+            }
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
@@ -81,6 +92,8 @@ pub struct Outputs {
     pub rated: String,
     /// Dead letters, one line of JSON each.
     pub rejected: String,
+    /// Closed totals that changed: the key of each, and a line of JSON.
+    pub totals: Vec<(String, String)>,
 }
 
 impl Outputs {
@@ -91,6 +104,7 @@ impl Outputs {
     pub(crate) fn clear(&mut self) {
         self.rated.clear();
         self.rejected.clear();
+        self.totals.clear();
     }
 }
 
@@ -104,7 +118,7 @@ pub struct Transaction {
 }
 
 /// Makes transactions durable, whole or not at all.
-pub trait CommitPort: Send {
+pub trait CommitPort {
     /// Commits; on an error nothing of the transaction may be visible, now or later.
     ///
     /// # Errors

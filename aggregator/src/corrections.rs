@@ -11,7 +11,8 @@ use crate::dedupe::{Content, read_content, write_content};
 use crate::error::Error;
 use crate::keys::{correction_ids, correction_key};
 use crate::limits::{AMENDMENTS_MAX, CANCELLATIONS_MAX, CORRECTION_DEPTH_MAX};
-use crate::store::{Store, Table};
+use crate::store::Store;
+use crate::tables::Table;
 use rating::Instant;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -201,8 +202,8 @@ fn encode(out: &mut Vec<u8>, correction: &Correction) {
     put_text(out, &correction.root_id);
     out.push(u8::try_from(correction.depth).unwrap_or(u8::MAX));
     if let Some(content) = &correction.replacement {
-        let Content { used_at, event_type, is_named, lines } = content;
-        write_content(out, (*used_at, *event_type, *is_named), lines);
+        let Content { used_at, event_type, named, lines } = content;
+        write_content(out, (*used_at, *event_type, *named), lines);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Admission: was this identity seen, with the same content, and what became of it?
 //!
-//! In memory there is one fingerprint of 8 bytes for every identity: 40 bits of its hash, and the
+//! In memory there is one fingerprint of 8 bytes for every identity: 34 bits of its hash, and the
 //! number of the run that admitted it. Only where a fingerprint matches is the run read, so a new
 //! record costs no look-up on disk. Every match is confirmed by the whole 128-bit identity.
 //!
@@ -13,7 +13,8 @@ use crate::commit::Delta;
 use crate::error::Error;
 use crate::keys::{run_key, run_of};
 use crate::limits::{IDENTITIES_MAX, RUN_BLOCK_BYTES_MAX, RUNS_MAX};
-use crate::store::{Store, Table};
+use crate::store::Store;
+use crate::tables::Table;
 use hashbrown::HashTable;
 use rating::{Instant, Measured, Quantity};
 
@@ -44,14 +45,24 @@ pub(crate) enum Admitted {
     Correction { target: u128 },
 }
 
+/// Whom a record named, as shortly as it can be found again: what amends it goes there too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// The customer only.
+    Customer,
+    /// The subscription that its lines are of.
+    SubscriptionOfLines,
+    /// A subscription of which no charge took it, by a hash of its id.
+    Subscription(u64),
+}
+
 /// What stands at the place of a record: its own content, or what an amendment put there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) used_at: Instant,
     /// Position of its type among the state's; 0 is one that no meter takes.
     pub(crate) event_type: u32,
-    /// Whether it named the subscription, and not only the customer.
-    pub(crate) is_named: bool,
+    pub(crate) named: Named,
     pub(crate) lines: Vec<AdmittedLine>,
 }
 
@@ -62,7 +73,7 @@ struct Pending {
     seen: Seen,
     used_at: Instant,
     event_type: u32,
-    is_named: bool,
+    named: Named,
     /// Where its lines are, in [`Dedupe::lines`].
     first_line: u32,
     lines: u32,
@@ -81,10 +92,10 @@ pub(crate) struct Dedupe {
     block: Vec<u8>,
 }
 
-const RUN_BITS: u32 = 24;
-const HASH_MASK: u64 = (1 << 40) - 1;
+const RUN_BITS: u32 = 30;
+const HASH_MASK: u64 = (1 << 34) - 1;
 
-/// 40 bits of an identity, not those that are its shard.
+/// 34 bits of an identity, not those that are its shard.
 fn hash_of(identity: u128) -> u64 {
     u64::try_from((identity >> 16) & u128::from(HASH_MASK)).unwrap_or_default()
 }
@@ -93,7 +104,7 @@ fn high_half(identity: u128) -> u64 {
     u64::try_from(identity >> 64).unwrap_or_default()
 }
 
-/// Spreads the 40 bits over the table, so that a fingerprint alone tells where it belongs.
+/// Spreads the 34 bits over the table, so that a fingerprint alone tells where it belongs.
 const fn spread(hash: u64) -> u64 {
     hash.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
@@ -182,8 +193,8 @@ impl Dedupe {
         }
         let start = pending.first_line as usize;
         let lines = self.lines.get(start..start + pending.lines as usize).unwrap_or_default();
-        let Pending { used_at, event_type, is_named, .. } = *pending;
-        Admitted::Usage(Content { used_at, event_type, is_named, lines: lines.to_vec() })
+        let Pending { used_at, event_type, named, .. } = *pending;
+        Admitted::Usage(Content { used_at, event_type, named, lines: lines.to_vec() })
     }
 
     /// Calls `each` with the identity and content of all usage that was ever admitted.
@@ -216,7 +227,7 @@ impl Dedupe {
     pub(crate) fn admit(
         &mut self,
         (identity, seen): (u128, Seen),
-        (used_at, event_type, is_named): (Instant, u32, bool),
+        (used_at, event_type, named): (Instant, u32, Named),
         lines: &[AdmittedLine],
         target: Option<u128>,
     ) -> Result<(), Error> {
@@ -238,7 +249,7 @@ impl Dedupe {
             seen,
             used_at,
             event_type,
-            is_named,
+            named,
             first_line,
             lines,
             target,
@@ -311,17 +322,25 @@ fn write_entry(out: &mut Vec<u8>, pending: &Pending, lines: &[AdmittedLine]) {
         return;
     }
     out.push(USAGE);
-    write_content(out, (pending.used_at, pending.event_type, pending.is_named), lines);
+    write_content(out, (pending.used_at, pending.event_type, pending.named), lines);
 }
 
 /// Writes what stands at the place of a record.
 pub(crate) fn write_content(
     out: &mut Vec<u8>,
-    (used_at, event_type, is_named): (Instant, u32, bool),
+    (used_at, event_type, named): (Instant, u32, Named),
     lines: &[AdmittedLine],
 ) {
     put_signed(out, used_at.nanos());
-    put_varint(out, (u128::from(event_type) << 1) | u128::from(is_named));
+    let mark = match named {
+        Named::Customer => 0,
+        Named::SubscriptionOfLines => 1,
+        Named::Subscription(_) => 2,
+    };
+    put_varint(out, (u128::from(event_type) << 2) | mark);
+    if let Named::Subscription(hash) = named {
+        out.extend_from_slice(&hash.to_le_bytes());
+    }
     put_varint(out, lines.len() as u128);
     for line in lines {
         let Measured { quantity, distinct } = line.measured;
@@ -339,7 +358,13 @@ pub(crate) fn write_content(
 pub(crate) fn read_content(reader: &mut Reader<'_>) -> Option<Content> {
     let used_at = reader.instant()?;
     let kind = reader.varint()?;
-    let (event_type, is_named) = (u32::try_from(kind >> 1).ok()?, kind & 1 == 1);
+    let event_type = u32::try_from(kind >> 2).ok()?;
+    let named = match kind & 3 {
+        0 => Named::Customer,
+        1 => Named::SubscriptionOfLines,
+        2 => Named::Subscription(u64::from_le_bytes(reader.take(8)?.try_into().ok()?)),
+        _ => return None,
+    };
     let mut lines = Vec::new();
     for _ in 0..reader.varint()? {
         let charge = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
@@ -353,7 +378,7 @@ pub(crate) fn read_content(reader: &mut Reader<'_>) -> Option<Content> {
         };
         lines.push(AdmittedLine { charge, measured: Measured { quantity, distinct } });
     }
-    Some(Content { used_at, event_type, is_named, lines })
+    Some(Content { used_at, event_type, named, lines })
 }
 
 /// Splits zeros off the end: most quantities have few digits and then take few bytes.

@@ -93,18 +93,19 @@ pub enum Error {
         /// Where it ends.
         end: Instant,
     },
-    /// A charge whose kind of price changed within a period that the state has usage of.
+    /// A charge whose kind of price changes within a scope that the state has usage of, which
+    /// cannot be rated anew.
     #[error(
         "the state has usage of charge \"{charge}\" of subscription \"{subscription}\" in the \
-         period from {start}, but by this catalog it is priced in another kind then; begin the \
-         new price with the next period"
+         period or scope from {start}, which this catalog prices in another kind, and its records \
+         cannot be rated anew; begin the new price with the next one"
     )]
     Repriced {
         /// The subscription.
         subscription: String,
         /// The charge.
         charge: String,
-        /// Where the period begins.
+        /// Where the period or scope begins.
         start: Instant,
     },
     /// A sum that left its domain where no record can be blamed.

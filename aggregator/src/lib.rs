@@ -15,8 +15,11 @@ mod position_codec;
 mod positions;
 mod query;
 mod rated;
+mod rocks;
 mod slots;
+pub mod state_log;
 mod store;
+mod tables;
 mod waiting;
 
 pub use commit::{CommitPort, Delta, Embedded, Outputs, Transaction};
@@ -24,7 +27,11 @@ pub use counters::Counters;
 pub use error::{Error, ErrorKind};
 pub use identity::Seeds;
 pub use lineage::record_hash;
-pub use partition::{Clock, ExplainedRecord, Explanation, Origin, Partition, Received, Verdict};
+pub use partition::{
+    Clock, ExplainedRecord, Explanation, MovedScope, Origin, Partition, Received, Routing, Verdict,
+};
 pub use query::{PeriodTotal, Query};
-pub use store::{SavedSource, Store, Table};
+pub use rocks::StoreMemory;
+pub use store::{Layout, SavedSource, Store};
+pub use tables::{Entry, Table, Tables, Visit};
 pub use waiting::{Cause, Waiting};

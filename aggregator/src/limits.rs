@@ -19,14 +19,17 @@ pub const AMENDMENTS_MAX: usize = 4_096;
 pub const CANCELLATIONS_MAX: usize = 1 << 20;
 /// How deep corrections of corrections may go.
 pub const CORRECTION_DEPTH_MAX: usize = 255;
+/// Records of positions that a new catalog needs made anew: some hundred bytes each.
+pub const REBUILT_RECORDS_MAX: usize = 1 << 22;
 /// Periods remembered per cycle before they are worked out anew.
 pub const PERIODS_MAX: usize = 512;
 /// Bytes of identities in one value of a run.
 pub const RUN_BLOCK_BYTES_MAX: usize = 16 << 10;
 /// Bytes of rated or rejected lines in one value, before compression.
 pub const OUTPUT_CHUNK_BYTES_MAX: usize = 1 << 20;
-/// Runs that can be told apart: the fingerprint table keeps 24 bits of their number.
-pub const RUNS_MAX: u32 = 1 << 24;
+/// Runs that can be told apart: the fingerprint table keeps 30 bits of their number. With a run a
+/// commit, fifty commits a second fill them in eight months.
+pub const RUNS_MAX: u32 = 1 << 30;
 /// Identities that one partition remembers: about 4 GiB of fingerprints.
 pub const IDENTITIES_MAX: usize = 400_000_000;
 /// Stretches of owners by which keys begin. Frozen.

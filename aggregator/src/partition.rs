@@ -4,31 +4,41 @@
 //! what they change in memory, and hands a [`Transaction`] to its commit port. It has no clock and
 //! does no IO of its own but reading its store.
 
+mod anchors;
 mod close;
+mod commit;
 mod correct;
+mod event_types;
 mod explain;
 mod lines;
 mod load;
 mod names;
+mod rebuild;
+mod routing;
+mod said;
 mod times;
+#[cfg(test)]
+mod trial;
 
-use crate::codec::{Reader, encode_total, put_text};
-use crate::commit::{CommitPort, Transaction};
+use crate::commit::{Delta, Outputs, Transaction};
 use crate::corrections::Corrections;
 use crate::counters::Counters;
 use crate::dedupe::{AdmittedLine, Dedupe, Seen};
 use crate::error::Error;
 use crate::identity::{Seeds, owner_hash};
-use crate::limits::{COMMIT_OUTPUT_BYTES_MAX, COMMIT_RECORDS_MAX, POSITION_BLOCKS_MAX, SLOTS_MAX};
+use crate::limits::{COMMIT_OUTPUT_BYTES_MAX, COMMIT_RECORDS_MAX};
 use crate::positions::Positions;
 use crate::query::Query;
 use crate::slots::{SlotKey, Slots};
-use crate::store::{SavedSource, Store, Table};
+use crate::store::{SavedSource, Store};
+use crate::tables::Table;
 use crate::waiting::{Cause, Waiting, WaitingRoom};
+pub use anchors::MovedScope;
 pub use explain::{ExplainedRecord, Explanation};
-use names::Names;
+use names::{Names, named_by};
 use rating::resolve::{self, Line, Measure, Owner};
-use rating::{Catalog, Code, Correction, Instant, Period, Rejection, UsageRecord};
+use rating::{Catalog, Code, Correction, CustomerId, Instant, Period, Rejection, UsageRecord};
+pub use routing::Routing;
 use std::sync::Arc;
 
 /// What became of a record.
@@ -40,6 +50,8 @@ pub enum Verdict {
     Duplicate,
     /// Kept until its subject or its target is there.
     Waiting,
+    /// Another partition's: the caller sends it there with the same commit.
+    Forwarded(u32),
     /// Refused; the caller writes the dead letter and hands it to [`Partition::reject`].
     Rejected(Rejection),
 }
@@ -80,7 +92,6 @@ pub struct Received<'a> {
 pub struct Partition {
     catalog: Arc<Catalog>,
     store: Store,
-    port: Box<dyn CommitPort>,
     dedupe: Dedupe,
     slots: Slots,
     positions: Positions,
@@ -111,6 +122,20 @@ pub struct Partition {
     seeds: Seeds,
     /// A hash of every customer's id, by its position in the catalog.
     owners: Vec<u128>,
+    /// Where customers belong; without it, all of them here.
+    routing: Option<Routing>,
+    /// The partition of every customer, by its position in the catalog.
+    homes: Vec<u32>,
+    /// Whose the record last applied was.
+    owner: Option<CustomerId>,
+    /// Up to when usage is thought to be complete.
+    watermark: Instant,
+    /// Whether closed totals leave with the commit that changes them.
+    publishes_totals: bool,
+    /// How much of the catalog's topic the catalog in force was made of.
+    catalog_position: u64,
+    /// Plan versions that this state has not seen before.
+    new_plans: Delta,
     // Reused from record to record.
     lines: Vec<Line>,
     measures: Vec<Measure>,
@@ -130,11 +155,9 @@ impl Partition {
     /// # Errors
     /// [`Error::Refused`] if the catalog contradicts the state, [`Error::Damaged`] if the state
     /// makes no sense.
-    pub fn open(
-        catalog: Arc<Catalog>,
-        store: Store,
-        port: Box<dyn CommitPort>,
-    ) -> Result<Self, Error> {
+    pub fn open(catalog: Arc<Catalog>, mut store: Store) -> Result<Self, Error> {
+        // They may have come by the state log since the store was opened.
+        store.take_seeds()?;
         let mut partition = Self {
             dedupe: Dedupe::load(&store)?,
             slots: Slots::default(),
@@ -142,7 +165,7 @@ impl Partition {
             corrections: Corrections::default(),
             waiting: WaitingRoom::load(&store)?,
             subjects_wait_bytes: None,
-            types: read_types(&store)?,
+            types: event_types::read(&store)?,
             types_changed: false,
             meter_types: Vec::new(),
             counters: store.counters()?,
@@ -155,14 +178,21 @@ impl Partition {
             failed: false,
             seeds: store.seeds(),
             owners: Vec::new(),
+            routing: None,
+            homes: Vec::new(),
+            owner: None,
+            watermark: store.watermark()?,
+            publishes_totals: false,
+            catalog_position: store.catalog_position()?,
+            new_plans: Delta::default(),
             lines: Vec::new(),
             measures: Vec::new(),
             admitted: Vec::new(),
             quantity_text: String::new(),
             catalog: Arc::clone(&catalog),
             store,
-            port,
         };
+        partition.note_seeds()?;
         partition.take_up(catalog)?;
         Ok(partition)
     }
@@ -172,24 +202,45 @@ impl Partition {
         self.subjects_wait_bytes = Some(bytes_max);
     }
 
-    /// Commits, and goes on with another catalog. Records that waited for it are released.
+    /// Goes on with another catalog; everything taken must have been committed. Records that
+    /// waited for it are released.
     ///
     /// # Errors
     /// [`Error::Refused`] if the catalog contradicts the state, which then goes on with the one
-    /// that it has; else as [`Partition::commit`].
+    /// that it has; [`Error::Failed`] if something was not committed.
     pub fn set_catalog(&mut self, catalog: Arc<Catalog>) -> Result<(), Error> {
-        self.commit()?;
+        self.check_usable()?;
+        if self.taken > 0 {
+            return Err(Error::Failed);
+        }
         self.take_up(catalog)
     }
 
-    fn take_up(&mut self, catalog: Arc<Catalog>) -> Result<(), Error> {
-        if let Err(error) = self.store.check_plans(&catalog, &mut self.transaction.delta) {
-            self.transaction.delta.clear();
-            return Err(error);
+    /// Notes how much of its topic the catalog in force was made of; durable with what is rated
+    /// by it.
+    pub fn at_catalog(&mut self, position: u64) {
+        self.catalog_position = self.catalog_position.max(position);
+    }
+
+    /// A state that has no seeds yet gets its own with the first commit.
+    fn note_seeds(&mut self) -> Result<(), Error> {
+        if self.store.meta("seeds")?.is_none() {
+            self.transaction.delta.put(Table::Meta, b"seeds", &self.seeds.encode());
         }
+        Ok(())
+    }
+
+    fn take_up(&mut self, catalog: Arc<Catalog>) -> Result<(), Error> {
+        let new_plans = self.store.check_plans(&catalog)?;
+        let rebuilt = self.rebuilt(&catalog)?;
+        self.new_plans = new_plans;
+        // What is in memory is found by its place in the catalog.
         self.slots = Slots::default();
+        self.positions = Positions::default();
         self.periods = vec![Vec::new(); catalog.cycles().len()];
         self.owners = catalog.customers().iter().map(|one| owner_hash(&one.id)).collect();
+        self.owner = None;
+        self.homes = self.homes_of(&catalog);
         self.meter_types =
             catalog.meters().iter().map(|one| self.type_of(&one.event_type)).collect();
         self.waiting.release_if(|cause| match cause {
@@ -197,17 +248,38 @@ impl Partition {
             Cause::Target(_) => false,
         });
         self.catalog = catalog;
+        self.install(rebuilt);
         Ok(())
     }
 
-    fn type_of(&mut self, name: &str) -> u32 {
-        let known = self.types.iter().position(|found| found == name);
-        let index = known.unwrap_or_else(|| {
-            self.types.push(name.to_owned());
-            self.types_changed = true;
-            self.types.len() - 1
-        });
-        u32::try_from(index).unwrap_or(0)
+    /// Lets closed totals leave with every commit that changes them.
+    pub const fn publish_totals(&mut self) {
+        self.publishes_totals = true;
+    }
+
+    /// The id of the customer whose record was applied last; empty where none was found.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        let owner = self.owner.and_then(|owner| self.catalog.customer_at(owner));
+        owner.map_or("", |customer| &customer.id)
+    }
+
+    /// Up to when usage is thought to be complete: the greatest time that a record stated, but not
+    /// beyond its receipt.
+    #[must_use]
+    pub const fn watermark(&self) -> Instant {
+        self.watermark
+    }
+
+    /// Moves the watermark forward without a record; durable with the next commit.
+    pub fn advance_watermark(&mut self, to: Instant) {
+        self.watermark = self.watermark.max(to);
+    }
+
+    /// The lines that are to leave with the next commit. Where they leave early, to be seen only
+    /// after it, they are taken out here.
+    pub const fn outputs(&mut self) -> &mut Outputs {
+        &mut self.transaction.outputs
     }
 
     /// Gives the store back. What was not committed is forgotten.
@@ -259,6 +331,12 @@ impl Partition {
         &self.catalog
     }
 
+    /// The catalog in force, to be kept.
+    #[must_use]
+    pub const fn shared_catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
     /// The store, for what is not about records.
     #[must_use]
     pub const fn store(&self) -> &Store {
@@ -285,6 +363,7 @@ impl Partition {
         if !std::mem::take(&mut self.is_released) {
             self.causes += 1;
         }
+        self.owner = None;
         let catalog = Arc::clone(&self.catalog);
         let mut lines = std::mem::take(&mut self.lines);
         let verdict = self.judge(&catalog, record, received, &mut lines);
@@ -299,7 +378,13 @@ impl Partition {
             }
             Verdict::Duplicate => self.counters.duplicate += 1,
             Verdict::Waiting => self.counters.waiting += 1,
+            Verdict::Forwarded(_) => self.counters.forwarded += 1,
             Verdict::Rejected(_) => return Ok(verdict),
+        }
+        if let Some(received_at) = received.clock.received_at
+            && record.time_fault.is_none()
+        {
+            self.watermark = self.watermark.max(record.used_at.min(received_at));
         }
         self.taken += 1;
         self.counters.read += 1;
@@ -354,67 +439,6 @@ impl Partition {
         self.transaction.outputs.rejected.push_str(dead_letter);
     }
 
-    /// Commits everything taken since the last commit.
-    ///
-    /// # Errors
-    /// Whatever the commit port met. Nothing of it is durable then, and the partition must be
-    /// opened anew.
-    pub fn commit(&mut self) -> Result<(), Error> {
-        self.check_usable()?;
-        if !self.counters.balanced() {
-            return Err(Error::Unbalanced { counters: self.counters });
-        }
-        // Until it is known to have succeeded, it has failed: a second try would write this delta
-        // twice over, in no certain order.
-        self.failed = true;
-        self.find_times()?;
-        self.note_terms();
-        let delta = &mut self.transaction.delta;
-        self.dedupe.stage(delta)?;
-        self.positions.stage(delta);
-        self.corrections.stage(delta);
-        self.waiting.stage(delta);
-        if self.types_changed {
-            delta.put(Table::Meta, b"types", &encode_types(&self.types));
-        }
-        for slot in self.slots.dirty() {
-            delta.put_with(Table::Totals, |out| {
-                out.extend_from_slice(&slot.stored_key);
-                let middle = out.len();
-                encode_total(out, &slot.total, slot.period.end);
-                middle
-            });
-        }
-        delta.put(Table::Meta, b"counters", &self.counters.encode());
-        delta.put(Table::Meta, b"sources", &Store::encode_sources(&self.sources));
-        delta.sort();
-        self.port.commit(&self.store, &self.transaction)?;
-        self.dedupe.committed();
-        self.slots.committed(SLOTS_MAX);
-        self.positions.committed(POSITION_BLOCKS_MAX);
-        self.corrections.committed();
-        self.waiting.committed();
-        self.types_changed = false;
-        self.transaction.delta.clear();
-        self.transaction.outputs.clear();
-        self.taken = 0;
-        self.failed = false;
-        Ok(())
-    }
-
-    /// Notes by which terms the totals that changed have been rated.
-    fn note_terms(&mut self) {
-        let catalog = Arc::clone(&self.catalog);
-        self.slots.for_each_dirty(|key, slot| {
-            let subscription = catalog.subscription_at(key.subscription);
-            let timelines = subscription.map(|found| catalog.timelines_of(found));
-            let timeline = timelines.and_then(|found| found.get(key.timeline as usize));
-            if let Some(timeline) = timeline {
-                slot.total.terms_digest = slot.total.digest_of_terms(timeline, slot.period);
-            }
-        });
-    }
-
     const fn check_usable(&self) -> Result<(), Error> {
         if self.failed { Err(Error::Failed) } else { Ok(()) }
     }
@@ -443,6 +467,10 @@ impl Partition {
             }
             Err(rejection) => return Ok(Err(rejection)),
         };
+        self.owner = Some(owner.customer);
+        if let Some(home) = self.elsewhere(owner.customer) {
+            return Ok(Ok(Verdict::Forwarded(home)));
+        }
         let hash = self.owner_hash(owner)?;
         let identity = self.seeds.identity(hash, &record.source, &record.id);
         let seen = self.dedupe.find(&self.store, identity)?.or_else(|| self.waits(identity));
@@ -475,7 +503,7 @@ impl Partition {
             position: origin.position,
         };
         let event_type = self.measured_type();
-        let what = (record.used_at, event_type, owner.subscription.is_some());
+        let what = (record.used_at, event_type, named_by(catalog, owner, lines));
         self.dedupe.admit((identity, seen), what, &self.admitted, None)?;
         self.waiting.release(&Cause::Target(identity));
         Ok(Ok(Verdict::Rated(lines.len())))
@@ -484,12 +512,6 @@ impl Partition {
     fn owner_hash(&self, owner: Owner) -> Result<u128, Error> {
         let hash = self.owners.get(owner.customer.0 as usize).copied();
         hash.ok_or(Error::Damaged { what: "list of customers" })
-    }
-
-    /// The number of the type whose meters took the record last checked.
-    fn measured_type(&self) -> u32 {
-        let meter = self.measures.first().map(|measure| measure.meter().0 as usize);
-        meter.and_then(|meter| self.meter_types.get(meter)).copied().unwrap_or(0)
     }
 
     /// Where and with which content a record waits.
@@ -570,23 +592,4 @@ fn too_old(used_at: Instant, oldest: Option<Instant>) -> Rejection {
     let oldest = oldest.unwrap_or(Instant::MIN);
     let message = format!("{used_at} lies before {oldest}: its period is closed for good");
     Rejection::new(Code::LateClosed, message)
-}
-
-fn read_types(store: &Store) -> Result<Vec<String>, Error> {
-    let Some(bytes) = store.meta("types")? else { return Ok(vec![String::new()]) };
-    let mut reader = Reader::new(&bytes);
-    let mut types = Vec::new();
-    while !reader.is_empty() {
-        types.push(reader.text().ok_or(Error::Damaged { what: "type" })?.to_owned());
-    }
-    Ok(types)
-}
-
-// Frozen: the bytes of the types.
-fn encode_types(types: &[String]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for name in types {
-        put_text(&mut out, name);
-    }
-    out
 }

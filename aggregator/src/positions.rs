@@ -8,9 +8,10 @@ use crate::commit::Delta;
 use crate::error::Error;
 use crate::keys::{WHOLE_POSITION, row_key, row_numbers};
 use crate::position_codec::{Row, decode_position, decode_rows, encode_position, encode_rows};
-use crate::store::{Store, Table};
+use crate::store::Store;
+use crate::tables::Table;
 use hashbrown::hash_map::Entry;
-use rating::{Kept, Position, Rows, Tally, Weight};
+use rating::{Kept, Position, PositionUndo, Rows, Tally, Weight};
 
 /// A position in memory.
 #[derive(Debug)]
@@ -30,6 +31,19 @@ pub(crate) struct Positions {
     commits: u64,
     /// Σ of what is held.
     blocks: usize,
+    /// Since [`Positions::begin`]; nothing is noted outside of it.
+    steps: Vec<(Box<[u8]>, Step)>,
+    notes_steps: bool,
+}
+
+/// How to undo what became of a position since [`Positions::begin`].
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for every change; a box would cost more")]
+enum Step {
+    /// It was going to change.
+    Touched { was_held: bool, was_dirty: bool },
+    /// It changed.
+    Changed(PositionUndo),
 }
 
 impl Positions {
@@ -41,14 +55,18 @@ impl Positions {
         make: impl FnOnce() -> Position,
     ) -> Result<&mut Position, Error> {
         let commits = self.commits;
-        let held = match self.held.entry(key.into()) {
-            Entry::Occupied(entry) => entry.into_mut(),
+        let (held, was_held) = match self.held.entry(key.into()) {
+            Entry::Occupied(entry) => (entry.into_mut(), true),
             Entry::Vacant(entry) => {
                 let position = load(store, key)?.unwrap_or_else(make);
-                entry.insert(Held { position, dirty: false, touched: commits, blocks: 0 })
+                let held = Held { position, dirty: false, touched: commits, blocks: 0 };
+                (entry.insert(held), false)
             }
         };
         held.touched = commits;
+        if self.notes_steps {
+            self.steps.push((key.into(), Step::Touched { was_held, was_dirty: held.dirty }));
+        }
         if !held.dirty {
             held.dirty = true;
             self.dirty.push(key.into());
@@ -56,10 +74,73 @@ impl Positions {
         Ok(&mut held.position)
     }
 
+    /// From here on, what becomes of positions can be undone, until [`Positions::end`].
+    pub(crate) fn begin(&mut self) {
+        self.steps.clear();
+        self.notes_steps = true;
+    }
+
+    /// Undoes a change, or notes how to.
+    pub(crate) fn undo_unless(&mut self, keep: bool, key: &[u8], undo: PositionUndo) {
+        if keep {
+            self.changed(key, undo);
+        } else if let Some(held) = self.held.get_mut(key) {
+            held.position.undo(undo);
+        }
+    }
+
+    /// Notes how to undo a change.
+    pub(crate) fn changed(&mut self, key: &[u8], undo: PositionUndo) {
+        if self.notes_steps {
+            self.steps.push((key.into(), Step::Changed(undo)));
+        }
+    }
+
+    /// Keeps what became of positions since [`Positions::begin`], or undoes it.
+    pub(crate) fn end(&mut self, keep: bool) {
+        self.notes_steps = false;
+        if keep {
+            self.steps.clear();
+        }
+        while let Some((key, step)) = self.steps.pop() {
+            let Some(held) = self.held.get_mut(&key) else { continue };
+            match step {
+                Step::Changed(undo) => held.position.undo(undo),
+                Step::Touched { was_held, was_dirty } => {
+                    if !was_dirty {
+                        held.dirty = false;
+                        // It is one of the last that became so.
+                        if let Some(at) = self.dirty.iter().rposition(|other| *other == key) {
+                            self.dirty.remove(at);
+                        }
+                    }
+                    if !was_held {
+                        self.held.remove(&key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts another position in the place of one that has no rows in the store, or of none.
+    pub(crate) fn replace(&mut self, key: &[u8], position: Position) {
+        let held = Held { position, dirty: true, touched: self.commits, blocks: 0 };
+        let before = self.held.insert(key.into(), held);
+        self.blocks -= before.as_ref().map_or(0, |before| before.blocks);
+        if !before.is_some_and(|before| before.dirty) {
+            self.dirty.push(key.into());
+        }
+    }
+
     /// Notes everything that changed since the last commit.
     pub(crate) fn stage(&self, delta: &mut Delta) {
         let dirty = self.dirty.iter().filter_map(|key| Some((key, self.held.get(key)?)));
         for (key, held) in dirty {
+            if held.position.parts.is_empty() {
+                // It was made for a record that was refused, or anew from none.
+                delta.delete(Table::Positions, key);
+                continue;
+            }
             delta.put_with(Table::Positions, |out| {
                 out.extend_from_slice(key);
                 let middle = out.len();
@@ -164,7 +245,8 @@ where
 /// Blocks of rows as they are stored: part, block, bytes.
 type Blocks = Vec<(u32, u32, Vec<u8>)>;
 
-fn load(store: &Store, key: &[u8]) -> Result<Option<Position>, Error> {
+/// A position of the store, with its rows.
+pub(crate) fn load(store: &Store, key: &[u8]) -> Result<Option<Position>, Error> {
     let Some(bytes) = store.get(Table::Positions, key)? else { return Ok(None) };
     let damaged = || Error::Damaged { what: "position" };
     let mut position = decode_position(&bytes).ok_or_else(damaged)?;

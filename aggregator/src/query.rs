@@ -3,7 +3,8 @@
 use crate::codec::decode_total;
 use crate::error::Error;
 use crate::keys::{TotalKey, shard, subscription_prefix};
-use crate::store::{Store, Table};
+use crate::store::Store;
+use crate::tables::Table;
 use rating::{
     Catalog, Currency, Frame, Period, Quantity, Settled, Share, Subscription, Timeline, Total, json,
 };
@@ -132,14 +133,12 @@ impl<'a> Query<'a> {
             .and_then(|terms| terms.charge.as_deref()?.meter)
             .and_then(|meter| self.catalog.meter(meter))
             .map(|meter| meter.key.as_str());
-        let is_simple = timeline.is_simple_in(period);
         let prorates = timeline.within(period).any(|(_, charge)| charge.prorated.included);
         let sums = stored.total.sums;
         let is_counted =
             sums.is_some_and(|sums| stored.total.records > 0 || sums.carried != Quantity::ZERO);
         let has_its_terms = stored.total.was_rated_by(timeline, period)
             && key.shard == shard(customer)
-            && (stored.total.records == 0 || is_simple == stored.total.sums.is_none())
             && stored.total.last_used_at.is_none_or(|last| last < subscription.active.end);
         Ok(PeriodTotal {
             has_its_terms,
@@ -207,6 +206,28 @@ impl PeriodTotal<'_> {
     /// taken back before the close, it is as if they had never come.
     fn is_there(&self) -> bool {
         self.total.records > 0 || self.total.closed
+    }
+
+    /// What tells the total from all others: customer, subscription, charge, plan, cell (none) and
+    /// the period's start, with everything but letters, digits, `.`, `_` and `-` escaped.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let start = self.period.start.to_string();
+        let mut key = String::new();
+        for name in [self.customer, self.subscription, self.charge, self.plan, "", &start] {
+            if !key.is_empty() {
+                key.push('/');
+            }
+            for byte in name.bytes() {
+                if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+                    key.push(char::from(byte));
+                } else {
+                    // Writing to a string cannot fail.
+                    _ = write!(key, "%{byte:02X}");
+                }
+            }
+        }
+        key
     }
 
     /// Appends the total as one line of JSON, with its end.

@@ -81,6 +81,25 @@ impl Slot {
 /// Position of a slot until the next commit.
 pub(crate) type SlotIndex = usize;
 
+/// How to undo what became of slots since [`Slots::begin`].
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for every change; a box would cost more")]
+enum Step {
+    /// It came into memory, the last of all.
+    Made(SlotKey),
+    /// It was going to change.
+    Changed { index: SlotIndex, before: Before },
+}
+
+/// What of a slot a record may change.
+#[derive(Debug)]
+struct Before {
+    total: Total,
+    revised_by: u64,
+    times_are_stale: bool,
+    dirty: bool,
+}
+
 /// All slots.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
@@ -88,6 +107,9 @@ pub(crate) struct Slots {
     slots: Vec<Slot>,
     dirty: Vec<SlotIndex>,
     commits: u64,
+    /// Since [`Slots::begin`]; nothing is noted outside of it.
+    steps: Vec<Step>,
+    notes_steps: bool,
 }
 
 impl Slots {
@@ -106,6 +128,9 @@ impl Slots {
         slot.key = key;
         self.slots.push(slot);
         self.index.insert(key, index);
+        if self.notes_steps {
+            self.steps.push(Step::Made(key));
+        }
         index
     }
 
@@ -113,8 +138,61 @@ impl Slots {
         self.slots.get(index)
     }
 
+    /// From here on, what becomes of slots can be undone, until [`Slots::end`].
+    pub(crate) fn begin(&mut self) {
+        self.steps.clear();
+        self.notes_steps = true;
+    }
+
+    /// Keeps what became of slots since [`Slots::begin`], or undoes it.
+    pub(crate) fn end(&mut self, keep: bool) {
+        self.notes_steps = false;
+        if keep {
+            self.steps.clear();
+        }
+        while let Some(step) = self.steps.pop() {
+            match step {
+                Step::Made(key) => {
+                    self.index.remove(&key);
+                    self.slots.pop();
+                }
+                Step::Changed { index, before } => self.undo(index, before),
+            }
+        }
+    }
+
+    fn undo(&mut self, index: SlotIndex, before: Before) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Before { total, revised_by, times_are_stale, dirty } = before;
+        (slot.total, slot.revised_by, slot.times_are_stale) = (total, revised_by, times_are_stale);
+        if slot.dirty && !dirty {
+            slot.dirty = false;
+            // It is one of the last that became so.
+            if let Some(at) = self.dirty.iter().rposition(|other| *other == index) {
+                self.dirty.remove(at);
+            }
+        }
+    }
+
+    /// A slot that may be about to change: it is as it was in the store until [`Slots::change`]
+    /// says that it did.
+    pub(crate) fn try_change(&mut self, index: SlotIndex) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(index)?;
+        let is_noted =
+            |step: &Step| matches!(step, Step::Changed { index: of, .. } if *of == index);
+        if self.notes_steps && !self.steps.iter().any(is_noted) {
+            let Slot { total, revised_by, times_are_stale, dirty, .. } = &*slot;
+            let (total, revised_by) = (total.clone(), *revised_by);
+            let (times_are_stale, dirty) = (*times_are_stale, *dirty);
+            let before = Before { total, revised_by, times_are_stale, dirty };
+            self.steps.push(Step::Changed { index, before });
+        }
+        Some(slot)
+    }
+
     /// A slot that is about to change.
     pub(crate) fn change(&mut self, index: SlotIndex) -> Option<&mut Slot> {
+        self.try_change(index)?;
         let slot = self.slots.get_mut(index)?;
         slot.touched = self.commits;
         if !slot.dirty {

@@ -1,104 +1,41 @@
-//! The store: one RocksDB per partition, opened only if this program and configuration wrote it.
+//! The store: the tables of one partition, opened only if this program and configuration wrote
+//! them.
 
 use crate::codec::{Reader, put_text, put_varint};
 use crate::commit::Delta;
 use crate::counters::Counters;
 use crate::error::Error;
 use crate::identity::Seeds;
-use crate::limits::{BLOCK_CACHE_BYTES, LOG_BYTES_MAX, SHARDS, WRITE_BUFFER_BYTES};
-use rating::Catalog;
-use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    IteratorMode, Options, WriteBatch, WriteOptions,
-};
+use crate::limits::SHARDS;
+use crate::rocks::{Rocks, StoreMemory};
+use crate::state_log::LogPosition;
+use crate::tables::{Entry, Table, Tables};
+use rating::{Catalog, Instant};
 use std::path::Path;
 
-/// A column family of the store; `keys.rs` draws the keys of each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Table {
-    /// Format, seeds, counters, sources, plan versions.
-    Meta,
-    /// Totals by subscription, charge, plan and period.
-    Totals,
-    /// Positions of charges whose totals do not hold all that is needed.
-    Positions,
-    /// The ordered rows of positions, in blocks.
-    Rows,
-    /// Corrections in force or not, by the record that they correct.
-    Corrections,
-    /// Records that wait for their subject or their target.
-    Waiting,
-    /// Identities that were admitted, in runs.
-    Ids,
-    /// Rated lines, in order of admission.
-    Rated,
-    /// Dead letters, in order of refusal.
-    Rejected,
-}
-
-impl Table {
-    pub(crate) const ALL: [Self; 9] = [
-        Self::Meta,
-        Self::Totals,
-        Self::Positions,
-        Self::Rows,
-        Self::Corrections,
-        Self::Waiting,
-        Self::Ids,
-        Self::Rated,
-        Self::Rejected,
-    ];
-
-    // Frozen: names of column families.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Meta => "meta",
-            Self::Totals => "totals",
-            Self::Positions => "positions",
-            Self::Rows => "rows",
-            Self::Corrections => "corrections",
-            Self::Waiting => "waiting",
-            Self::Ids => "ids",
-            Self::Rated => "rated",
-            Self::Rejected => "rejected",
-        }
-    }
-
-    fn options(self, cache: &Cache) -> Options {
-        let mut options = Options::default();
-        let mut blocks = BlockBasedOptions::default();
-        blocks.set_block_cache(cache);
-        options.set_level_compaction_dynamic_level_bytes(true);
-        match self {
-            Self::Totals
-            | Self::Meta
-            | Self::Positions
-            | Self::Rows
-            | Self::Corrections
-            | Self::Waiting => {
-                options.set_compression_type(DBCompressionType::Lz4);
-                options.set_write_buffer_size(WRITE_BUFFER_BYTES / 4);
-                // Nearly every look-up of a total is for one that is there or was never written.
-                blocks.set_bloom_filter(10.0, false);
-            }
-            Self::Ids | Self::Rated | Self::Rejected => {
-                // Hashes do not compress, and chunks of lines are compressed already. Keys only
-                // grow, so files never overlap and are moved down without being rewritten.
-                options.set_compression_type(DBCompressionType::None);
-                options.set_write_buffer_size(WRITE_BUFFER_BYTES / 8);
-                blocks.set_block_size(64 << 10);
-            }
-        }
-        options.set_block_based_table_factory(&blocks);
-        options
-    }
-}
-
 /// Layout of this program's stores. Frozen per release that changes it.
-const FORMAT: &str = "usage-rater state 2";
+const FORMAT: &str = "usage-rater state 3";
 
-/// A key and its value.
-type Entry = (Box<[u8]>, Box<[u8]>);
+/// What a store is for: it must be opened for the same again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Partitions that owners are spread over.
+    pub partitions: u32,
+    /// Whether a state log outside the store is its write-ahead log.
+    pub is_replica: bool,
+}
+
+impl Layout {
+    /// The one store of embedded mode.
+    pub const EMBEDDED: Self = Self { partitions: 1, is_replica: false };
+}
+
+impl std::fmt::Display for Layout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mode = if self.is_replica { "kafka" } else { "embedded" };
+        write!(f, "{FORMAT}; {mode}; shards {SHARDS}; partitions {}", self.partitions)
+    }
+}
 
 /// How far a source has been read, as the state keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,9 +50,9 @@ pub struct SavedSource {
     pub digest: u64,
 }
 
-/// One partition's RocksDB.
+/// One partition's state.
 pub struct Store {
-    db: DB,
+    tables: Box<dyn Tables>,
     directory: String,
     seeds: Seeds,
 }
@@ -132,7 +69,12 @@ impl Store {
     /// # Errors
     /// [`Error::Refused`] if the directory holds something else or a store of another format or
     /// configuration, [`Error::Store`] if RocksDB cannot open it.
-    pub fn open(directory: &Path, seeds: Seeds) -> Result<Self, Error> {
+    pub fn open(
+        directory: &Path,
+        seeds: Seeds,
+        layout: Layout,
+        memory: &StoreMemory,
+    ) -> Result<Self, Error> {
         let name = directory.display().to_string();
         let is_new = !directory.join("CURRENT").exists();
         if is_new && directory.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
@@ -140,18 +82,47 @@ impl Store {
             return Err(Error::Refused { directory: name, reason });
         }
         if is_new {
-            Self::make(directory, seeds)?;
+            Self::make(directory, seeds, layout, memory)?;
         }
-        let mut store = Self::open_db(directory, false, seeds)?;
-        store.check_format()?;
-        let saved = store.meta("seeds")?.unwrap_or_default();
-        store.seeds = Seeds::decode(&saved).ok_or(Error::Damaged { what: "set of seeds" })?;
+        let tables = Rocks::open(directory, (false, !layout.is_replica), memory)?;
+        Self::of(Box::new(tables), name, seeds, layout)
+    }
+
+    /// A store on tables of any kind, with `seeds` if it has none yet.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn of(
+        tables: Box<dyn Tables>,
+        directory: String,
+        seeds: Seeds,
+        layout: Layout,
+    ) -> Result<Self, Error> {
+        let mut store = Self { tables, directory, seeds };
+        if store.meta("format")?.is_none() {
+            store.begin(layout)?;
+        }
+        store.check_format(layout)?;
+        store.take_seeds()?;
         Ok(store)
+    }
+
+    /// Takes the seeds that the store holds, if it holds some by now.
+    pub(crate) fn take_seeds(&mut self) -> Result<(), Error> {
+        if let Some(saved) = self.meta("seeds")? {
+            self.seeds = Seeds::decode(&saved).ok_or(Error::Damaged { what: "set of seeds" })?;
+        }
+        Ok(())
     }
 
     /// Makes a store beside its place and moves it there whole, so that a kill or a full disk
     /// leaves either a store or none.
-    fn make(directory: &Path, seeds: Seeds) -> Result<(), Error> {
+    fn make(
+        directory: &Path,
+        seeds: Seeds,
+        layout: Layout,
+        memory: &StoreMemory,
+    ) -> Result<(), Error> {
         let name = directory.display().to_string();
         let io = |error: std::io::Error| Error::Directory { directory: name.clone(), error };
         let mut unfinished = directory.as_os_str().to_owned();
@@ -160,45 +131,28 @@ impl Store {
         if unfinished.exists() {
             std::fs::remove_dir_all(unfinished).map_err(io)?;
         }
-        let store = Self::open_db(unfinished, true, seeds)?;
-        let mut delta = Delta::default();
-        delta.put(Table::Meta, b"format", Self::format().as_bytes());
-        delta.put(Table::Meta, b"seeds", &seeds.encode());
-        store.write(&[&delta])?;
-        store.sync()?;
+        let tables = Rocks::open(unfinished, (true, !layout.is_replica), memory)?;
+        let store = Self { tables: Box::new(tables), directory: name.clone(), seeds };
+        store.begin(layout)?;
         drop(store);
         std::fs::rename(unfinished, directory).map_err(io)
     }
 
-    fn open_db(directory: &Path, is_new: bool, seeds: Seeds) -> Result<Self, Error> {
-        let name = directory.display().to_string();
-        let mut options = Options::default();
-        options.create_if_missing(is_new);
-        options.create_missing_column_families(is_new);
-        // A torn last record of the log is a commit that did not happen; anything else is damage.
-        options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);
-        options.set_max_background_jobs(2);
-        options.set_max_total_wal_size(LOG_BYTES_MAX);
-        options.set_db_write_buffer_size(WRITE_BUFFER_BYTES);
-        options.set_keep_log_file_num(2);
-        options.set_atomic_flush(true);
-        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
-        let families = Table::ALL
-            .map(|table| ColumnFamilyDescriptor::new(table.name(), table.options(&cache)));
-        let db = DB::open_cf_descriptors(&options, directory, families)
-            .map_err(|error| open_failed(name.clone(), error))?;
-        Ok(Self { db, directory: name, seeds })
+    fn begin(&self, layout: Layout) -> Result<(), Error> {
+        let mut delta = Delta::default();
+        delta.put(Table::Meta, b"format", layout.to_string().as_bytes());
+        // Those of a replica must be what its log says, so they come with its first commit.
+        if !layout.is_replica {
+            delta.put(Table::Meta, b"seeds", &self.seeds.encode());
+        }
+        self.write(&[&delta])?;
+        if layout.is_replica { self.tables.flush() } else { self.sync() }
     }
 
-    /// Format and what else must be the same for keys and values to mean the same.
-    fn format() -> String {
-        format!("{FORMAT}; shards {SHARDS}; partitions 1")
-    }
-
-    fn check_format(&self) -> Result<(), Error> {
+    fn check_format(&self, layout: Layout) -> Result<(), Error> {
         let found = self.meta("format")?.unwrap_or_default();
         let found = String::from_utf8_lossy(&found);
-        let wanted = Self::format();
+        let wanted = layout.to_string();
         if *found == *wanted {
             return Ok(());
         }
@@ -209,9 +163,49 @@ impl Store {
         Err(Error::Refused { directory: self.directory.clone(), reason })
     }
 
+    /// Up to when usage was thought to be complete at the last commit.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if it makes no sense.
+    pub fn watermark(&self) -> Result<Instant, Error> {
+        let Some(bytes) = self.meta("watermark")? else { return Ok(Instant::MIN) };
+        let nanos: [u8; 16] = bytes.try_into().map_err(|_| Error::Damaged { what: "watermark" })?;
+        Ok(Instant::from_nanos(i128::from_le_bytes(nanos)))
+    }
+
+    /// How much of the catalog's topic had been read when the last record was rated.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if it makes no sense.
+    pub fn catalog_position(&self) -> Result<u64, Error> {
+        let Some(bytes) = self.meta("catalog")? else { return Ok(0) };
+        let bytes = bytes.try_into().map_err(|_| Error::Damaged { what: "catalog position" })?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// The last group of the state log that the store holds; `None` before the first.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if it makes no sense.
+    pub fn log_position(&self) -> Result<Option<LogPosition>, Error> {
+        let Some(bytes) = self.meta("log")? else { return Ok(None) };
+        LogPosition::decode(&bytes).map(Some).ok_or(Error::Damaged { what: "log position" })
+    }
+
+    /// Writes what a group of the state log holds, and that it does.
+    ///
+    /// # Errors
+    /// Whatever the database met.
+    pub fn write_group(&self, delta: &Delta, position: LogPosition) -> Result<(), Error> {
+        let mut end = Delta::default();
+        end.put(Table::Meta, b"log", &position.encode());
+        self.write(&[delta, &end])
+    }
+
     /// Checks that plan versions are still what they were when this state first saw them, and
     /// gives the delta that notes the new ones.
-    pub(crate) fn check_plans(&self, catalog: &Catalog, delta: &mut Delta) -> Result<(), Error> {
+    pub(crate) fn check_plans(&self, catalog: &Catalog) -> Result<Delta, Error> {
+        let mut seen = Delta::default();
         for plan in catalog.plans() {
             for version in &plan.versions {
                 let name = format!("plan/{}/{}", plan.key, version.version);
@@ -226,11 +220,11 @@ impl Store {
                         return Err(Error::Refused { directory: self.directory.clone(), reason });
                     }
                     Some(_) => {}
-                    None => delta.put(Table::Meta, name.as_bytes(), &digest),
+                    None => seen.put(Table::Meta, name.as_bytes(), &digest),
                 }
             }
         }
-        Ok(())
+        Ok(seen)
     }
 
     /// The secrets of this state.
@@ -286,40 +280,26 @@ impl Store {
     }
 
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        self.db.get_cf(self.family(table)?, key).map_err(|error| self.failed(error))
+        self.tables.get(table, key)
     }
 
     /// The entry with the greatest key that is not greater than `key`.
     pub(crate) fn last_not_above(&self, table: Table, key: &[u8]) -> Result<Option<Entry>, Error> {
-        let mode = IteratorMode::From(key, rocksdb::Direction::Reverse);
-        let mut entries = self.db.iterator_cf(self.family(table)?, mode);
-        entries.next().transpose().map_err(|error| self.failed(error))
+        self.tables.last_not_above(table, key)
     }
 
     /// The entry with the greatest key below `key`.
     pub(crate) fn last_below(&self, table: Table, key: &[u8]) -> Result<Option<Entry>, Error> {
-        let mode = IteratorMode::From(key, rocksdb::Direction::Reverse);
-        let entries = self.db.iterator_cf(self.family(table)?, mode);
-        for entry in entries.take(2) {
-            let (found, value) = entry.map_err(|error| self.failed(error))?;
-            if &*found < key {
-                return Ok(Some((found, value)));
-            }
-        }
-        Ok(None)
+        self.tables.last_below(table, key)
     }
 
     /// Calls `each` with every entry of a table in the order of keys.
     pub(crate) fn scan(
         &self,
         table: Table,
-        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
+        each: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        for entry in self.db.iterator_cf(self.family(table)?, IteratorMode::Start) {
-            let (key, value) = entry.map_err(|error| self.failed(error))?;
-            each(&key, &value)?;
-        }
-        Ok(())
+        self.scan_prefix(table, b"", each)
     }
 
     /// Calls `each` with every entry of a table whose key begins with `prefix`.
@@ -329,37 +309,23 @@ impl Store {
         prefix: &[u8],
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mode = IteratorMode::From(prefix, rocksdb::Direction::Forward);
-        for entry in self.db.iterator_cf(self.family(table)?, mode) {
-            let (key, value) = entry.map_err(|error| self.failed(error))?;
+        self.tables.scan_from(table, prefix, &mut |key, value| {
             if !key.starts_with(prefix) {
-                break;
+                return Ok(false);
             }
-            each(&key, &value)?;
-        }
-        Ok(())
+            each(key, value)?;
+            Ok(true)
+        })
     }
 
     /// The greatest key of a table.
     pub(crate) fn last_key(&self, table: Table) -> Result<Option<Box<[u8]>>, Error> {
-        let mut entries = self.db.iterator_cf(self.family(table)?, IteratorMode::End);
-        let last = entries.next().transpose().map_err(|error| self.failed(error))?;
-        Ok(last.map(|(key, _)| key))
+        self.tables.last_key(table)
     }
 
-    /// Writes deltas in one batch, with the write-ahead log.
+    /// Writes deltas in one batch.
     pub(crate) fn write(&self, deltas: &[&Delta]) -> Result<(), Error> {
-        let mut batch = WriteBatch::default();
-        for delta in deltas {
-            for (table, key, value) in delta.changes() {
-                let family = self.family(table)?;
-                match value {
-                    Some(value) => batch.put_cf(family, key, value),
-                    None => batch.delete_cf(family, key),
-                }
-            }
-        }
-        self.db.write_opt(batch, &WriteOptions::default()).map_err(|error| self.failed(error))
+        self.tables.write(deltas)
     }
 
     /// Makes everything written so far survive a power failure.
@@ -367,35 +333,31 @@ impl Store {
     /// # Errors
     /// [`Error::Store`] if the disk refuses.
     pub fn sync(&self) -> Result<(), Error> {
-        self.db.flush_wal(true).map_err(|error| self.failed(error))
+        self.tables.sync()
     }
 
-    /// Waits until RocksDB has written and compacted all that it has, so that its work can be
-    /// measured.
+    /// Writes all that is in memory only to files, so that it survives without a log.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the disk refuses.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.tables.flush()
+    }
+
+    /// Begins to do what [`Store::flush`] does.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the disk refuses.
+    pub fn begin_flush(&self) -> Result<(), Error> {
+        self.tables.begin_flush()
+    }
+
+    /// Waits until the database has written and compacted all that it has, so that its work can
+    /// be measured.
     ///
     /// # Errors
     /// [`Error::Store`] if the disk refuses.
     pub fn quiesce(&self) -> Result<(), Error> {
-        let families: Result<Vec<_>, Error> =
-            Table::ALL.iter().map(|table| self.family(*table)).collect();
-        let options = rocksdb::FlushOptions::default();
-        self.db.flush_cfs_opt(&families?, &options).map_err(|error| self.failed(error))?;
-        self.db
-            .wait_for_compact(&rocksdb::WaitForCompactOptions::default())
-            .map_err(|error| self.failed(error))
+        self.tables.quiesce()
     }
-
-    fn family(&self, table: Table) -> Result<&ColumnFamily, Error> {
-        self.db.cf_handle(table.name()).ok_or(Error::Damaged { what: "list of tables" })
-    }
-
-    fn failed(&self, error: rocksdb::Error) -> Error {
-        Error::Store { directory: self.directory.clone(), error }
-    }
-}
-
-fn open_failed(directory: String, error: rocksdb::Error) -> Error {
-    let text = error.as_ref();
-    let locked = text.contains("While lock file") || text.contains("lock hold by current process");
-    if locked { Error::InUse { directory } } else { Error::Store { directory, error } }
 }

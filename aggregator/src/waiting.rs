@@ -9,7 +9,8 @@ use crate::codec::{Reader, put_signed, put_text, put_varint};
 use crate::commit::Delta;
 use crate::error::Error;
 use crate::partition::Origin;
-use crate::store::{Store, Table};
+use crate::store::Store;
+use crate::tables::Table;
 use rating::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 

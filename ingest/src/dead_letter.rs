@@ -15,6 +15,15 @@ pub enum Place<'a> {
         /// From 1.
         line: u64,
     },
+    /// A record of a log.
+    Log {
+        /// Its topic.
+        topic: &'a str,
+        /// Its partition.
+        partition: u32,
+        /// Its offset.
+        offset: u64,
+    },
 }
 
 /// A refused record.
@@ -28,6 +37,9 @@ pub struct DeadLetter<'a> {
     pub record: &'a [u8],
     /// How many bytes it had.
     pub record_bytes: u64,
+    /// Whether only its first bytes are written, though all are there: where a letter would be too
+    /// large to be sent.
+    pub is_cut: bool,
 }
 
 impl DeadLetter<'_> {
@@ -39,11 +51,19 @@ impl DeadLetter<'_> {
         out.push_str(self.rejection.code.name());
         out.push_str("\",\"reason\":");
         json::write_string(out, &self.rejection.reason);
-        let Place::File { file, line } = self.place;
-        out.push_str(",\"source\":{\"file\":");
-        json::write_string(out, file);
         // Writing to a string cannot fail.
-        _ = write!(out, ",\"line\":{line}}},\"record\":");
+        match self.place {
+            Place::File { file, line } => {
+                out.push_str(",\"source\":{\"file\":");
+                json::write_string(out, file);
+                _ = write!(out, ",\"line\":{line}}},\"record\":");
+            }
+            Place::Log { topic, partition, offset } => {
+                out.push_str(",\"source\":{\"topic\":");
+                json::write_string(out, topic);
+                _ = write!(out, ",\"partition\":{partition},\"offset\":{offset}}},\"record\":");
+            }
+        }
         match text_of(record, self.is_cut()) {
             Some(text) => json::write_string(out, text),
             None => {
@@ -59,7 +79,7 @@ impl DeadLetter<'_> {
     }
 
     const fn is_cut(&self) -> bool {
-        self.record_bytes > crate::limits::RECORD_BYTES_MAX as u64
+        self.is_cut || self.record_bytes > crate::limits::RECORD_BYTES_MAX as u64
     }
 }
 
@@ -85,7 +105,8 @@ mod tests {
         let place = Place::File { file: "u.ndjson", line: 3 };
         let record_bytes = record.len() as u64;
         let mut out = String::new();
-        DeadLetter { rejection: &rejection, place, record, record_bytes }.write_line(&mut out);
+        DeadLetter { rejection: &rejection, place, record, record_bytes, is_cut: false }
+            .write_line(&mut out);
         let parsed: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(parsed["source"]["line"], 3);
         assert_eq!(parsed["code"], "malformed_json");

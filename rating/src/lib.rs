@@ -54,8 +54,8 @@ pub use period::{
 };
 pub use plan::{Changes, Override, Plan, PlanVersion};
 pub use position::{
-    Contribution, Direction, FreedBlocks, Kept, Place, Position, PositionPart, Pricing, RecordKey,
-    Shift, Tally, Usage,
+    Change, Contribution, Direction, FreedBlocks, Kept, Place, Position, PositionPart,
+    PositionUndo, Pricing, RecordKey, Shift, Tally, Usage,
 };
 pub use price::{
     CellMatch, DEFAULT_CELL, Freed, Matrix, Percentage, PriceModel, Tier, TierRate, Tiers,
@@ -66,7 +66,7 @@ pub use rate::{Rated, rate, take_back};
 pub use record::UsageRecord;
 pub use rejection::{Code, Rejection};
 pub use rounding::Rounding;
-pub use rows::{Block, Rows, Weight};
+pub use rows::{Block, Growth, RowUndo, Rows, Weight};
 pub use scope::{Scope, Span, days_of};
 pub use settings::{CycleDay, ProrationBasis, Settings};
 pub use share::Share;

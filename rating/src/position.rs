@@ -6,9 +6,11 @@
 
 mod freed;
 mod tally;
+mod undo;
 
 pub use freed::FreedBlocks;
 pub use tally::{Direction, Tally};
+pub use undo::PositionUndo;
 
 use crate::aggregation::Aggregation;
 use crate::charge::{Charge, Timeline};
@@ -20,6 +22,7 @@ use crate::quantity::Quantity;
 use crate::rows::Rows;
 use crate::share::Share;
 use tally::{Running, change_count};
+use undo::{Counted, KeptUndo};
 
 /// What one record measured for one position.
 #[derive(Debug, Clone, Copy)]
@@ -130,6 +133,15 @@ pub struct Place {
     pub share: Share,
 }
 
+/// What a record did to a position.
+#[derive(Debug)]
+pub struct Change {
+    /// Which billing periods change by how much, that of the record first.
+    pub shifts: Vec<Shift>,
+    /// How to undo it.
+    pub undo: PositionUndo,
+}
+
 /// By how much a billing period changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shift {
@@ -160,16 +172,33 @@ impl Position {
         Self { parts: Vec::new(), kept, freed_blocks: FreedBlocks::default() }
     }
 
-    /// Makes sure that there is a part at a place; gives the level that its period begins with.
-    pub fn ensure(&mut self, aggregation: Aggregation, place: Place) -> Option<Quantity> {
-        let index = self.part_at(aggregation, place)?;
-        self.parts.get(index).map(|part| part.carried)
+    /// Whether nothing of any record is in it, so that it is as good as a new one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let nothing_kept = match &self.kept {
+            Kept::Nothing => true,
+            Kept::Distinct(rows) => rows.is_empty(),
+            Kept::Records(rows) => rows.is_empty(),
+        };
+        nothing_kept && self.parts.iter().all(|part| part.tally.is_empty())
     }
 
-    /// The index of the part at a place, which is made if there is none.
-    fn part_at(&mut self, aggregation: Aggregation, place: Place) -> Option<usize> {
+    /// Makes sure that there is a part at a place; gives the level that its period begins with, and
+    /// how to undo it.
+    pub fn ensure(
+        &mut self,
+        aggregation: Aggregation,
+        place: Place,
+    ) -> Option<(Quantity, PositionUndo)> {
+        let (index, is_new) = self.part_at(aggregation, place)?;
+        let carried = self.parts.get(index)?.carried;
+        Some((carried, PositionUndo::of_part(index, is_new)))
+    }
+
+    /// The index of the part at a place, which is made if there is none, and whether it was.
+    fn part_at(&mut self, aggregation: Aggregation, place: Place) -> Option<(usize, bool)> {
         match self.parts.binary_search_by_key(&place.start, |part| part.start) {
-            Ok(index) => Some(index),
+            Ok(index) => Some((index, false)),
             Err(index) => {
                 let last = self.parts.iter().map(|part| part.number).max();
                 let number = last.map_or(Some(0), |last| last.checked_add(1))?;
@@ -185,7 +214,7 @@ impl Position {
                     adds: Contribution::default(),
                 };
                 self.parts.insert(index, part);
-                Some(index)
+                Some((index, true))
             }
         }
     }
@@ -203,8 +232,7 @@ impl Position {
         })
     }
 
-    /// Adds a record or takes it back, and says which billing periods change by how much, its own
-    /// first.
+    /// Adds a record or takes it back.
     ///
     /// `None`, with the position unchanged, where an amount or a sum leaves its domain, or where
     /// what is to be taken back is not there.
@@ -214,24 +242,34 @@ impl Position {
         place: Place,
         usage: &Usage<'_>,
         direction: Direction,
-    ) -> Option<Vec<Shift>> {
-        let index = self.part_at(pricing.aggregation, place)?;
-        self.count(pricing, index, usage, direction)?;
-        let priced = self.contributions(pricing, index);
-        let Some((after, shifts)) = priced.and_then(|after| {
-            let shifts = self.shifts(index, &after)?;
-            Some((after, shifts))
-        }) else {
-            let back = match direction {
-                Direction::Add => Direction::TakeBack,
-                Direction::TakeBack => Direction::Add,
-            };
-            self.count(pricing, index, usage, back)?;
+    ) -> Option<Change> {
+        let (index, is_new) = self.part_at(pricing.aggregation, place)?;
+        let mut undo = PositionUndo::of_part(index, is_new);
+        let shifts = self.change_part(pricing, usage, direction, &mut undo);
+        if shifts.is_none() {
+            self.undo(undo);
             return None;
-        };
-        for (part, (adds, carried)) in self.parts.iter_mut().skip(index).zip(after) {
-            (part.adds, part.carried) = (adds, carried);
         }
+        shifts.map(|shifts| Change { shifts, undo })
+    }
+
+    /// Changes the part of `undo`, which notes how to undo that, also of what is half done.
+    fn change_part(
+        &mut self,
+        pricing: &Pricing<'_>,
+        usage: &Usage<'_>,
+        direction: Direction,
+        undo: &mut PositionUndo,
+    ) -> Option<Vec<Shift>> {
+        let index = undo.index;
+        self.count(pricing, usage, direction, undo)?;
+        let mut after = self.contributions(pricing, index)?;
+        let shifts = self.shifts(index, &after)?;
+        for (part, (adds, carried)) in self.parts.iter_mut().skip(index).zip(&mut after) {
+            std::mem::swap(&mut part.adds, adds);
+            std::mem::swap(&mut part.carried, carried);
+        }
+        undo.adds = after;
         Some(shifts)
     }
 
@@ -254,11 +292,11 @@ impl Position {
     fn count(
         &mut self,
         pricing: &Pricing<'_>,
-        index: usize,
         usage: &Usage<'_>,
         direction: Direction,
+        undo: &mut PositionUndo,
     ) -> Option<()> {
-        let part = self.parts.get_mut(index)?;
+        let part = self.parts.get_mut(undo.index)?;
         let fees = match percentage_of(pricing, part.start) {
             None => part.full_fees,
             Some(percentage) => {
@@ -269,51 +307,65 @@ impl Position {
                 }
             }
         };
-        part.tally.change(usage, direction, part.period)?;
-        part.full_fees = fees;
+        let tally = part.tally.change(usage, direction, part.period)?;
+        let full_fees = std::mem::replace(&mut part.full_fees, fees);
         let start = part.start;
+        let counted = undo.counted.insert(Counted { tally, full_fees, kept: KeptUndo::Nothing });
         match &mut self.kept {
             Kept::Nothing => {}
             Kept::Records(rows) => {
                 let key =
                     RecordKey { at: usage.at, source: usage.source.into(), id: usage.id.into() };
-                match direction {
+                counted.kept = KeptUndo::Record(match direction {
                     Direction::Add => rows.change(key, |_| Some(usage.value)),
                     Direction::TakeBack => rows.change(key, |_| None),
-                }
+                });
             }
-            Kept::Distinct(_) => self.count_distinct((usage.distinct, start), direction)?,
+            Kept::Distinct(_) => {
+                self.count_distinct((usage.distinct, start), direction, counted)?
+            }
         }
         Some(())
     }
 
     /// A value counts in the first part that has it.
-    fn count_distinct(&mut self, key: (u128, Instant), direction: Direction) -> Option<()> {
+    fn count_distinct(
+        &mut self,
+        key: (u128, Instant),
+        direction: Direction,
+        counted: &mut Counted,
+    ) -> Option<()> {
         let Kept::Distinct(rows) = &mut self.kept else { return None };
         let was_there = rows.get(&key).is_some();
-        change_count(rows, key, direction)?;
-        if was_there == rows.get(&key).is_some() {
-            return Some(());
-        }
+        let row = change_count(rows, key, direction)?;
+        let is_there = rows.get(&key).is_some();
         let same = |row: &((u128, Instant), u64)| (row.0.0 == key.0).then_some(row.0.1);
-        if rows.last_below(&key).and_then(same).is_some() {
+        let is_first = rows.last_below(&key).and_then(same).is_none();
+        let later = rows.first_above(&key).and_then(same);
+        counted.kept = KeptUndo::Value { row, new: Vec::new() };
+        if was_there == is_there || !is_first {
             return Some(());
         }
-        let later = rows.first_above(&key).and_then(same);
-        self.add_new(key.1, direction)?;
+        self.add_new(key.1, direction, counted)?;
         let Some(later) = later else { return Some(()) };
-        self.add_new(
-            later,
-            match direction {
-                Direction::Add => Direction::TakeBack,
-                Direction::TakeBack => Direction::Add,
-            },
-        )
+        let back = match direction {
+            Direction::Add => Direction::TakeBack,
+            Direction::TakeBack => Direction::Add,
+        };
+        self.add_new(later, back, counted)
     }
 
-    fn add_new(&mut self, start: Instant, direction: Direction) -> Option<()> {
+    fn add_new(
+        &mut self,
+        start: Instant,
+        direction: Direction,
+        counted: &mut Counted,
+    ) -> Option<()> {
         let part = self.parts.iter_mut().find(|part| part.start == start)?;
         let Tally::Distinct(new) = &mut part.tally else { return None };
+        if let KeptUndo::Value { new: before, .. } = &mut counted.kept {
+            before.push((start, *new));
+        }
         *new = match direction {
             Direction::Add => new.checked_add(1)?,
             Direction::TakeBack => new.checked_sub(1)?,

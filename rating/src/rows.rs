@@ -44,6 +44,30 @@ pub struct Rows<K, V> {
     stamp: u64,
 }
 
+/// How to undo one change of [`Rows`]. Places are block and row.
+#[derive(Debug)]
+pub enum RowUndo<K, V> {
+    /// Nothing changed.
+    Nothing,
+    /// The value before.
+    Replaced((usize, usize), V),
+    /// A row that was not there, and what became of its block.
+    Inserted((usize, usize), Growth),
+    /// A row that was there, and the number of the block that went with it.
+    Removed((usize, usize), (K, V), Option<u32>),
+}
+
+/// What an insertion did to blocks.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// The row went into one that was there.
+    None,
+    /// It is the first block.
+    First,
+    /// The block was full, and split in two.
+    Split,
+}
+
 impl<K, V> Default for Rows<K, V> {
     fn default() -> Self {
         Self { blocks: Vec::new(), dropped: Vec::new(), next_number: 0, weight: 0, stamp: 0 }
@@ -110,45 +134,116 @@ impl<K: Ord + Clone, V: Weight + Copy> Rows<K, V> {
     }
 
     /// Changes the value of a key: `change` is given what is there and gives what is to be there.
-    pub fn change(&mut self, key: K, change: impl FnOnce(Option<V>) -> Option<V>) {
+    /// Gives how to undo that.
+    pub fn change(&mut self, key: K, change: impl FnOnce(Option<V>) -> Option<V>) -> RowUndo<K, V> {
         let index = self.block_of(&key);
-        if self.blocks.is_empty() {
-            let number = self.take_number();
-            let rows = Vec::new();
+        let rows = self.blocks.get(index).map_or(&[][..], |block| &block.rows);
+        match rows.binary_search_by(|(found, _)| found.cmp(&key)) {
+            Ok(at) => match change(rows.get(at).map(|(_, value)| *value)) {
+                Some(value) => self.replace((index, at), value),
+                None => self.remove((index, at)),
+            },
+            Err(at) => match change(None) {
+                Some(value) => self.insert((index, at), (key, value)),
+                None => RowUndo::Nothing,
+            },
+        }
+    }
+
+    /// Undoes a change, if all later ones have been undone: rows, blocks and their numbers are then
+    /// what they were.
+    pub fn undo(&mut self, undo: RowUndo<K, V>) {
+        match undo {
+            RowUndo::Nothing => {}
+            RowUndo::Replaced(place, value) => _ = self.replace(place, value),
+            RowUndo::Inserted(place, growth) => self.undo_insert(place, &growth),
+            RowUndo::Removed(place, row, None) => _ = self.insert(place, row),
+            RowUndo::Removed((index, _), (key, value), Some(number)) => {
+                self.dropped.pop();
+                let weight = value.weight();
+                self.weight = self.weight.saturating_add(weight);
+                self.stamp = self.stamp.saturating_add(1);
+                let (rows, stamp) = (vec![(key, value)], self.stamp);
+                self.blocks.insert(index, Block { number, rows, weight, changed: true, stamp });
+            }
+        }
+    }
+
+    /// A block that is about to change, and where its weight is counted in all.
+    fn touch(&mut self, index: usize) -> Option<(&mut Block<K, V>, &mut u64)> {
+        self.stamp = self.stamp.saturating_add(1);
+        let block = self.blocks.get_mut(index)?;
+        (block.changed, block.stamp) = (true, self.stamp);
+        Some((block, &mut self.weight))
+    }
+
+    fn replace(&mut self, (index, at): (usize, usize), value: V) -> RowUndo<K, V> {
+        let Some((block, weight)) = self.touch(index) else { return RowUndo::Nothing };
+        let Some((_, there)) = block.rows.get_mut(at) else { return RowUndo::Nothing };
+        let before = std::mem::replace(there, value);
+        block.weight = block.weight.saturating_sub(before.weight()).saturating_add(value.weight());
+        *weight = weight.saturating_sub(before.weight()).saturating_add(value.weight());
+        RowUndo::Replaced((index, at), before)
+    }
+
+    fn remove(&mut self, (index, at): (usize, usize)) -> RowUndo<K, V> {
+        let Some((block, weight)) = self.touch(index) else { return RowUndo::Nothing };
+        if block.rows.len() <= at {
+            return RowUndo::Nothing;
+        }
+        let row = block.rows.remove(at);
+        block.weight = block.weight.saturating_sub(row.1.weight());
+        *weight = weight.saturating_sub(row.1.weight());
+        let gone = block.rows.is_empty().then_some(block.number);
+        if let Some(number) = gone {
+            self.blocks.remove(index);
+            self.dropped.push(number);
+        }
+        RowUndo::Removed((index, at), row, gone)
+    }
+
+    fn insert(&mut self, (index, at): (usize, usize), row: (K, V)) -> RowUndo<K, V> {
+        let is_first = self.blocks.is_empty();
+        if is_first {
+            let (number, rows) = (self.take_number(), Vec::new());
             self.blocks.push(Block { number, rows, weight: 0, changed: false, stamp: 0 });
         }
-        self.stamp = self.stamp.saturating_add(1);
-        let Some(block) = self.blocks.get_mut(index) else { return };
-        (block.changed, block.stamp) = (true, self.stamp);
-        match block.rows.binary_search_by(|(found, _)| found.cmp(&key)) {
-            Ok(at) => {
-                let Some((_, value)) = block.rows.get_mut(at) else { return };
-                let old = value.weight();
-                let new = change(Some(*value));
-                block.weight = block.weight.saturating_sub(old);
-                self.weight = self.weight.saturating_sub(old);
-                if let Some(new) = new {
-                    *value = new;
-                    block.weight = block.weight.saturating_add(new.weight());
-                    self.weight = self.weight.saturating_add(new.weight());
-                } else {
-                    block.rows.remove(at);
-                }
-            }
-            Err(at) => {
-                if let Some(new) = change(None) {
-                    block.weight = block.weight.saturating_add(new.weight());
-                    self.weight = self.weight.saturating_add(new.weight());
-                    block.rows.insert(at, (key, new));
-                }
+        let Some((block, weight)) = self.touch(index) else { return RowUndo::Nothing };
+        block.weight = block.weight.saturating_add(row.1.weight());
+        *weight = weight.saturating_add(row.1.weight());
+        block.rows.insert(at, row);
+        let is_full = block.rows.len() > BLOCK_ROWS_MAX;
+        if is_full {
+            self.split(index);
+        }
+        let growth = match (is_first, is_full) {
+            (true, _) => Growth::First,
+            (false, true) => Growth::Split,
+            (false, false) => Growth::None,
+        };
+        RowUndo::Inserted((index, at), growth)
+    }
+
+    fn undo_insert(&mut self, (index, at): (usize, usize), growth: &Growth) {
+        let next = index.saturating_add(1);
+        if *growth == Growth::Split && next < self.blocks.len() {
+            let mut split_off = self.blocks.remove(next);
+            self.next_number = split_off.number;
+            if let Some(block) = self.blocks.get_mut(index) {
+                block.rows.append(&mut split_off.rows);
+                block.weight = block.weight.saturating_add(split_off.weight);
             }
         }
-        let length = block.rows.len();
-        if length == 0 {
-            let gone = self.blocks.remove(index);
-            self.dropped.push(gone.number);
-        } else if length > BLOCK_ROWS_MAX {
-            self.split(index);
+        let Some((block, weight)) = self.touch(index) else { return };
+        if at < block.rows.len() {
+            let (_, value) = block.rows.remove(at);
+            block.weight = block.weight.saturating_sub(value.weight());
+            *weight = weight.saturating_sub(value.weight());
+        }
+        if *growth == Growth::First
+            && let Some(block) = self.blocks.pop()
+        {
+            self.next_number = block.number;
         }
     }
 
@@ -277,6 +372,33 @@ mod tests {
     }
 
     proptest! {
+        /// Rows, blocks and their numbers are what they were; stamps alone go on.
+        #[test]
+        fn changes_are_undone_without_a_trace(
+            steps in proptest::collection::vec((0u32..60, 0u8..3), 0..120),
+            kept in 0usize..120,
+        ) {
+            let mut rows: Rows<u32, u64> = Rows::default();
+            let shape = |rows: &Rows<u32, u64>| {
+                let blocks = rows.blocks();
+                let blocks = blocks.map(|block| (block.number, block.rows.clone(), block.weight));
+                (blocks.collect::<Vec<_>>(), rows.dropped.clone(), rows.next_number, rows.weight)
+            };
+            let mut before = shape(&rows);
+            let mut undos = Vec::new();
+            for (number, (key, step)) in steps.into_iter().enumerate() {
+                if number == kept {
+                    before = shape(&rows);
+                    undos.clear();
+                }
+                undos.push(rows.change(key, if step == 0 { take } else { add }));
+            }
+            while let Some(undo) = undos.pop() {
+                rows.undo(undo);
+            }
+            prop_assert_eq!(shape(&rows), before);
+        }
+
         /// Against a map of the standard library, through storing and loading.
         #[test]
         fn rows_are_an_ordered_map(

@@ -100,7 +100,7 @@ pub(crate) fn bill(
     book: &OrderBook,
     as_of: Date,
 ) -> Result<Documents, Failure> {
-    run.partition_mut().close(|customer| start_of_day(as_of, &customer.zone))?;
+    run.close(|customer| start_of_day(as_of, &customer.zone))?;
     let mut totals = Vec::new();
     run.partition().query().totals(|total: &PeriodTotal<'_>| {
         if total.total.closed {

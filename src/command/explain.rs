@@ -113,11 +113,7 @@ fn table(explanation: &Explanation<'_>, limit: usize) -> String {
     }
     out.push('\n');
     if explanation.agrees() {
-        let how = match explanation.rerated {
-            Some(_) => "counted, hashed and rated anew",
-            None => "counted and hashed; earlier periods share its position",
-        };
-        _ = writeln!(out, "  These records make this total: {how}.\n");
+        out.push_str("  These records make this total: counted, hashed and rated anew.\n\n");
     } else {
         for disagreement in &explanation.disagreements {
             _ = writeln!(out, "  DISAGREES  {disagreement}");

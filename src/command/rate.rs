@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         run.refuse_unresolved()?;
     }
     if let Some(close_at) = arguments.close_at {
-        run.partition_mut().close(|_| close_at)?;
+        run.close(|_| close_at)?;
     }
     let summary = run.summary();
     if arguments.rating.state.is_some() {

@@ -1,10 +1,9 @@
 //! `usage-rater run`: the service.
 
 use crate::failure::Failure;
-use crate::input;
-use crate::service::{self, Mode, Settings};
+use crate::service::{self, Settings};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -17,16 +16,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let path = arguments.config.as_path();
-    let text = input::read(path)?;
-    let text = String::from_utf8(text)
-        .map_err(|_| Failure::Input(vec![format!("{}: is not UTF-8", path.display())]))?;
-    let directory = path.parent().unwrap_or_else(|| Path::new(""));
-    let settings =
-        Settings::parse(&text, directory).map_err(|faults| Failure::faults(path, &faults))?;
-    if settings.mode == Mode::Kafka {
-        let reason = "mode = \"kafka\" is not supported yet; mode = \"embedded\" is";
-        return Err(Failure::Input(vec![format!("{}: {reason}", path.display())]));
-    }
+    let settings = Settings::read_file(path)?;
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     // Logging that cannot be set up is no reason not to serve.
     _ = tracing_subscriber::fmt()

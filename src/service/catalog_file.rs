@@ -5,15 +5,20 @@ use crate::input;
 use crate::service::ledger::CatalogText;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const NAME: &str = "catalog.json";
 const UNFINISHED: &str = "catalog.json.unfinished";
 
+/// Where the catalog of a state is kept.
+pub(crate) fn path(directory: &Path) -> PathBuf {
+    directory.join(NAME)
+}
+
 /// The catalog that was kept last, if one was.
 pub(crate) fn read(directory: &Path) -> Result<Option<CatalogText>, Failure> {
-    let path = directory.join(NAME);
+    let path = path(directory);
     if path.exists() { load(&path).map(Some) } else { Ok(None) }
 }
 

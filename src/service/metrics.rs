@@ -1,33 +1,38 @@
 //! Metrics: what `/metrics` shows, under names that dashboards rely on.
 //!
-//! What counts records comes from the committed counters of the state, so it survives restarts.
+//! What counts records comes from the committed counters of the state, so it survives restarts and
+//! moves. What is about a partition is forgotten when it is let go: whoever holds it next shows it.
 
 use aggregator::Counters;
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 use rating::Instant;
 use std::time::Duration;
 
-/// Embedded mode has one partition.
-const PARTITION: &str = "0";
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
 /// All metrics of the service.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
-    rated: IntCounter,
-    duplicate: IntCounter,
-    rejected: IntCounter,
-    forwarded: IntCounter,
-    waiting: IntGauge,
-    lag: IntGauge,
-    watermark: IntGauge,
+    records: IntCounterVec,
+    waiting: IntGaugeVec,
+    lag: IntGaugeVec,
+    watermark: IntGaugeVec,
+    live: IntGaugeVec,
+    restored: IntGaugeVec,
+    restoring: IntGaugeVec,
+    failures: IntCounterVec,
+    received: IntGauge,
     commit_seconds: Histogram,
     record_age_seconds: Histogram,
     requests: IntCounterVec,
 }
+
+/// The outcomes of `usage_rater_records_total`.
+const OUTCOMES: [&str; 4] = ["rated", "duplicate", "rejected", "forwarded"];
 
 impl Metrics {
     /// Registers all metrics.
@@ -36,101 +41,134 @@ impl Metrics {
     /// A name that is not one or is taken: a defect of this program.
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let records = IntCounterVec::new(
-            Opts::new("usage_rater_records_total", "Committed records by outcome."),
-            &["partition", "outcome"],
-        )?;
-        registry.register(Box::new(records.clone()))?;
-        let outcome = |name| records.get_metric_with_label_values(&[PARTITION, name]);
-        let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
-            let gauge =
-                IntGauge::with_opts(Opts::new(name, help).const_label("partition", PARTITION))?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok(gauge)
+        let counters =
+            |name: &str, help: &str, labels: &[&str]| new_counters(&registry, (name, help), labels);
+        let gauges = |name: &str, help: &str| new_gauges(&registry, (name, help));
+        let histogram = |name: &str, help: &str, buckets: &[f64]| {
+            new_histogram(&registry, (name, help), buckets)
         };
-        let histogram =
-            |name: &str, help: &str, buckets: &[f64]| -> Result<Histogram, prometheus::Error> {
-                let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-                let histogram = Histogram::with_opts(options)?;
-                registry.register(Box::new(histogram.clone()))?;
-                Ok(histogram)
-            };
-        let requests = IntCounterVec::new(
-            Opts::new("usage_rater_http_requests_total", "Answered requests by route and status."),
-            &["method", "route", "status"],
+        let received = IntGauge::new(
+            "usage_rater_http_records_pending",
+            "Records received by HTTP whose answer is still owed.",
         )?;
-        registry.register(Box::new(requests.clone()))?;
+        registry.register(Box::new(received.clone()))?;
         Ok(Self {
-            rated: outcome("rated")?,
-            duplicate: outcome("duplicate")?,
-            rejected: outcome("rejected")?,
-            forwarded: outcome("forwarded")?,
-            waiting: gauge(
+            records: counters(
+                "usage_rater_records_total",
+                "Committed records by outcome.",
+                &["partition", "outcome"],
+            )?,
+            waiting: gauges(
                 "usage_rater_records_waiting",
                 "Records kept until the catalog knows their subject.",
             )?,
-            lag: gauge(
+            lag: gauges(
                 "usage_rater_consumer_lag_records",
                 "Records received but not yet committed.",
             )?,
-            watermark: gauge(
+            watermark: gauges(
                 "usage_rater_watermark_timestamp_seconds",
                 "Time up to which usage is thought to be complete.",
             )?,
+            live: gauges(
+                "usage_rater_partition_live",
+                "1 while the partition is rated here, 0 while it is restored.",
+            )?,
+            restored: gauges(
+                "usage_rater_restore_records_read",
+                "Records of the state log read so far while the partition is restored.",
+            )?,
+            restoring: gauges(
+                "usage_rater_restore_records",
+                "Records of the state log to be read to restore the partition.",
+            )?,
+            failures: counters(
+                "usage_rater_partition_failures_total",
+                "Times that a partition stopped by itself, to be tried again.",
+                &["partition"],
+            )?,
+            received,
             commit_seconds: histogram(
                 "usage_rater_commit_seconds",
-                "Time that a commit takes, until it is on disk.",
+                "Time that a commit takes, until it is on disk or committed by the broker.",
                 &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0],
             )?,
             record_age_seconds: histogram(
                 "usage_rater_record_age_seconds",
-                "Time from a record's receipt to its commit.",
+                "Time from a record's receipt to its commit; with Kafka, of a sample of records.",
                 &[0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0],
             )?,
-            requests,
+            requests: counters(
+                "usage_rater_http_requests_total",
+                "Answered requests by route and status.",
+                &["method", "route", "status"],
+            )?,
             registry,
         })
     }
 
-    /// Shows what a commit has made true, or what the state held when it was opened.
-    pub(crate) fn committed(&self, counters: &Counters, watermark: Instant) {
-        for (metric, committed) in [
-            (&self.rated, counters.rated),
-            (&self.duplicate, counters.duplicate),
-            (&self.rejected, counters.rejected),
-            (&self.forwarded, counters.forwarded),
-        ] {
-            metric.inc_by(committed.saturating_sub(metric.get()));
+    /// The metrics of one partition, all of them shown from now on.
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub(crate) fn partition(&self, number: u32) -> Result<PartitionMetrics, prometheus::Error> {
+        let label = number.to_string();
+        let gauge = |vector: &IntGaugeVec| vector.get_metric_with_label_values(&[&label]);
+        let outcome =
+            |name: &str| self.records.get_metric_with_label_values(&[label.as_str(), name]);
+        let [rated, duplicate, rejected, forwarded] = OUTCOMES;
+        Ok(PartitionMetrics {
+            rated: outcome(rated)?,
+            duplicate: outcome(duplicate)?,
+            rejected: outcome(rejected)?,
+            forwarded: outcome(forwarded)?,
+            waiting: gauge(&self.waiting)?,
+            lag: gauge(&self.lag)?,
+            watermark: gauge(&self.watermark)?,
+            live: gauge(&self.live)?,
+            restored: gauge(&self.restored)?,
+            restoring: gauge(&self.restoring)?,
+            commit_seconds: self.commit_seconds.clone(),
+            record_age_seconds: self.record_age_seconds.clone(),
+            received: self.received.clone(),
+        })
+    }
+
+    /// No longer shows what is known of a partition.
+    pub(crate) fn forget(&self, number: u32) {
+        let label = number.to_string();
+        for outcome in OUTCOMES {
+            // What was never shown need not be forgotten.
+            _ = self.records.remove_label_values(&[label.as_str(), outcome]);
         }
-        self.waiting.set(i64::try_from(counters.waiting).unwrap_or(i64::MAX));
-        if watermark > Instant::MIN {
-            let seconds = watermark.nanos().div_euclid(NANOS_PER_SECOND);
-            self.watermark.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let gauges = [
+            &self.waiting,
+            &self.lag,
+            &self.watermark,
+            &self.live,
+            &self.restored,
+            &self.restoring,
+        ];
+        for gauge in gauges {
+            _ = gauge.remove_label_values(&[&label]);
         }
     }
 
-    /// Shows how long a commit took.
-    pub(crate) fn commit_seconds(&self, took: Duration) {
-        self.commit_seconds.observe(took.as_secs_f64());
+    /// Counts a partition that stopped by itself.
+    pub(crate) fn partition_failed(&self, number: u32) {
+        if let Ok(failures) = self.failures.get_metric_with_label_values(&[&number.to_string()]) {
+            failures.inc();
+        }
     }
 
-    /// Counts records that have come in.
+    /// Counts records that have come in by HTTP.
     pub(crate) fn received(&self, records: usize) {
-        self.lag.add(i64::try_from(records).unwrap_or(i64::MAX));
+        self.received.add(i64::try_from(records).unwrap_or(i64::MAX));
     }
 
     /// Counts records that were turned away after all.
     pub(crate) fn turned_away(&self, records: usize) {
-        self.lag.sub(i64::try_from(records).unwrap_or(i64::MAX));
-    }
-
-    /// Counts records whose commit is answered.
-    pub(crate) fn answered(&self, records: usize, age: Duration) {
-        self.turned_away(records);
-        let age = age.as_secs_f64();
-        for _ in 0..records {
-            self.record_age_seconds.observe(age);
-        }
+        self.received.sub(i64::try_from(records).unwrap_or(i64::MAX));
     }
 
     /// Counts an answered request.
@@ -146,5 +184,116 @@ impl Metrics {
     /// Whatever kept a metric from being written.
     pub(crate) fn text(&self) -> Result<String, prometheus::Error> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+type Made<T> = Result<T, prometheus::Error>;
+
+fn new_counters(
+    registry: &Registry,
+    (name, help): (&str, &str),
+    labels: &[&str],
+) -> Made<IntCounterVec> {
+    let vector = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(vector.clone()))?;
+    Ok(vector)
+}
+
+fn new_gauges(registry: &Registry, (name, help): (&str, &str)) -> Made<IntGaugeVec> {
+    let vector = IntGaugeVec::new(Opts::new(name, help), &["partition"])?;
+    registry.register(Box::new(vector.clone()))?;
+    Ok(vector)
+}
+
+fn new_histogram(
+    registry: &Registry,
+    (name, help): (&str, &str),
+    buckets: &[f64],
+) -> Made<Histogram> {
+    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+    let histogram = Histogram::with_opts(options)?;
+    registry.register(Box::new(histogram.clone()))?;
+    Ok(histogram)
+}
+
+/// The metrics of one partition.
+#[derive(Debug)]
+pub(crate) struct PartitionMetrics {
+    rated: IntCounter,
+    duplicate: IntCounter,
+    rejected: IntCounter,
+    forwarded: IntCounter,
+    waiting: IntGauge,
+    lag: IntGauge,
+    watermark: IntGauge,
+    live: IntGauge,
+    restored: IntGauge,
+    restoring: IntGauge,
+    commit_seconds: Histogram,
+    record_age_seconds: Histogram,
+    received: IntGauge,
+}
+
+impl PartitionMetrics {
+    /// Shows what a commit has made true, or what the state held when it was opened.
+    pub(crate) fn committed(&self, counters: &Counters, watermark: Instant) {
+        for (metric, committed) in [
+            (&self.rated, counters.rated),
+            (&self.duplicate, counters.duplicate),
+            (&self.rejected, counters.rejected),
+            (&self.forwarded, counters.forwarded),
+        ] {
+            metric.inc_by(committed.saturating_sub(metric.get()));
+        }
+        self.waiting.set(i64::try_from(counters.waiting).unwrap_or(i64::MAX));
+        self.watermark(watermark);
+    }
+
+    /// Shows up to when usage is thought to be complete.
+    pub(crate) fn watermark(&self, watermark: Instant) {
+        if watermark > Instant::MIN {
+            let seconds = watermark.nanos().div_euclid(NANOS_PER_SECOND);
+            self.watermark.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Shows how long a commit took.
+    pub(crate) fn commit_seconds(&self, took: Duration) {
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Shows how many records are still to be read.
+    pub(crate) fn lag(&self, records: u64) {
+        self.lag.set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    /// Shows how far the partition is restored.
+    pub(crate) fn restoring(&self, read: u64, of: u64) {
+        self.restored.set(i64::try_from(read).unwrap_or(i64::MAX));
+        self.restoring.set(i64::try_from(of).unwrap_or(i64::MAX));
+    }
+
+    /// Shows that the partition is restored and rates.
+    pub(crate) fn is_live(&self) {
+        self.live.set(1);
+        self.restored.set(self.restoring.get());
+    }
+
+    /// Notes how old records were when they were committed.
+    pub(crate) fn ages(&self, received: &[Instant], committed: Instant) {
+        for at in received {
+            let nanos = u64::try_from(committed.nanos() - at.nanos()).unwrap_or_default();
+            self.record_age_seconds.observe(Duration::from_nanos(nanos).as_secs_f64());
+        }
+    }
+
+    /// Counts records whose commit is answered.
+    pub(crate) fn answered(&self, records: usize, age: Duration) {
+        self.received.sub(i64::try_from(records).unwrap_or(i64::MAX));
+        self.lag.set(self.received.get());
+        let age = age.as_secs_f64();
+        for _ in 0..records {
+            self.record_age_seconds.observe(age);
+        }
     }
 }

@@ -3,6 +3,8 @@
 mod duration;
 mod read;
 
+use crate::stream::TopicNames;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ pub(crate) enum Mode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) mode: Mode,
+    pub(crate) kafka: Kafka,
     /// The catalog's file; without one, the API brings it.
     pub(crate) catalog: Option<PathBuf>,
     /// Where the state lies.
@@ -32,6 +35,21 @@ pub(crate) struct Settings {
     pub(crate) waiting: Waiting,
     /// How far ahead of its receipt a record's time may lie.
     pub(crate) future_tolerance: Duration,
+}
+
+/// How Kafka is reached, and what is where in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kafka {
+    pub(crate) bootstrap_servers: String,
+    /// The consumer group, and the name under which this application writes.
+    pub(crate) group: String,
+    /// A name of this instance that survives restarts; with one, a restart moves no partitions.
+    pub(crate) instance_id: Option<String>,
+    /// Partitions of the topics that are made because they are missing.
+    pub(crate) partitions: u32,
+    pub(crate) topics: TopicNames,
+    /// Further properties of librdkafka.
+    pub(crate) properties: BTreeMap<String, String>,
 }
 
 /// How the service is reached and how much it takes at once.
@@ -75,6 +93,14 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             mode: Mode::Embedded,
+            kafka: Kafka {
+                bootstrap_servers: "127.0.0.1:9092".to_owned(),
+                group: "usage-rater".to_owned(),
+                instance_id: None,
+                partitions: 4,
+                topics: TopicNames::default(),
+                properties: BTreeMap::new(),
+            },
             catalog: None,
             state_dir: PathBuf::from("data"),
             http: Http {

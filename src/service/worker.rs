@@ -11,7 +11,7 @@ use crate::service::desk::{Desk, Request, Submission};
 use crate::service::earlier;
 use crate::service::ledger::Ledger;
 use crate::service::limits::COMMIT_REQUESTS_MAX;
-use crate::service::metrics::Metrics;
+use crate::service::metrics::PartitionMetrics;
 use crate::service::settings::Periods;
 use rating::Instant;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(crate) struct Worker<L> {
     pub(crate) ledger: L,
     pub(crate) desk: Arc<Desk>,
     pub(crate) requests: Receiver<Request>,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) metrics: PartitionMetrics,
     pub(crate) commit_interval: Duration,
     pub(crate) periods: Periods,
 }
@@ -171,6 +171,7 @@ mod tests {
     use super::*;
     use crate::service::answer::Told;
     use crate::service::ledger::{CatalogText, Refusal};
+    use crate::service::metrics::Metrics;
     use crate::service::split::{self, Form};
     use crate::service::wanted::WantedPeriod;
     use aggregator::Counters;
@@ -277,7 +278,7 @@ mod tests {
     /// A worker that has a while to gather, and its desk, which is closed when all is handed in.
     fn worker(ledger: Notebook) -> (Arc<Desk>, Worker<Notebook>) {
         let (desk, requests) = Desk::new(8, 100);
-        let metrics = Arc::new(Metrics::new().unwrap());
+        let metrics = Metrics::new().unwrap().partition(0).unwrap();
         let commit_interval = Duration::from_secs(3_600);
         let periods = Periods { grace: Duration::ZERO, idle: Duration::ZERO };
         let worker =

@@ -9,3 +9,4 @@ mod hostile;
 mod killed;
 mod state;
 mod usage;
+mod verify;

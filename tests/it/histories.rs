@@ -240,14 +240,14 @@ fn rate(runs: &[Vec<String>], close: Option<(usize, &str)>, state: &Path) -> Hel
         run.rate_source(LineSource::from_reader(&name, Box::new(Cursor::new(text)))).unwrap();
         if let Some((_, at)) = close.filter(|(after, _)| *after == number) {
             let at = rating::Instant::parse(at).unwrap();
-            run.partition_mut().close(|_| at).unwrap();
+            run.close(|_| at).unwrap();
         }
     }
     let mut run = RatingRun::open(catalog, state).unwrap();
     run.refuse_unresolved().unwrap();
     // All are closed in the end, so that both states have the same totals.
     let end = rating::Instant::parse("2027-01-01T00:00:00Z").unwrap();
-    run.partition_mut().close(|_| end).unwrap();
+    run.close(|_| end).unwrap();
     held(&run)
 }
 

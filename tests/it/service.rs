@@ -15,3 +15,7 @@ mod stop;
 mod usage;
 mod waiting;
 mod world;
+
+pub(crate) use client::Client;
+pub(crate) use server::{eventually, holds};
+pub(crate) use world::BATCH;

@@ -36,7 +36,17 @@ def compare_rate(binary, case, directory):
         return [failure]
     expected = recompute_rate(case.catalog, case.usage, case.close_at)
     _keep(expected, directory / "expected-rate.json")
-    return rate_differences(expected, directory / "rate", ("usage.ndjson", case.usage))
+    found = rate_differences(expected, directory / "rate", ("usage.ndjson", case.usage))
+    return found + _verify(binary, directory)
+
+
+def _verify(binary, directory):
+    """What the program's own proof has against its output."""
+    line = [str(binary), "verify", "--catalog", "catalog.json", "--usage", "usage.ndjson",
+            "--out", "rate"]
+    done = subprocess.run(line, cwd=directory, capture_output=True, timeout=RUN_SECONDS_MAX)
+    told = done.stderr.decode(errors="replace").splitlines()
+    return [] if done.returncode == 0 else [f"verify: {each}" for each in told]
 
 
 def compare_runs(binary, case, directory):

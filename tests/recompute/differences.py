@@ -42,8 +42,10 @@ def runs_differences(expected, directories, usages):
     """
     expected = _as_read(expected)
     totals, rated, rejected = {}, [], []
+    needed = {_total_key(row) for row in _without_unused(expected["totals"])}
     for directory in directories:
-        totals |= {_total_key(row): row for row in _rows(directory / "totals.ndjson")}
+        written = {_total_key(row): row for row in _rows(directory / "totals.ndjson")}
+        totals = _still_there(totals, needed) | written
         rated = _continued(rated, _rows(directory / "rated.ndjson"))
         rejected = _continued(rejected, _rows(directory / "rejected.ndjson"))
     totals = list(totals.values())
@@ -57,6 +59,12 @@ def runs_differences(expected, directories, usages):
     named = (("not marked as an adjustment", adjusted - theirs),
              ("marked as an adjustment, yet not closed", theirs - adjusted))
     return found + [f"rated of {key}: {what}" for what, keys in named for key in sorted(keys)]
+
+
+def _still_there(totals, needed):
+    """Drops open totals that were emptied since: a later run need not write them again."""
+    return {key: row for key, row in totals.items()
+            if key in needed or row.get("status") != "open"}
 
 
 def _continued(before, rows):

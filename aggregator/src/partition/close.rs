@@ -2,9 +2,10 @@
 
 use super::{Names, Partition, SlotKey};
 use crate::codec::decode_total;
+use crate::commit::CommitPort;
 use crate::error::Error;
 use crate::limits::CLOSE_TOTALS_MAX;
-use crate::store::Table;
+use crate::tables::Table;
 use rating::{Catalog, Customer, Instant, Period, SubscriptionId};
 use std::sync::Arc;
 
@@ -14,19 +15,28 @@ impl Partition {
     ///
     /// # Errors
     /// As [`Partition::commit`].
-    pub fn close(&mut self, until: impl Fn(&Customer) -> Instant) -> Result<(), Error> {
+    pub fn close(
+        &mut self,
+        until: impl Fn(&Customer) -> Instant,
+        port: &mut dyn CommitPort,
+    ) -> Result<(), Error> {
         let catalog = Arc::clone(&self.catalog);
         for index in 0..catalog.subscriptions().len() {
             let id = SubscriptionId(u32::try_from(index).unwrap_or(u32::MAX));
             let customer =
                 catalog.subscription_at(id).and_then(|found| catalog.customer_at(found.customer));
             let Some(customer) = customer else { continue };
+            // Their own partitions close the periods of the others.
+            let owner = catalog.subscription_at(id).map(|found| found.customer);
+            if owner.is_some_and(|owner| self.elsewhere(owner).is_some()) {
+                continue;
+            }
             self.close_subscription(&catalog, id, until(customer))?;
             if self.slots.dirty_count() >= CLOSE_TOTALS_MAX {
-                self.commit()?;
+                self.commit(port)?;
             }
         }
-        self.commit()
+        self.commit(port)
     }
 
     fn close_subscription(

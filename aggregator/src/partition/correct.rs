@@ -5,19 +5,21 @@
 //! line, as records are.
 
 use super::lines::{Entry, Voice};
-use super::{Names, Partition, Received, Verdict, too_old};
+use super::names::{Names, named_by, subscription_hash};
+use super::{Partition, Received, Verdict, too_old};
 use crate::corrections::{Correction, Standing};
-use crate::dedupe::{Admitted, AdmittedLine, Content, Seen};
+use crate::dedupe::{Admitted, AdmittedLine, Content, Named, Seen};
 use crate::error::Error;
 use crate::limits::WAITING_BYTES_MAX;
 use crate::slots::SlotKey;
 use crate::waiting::Cause;
 use rating::resolve::{self, Line, Owner};
 use rating::{
-    Catalog, Code, CorrectionKind, Direction, Instant, Measured, PriceModel, Rejection,
-    Replacement, SubscriptionId, UsageRecord,
+    Catalog, Code, CorrectionKind, Direction, Instant, PriceModel, Rejection, Replacement,
+    SubscriptionId, UsageRecord,
 };
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// The record that a correction corrects.
 struct Target {
@@ -28,6 +30,15 @@ struct Target {
     depth: usize,
     /// Its own content; `None` of a cancellation.
     content: Option<Content>,
+}
+
+/// A correction as it came.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    record: &'a UsageRecord<'a>,
+    received: &'a Received<'a>,
+    owner: Owner,
+    identity: u128,
 }
 
 /// Where the charge of an admitted line is.
@@ -47,6 +58,7 @@ impl Partition {
         (owner, identity): (Owner, u128),
         stated: &rating::Correction<'_>,
     ) -> Result<Result<Verdict, Rejection>, Error> {
+        let asked = Asked { record, received, owner, identity };
         let hash = self.owner_hash(owner)?;
         let target = self.seeds.identity(hash, &stated.source, &stated.id);
         if target == identity {
@@ -68,13 +80,10 @@ impl Partition {
         }
         let replacement = match &stated.replacement {
             None => None,
-            Some(replacement) => {
-                let asked = (record, received, owner);
-                match self.resolve(catalog, asked, &target, replacement)? {
-                    Ok(content) => Some(content),
-                    Err(rejection) => return Ok(Err(rejection)),
-                }
-            }
+            Some(replacement) => match self.resolve(catalog, &asked, &target, replacement)? {
+                Ok(content) => Some(content),
+                Err(rejection) => return Ok(Err(rejection)),
+            },
         };
         let correction = Correction {
             at: record.used_at,
@@ -86,7 +95,7 @@ impl Partition {
             depth: target.depth + 1,
             replacement,
         };
-        let lines = match self.put_in_force(catalog, (owner, identity), &target, correction)? {
+        let lines = match self.put_in_force(catalog, &asked, &target, correction)? {
             Ok(lines) => lines,
             Err(rejection) => return Ok(Err(rejection)),
         };
@@ -95,7 +104,7 @@ impl Partition {
             source: received.origin.source,
             position: received.origin.position,
         };
-        let what = (record.used_at, 0, false);
+        let what = (record.used_at, 0, Named::Customer);
         self.dedupe.admit((identity, seen), what, &[], Some(target.identity))?;
         self.waiting.release(&Cause::Target(identity));
         Ok(Ok(Verdict::Rated(lines)))
@@ -141,14 +150,27 @@ impl Partition {
         if self.corrections.is_full(&self.store, place, cancels)? {
             return Ok(Err(unknown("the record has too many corrections, or they nest too deep")));
         }
-        let oldest = received.clock.oldest;
-        let used_at = target.content.as_ref().map(|content| content.used_at);
-        if let (Some(oldest_at), Some(used_at)) = (oldest, used_at)
-            && used_at < oldest_at
-        {
-            return Ok(Err(too_old(used_at, oldest)));
+        let used_at = self.corrected_at(target.identity)?;
+        Ok(check_window(used_at, received))
+    }
+
+    /// When that was used which a correction of a record takes away or brings back: what a
+    /// cancellation cancels, through all that cancel each other.
+    fn corrected_at(&self, record: u128) -> Result<Instant, Error> {
+        let missing = || Error::Damaged { what: "correction" };
+        let mut record = record;
+        loop {
+            match self.dedupe.admitted(&self.store, record)?.ok_or_else(missing)? {
+                Admitted::Usage(content) => return Ok(content.used_at),
+                Admitted::Correction { target } => {
+                    let found = self.corrections.get(&self.store, (target, record))?;
+                    if let Some(content) = found.ok_or_else(missing)?.replacement {
+                        return Ok(content.used_at);
+                    }
+                    record = target;
+                }
+            }
         }
-        Ok(Ok(()))
     }
 
     /// What a replacement comes to: the lines of the record that it describes. What it leaves out
@@ -156,23 +178,24 @@ impl Partition {
     fn resolve(
         &mut self,
         catalog: &Catalog,
-        (record, received, owner): (&UsageRecord<'_>, &Received<'_>, Owner),
+        asked: &Asked<'_>,
         target: &Target,
         replacement: &Replacement<'_>,
     ) -> Result<Result<Content, Rejection>, Error> {
+        let Asked { record, received, owner, .. } = *asked;
         let Some(content) = &target.content else { return Ok(Err(unknown("no content"))) };
         let own_type = self.types.get(content.event_type as usize).cloned().unwrap_or_default();
         let event_type = replacement.event_type.clone().unwrap_or(Cow::Owned(own_type));
         // What it does not say is as the target said it: only the customer, or the subscription.
-        let named = content.lines.first().filter(|_| content.is_named);
         let customer = catalog.customer_at(owner.customer);
         let customer = customer.map_or_else(String::new, |customer| customer.id.clone());
-        let subscription = replacement.subscription.clone().or_else(|| {
-            let line = named.filter(|_| replacement.subject.is_none())?;
-            let spot = spot_of(catalog, owner, (line.charge, content.used_at))?;
-            let subscription = catalog.subscription_at(spot.subscription)?;
-            Some(Cow::Owned(subscription.id.clone()))
-        });
+        let subscription = match &replacement.subscription {
+            None if replacement.subject.is_none() => match named_in(catalog, owner, content) {
+                Ok(named) => named.map(|named| Cow::Owned(named.to_owned())),
+                Err(rejection) => return Ok(Err(rejection)),
+            },
+            stated => stated.clone(),
+        };
         let replaced = UsageRecord {
             id: record.id.clone(),
             source: record.source.clone(),
@@ -189,21 +212,18 @@ impl Partition {
             return Ok(Err(Rejection::new(Code::UnknownType, message)));
         }
         let mut lines = Vec::new();
-        let mut is_named = false;
+        let mut named = Named::Customer;
         let checked = (|| {
             let horizon = received.clock.horizon;
             resolve::check_measure(catalog, &replaced, horizon, &mut self.measures)?;
             let found = resolve::owner(catalog, &replaced, &self.measures)?;
-            is_named = found.subscription.is_some();
             if found.customer != owner.customer {
                 let message = format!("\"{}\" is another customer's", replaced.subject);
                 return Err(Rejection::new(Code::UnknownSubject, message));
             }
             resolve::lines(catalog, &replaced, (found, &mut self.measures), &mut lines)?;
-            if received.clock.oldest.is_some_and(|oldest| replaced.used_at < oldest) {
-                return Err(too_old(replaced.used_at, received.clock.oldest));
-            }
-            Ok(())
+            named = named_by(catalog, found, &lines);
+            check_window(replaced.used_at, received)
         })();
         if let Err(rejection) = checked {
             return Ok(Err(rejection));
@@ -214,7 +234,7 @@ impl Partition {
             Some(AdmittedLine { charge, measured: line.measured })
         });
         let lines = lines.collect::<Option<Vec<_>>>().ok_or(Error::Damaged { what: "charge" })?;
-        Ok(Ok(Content { used_at, event_type: self.measured_type(), is_named, lines }))
+        Ok(Ok(Content { used_at, event_type: self.measured_type(), named, lines }))
     }
 
     /// Adds a correction to the set, and changes the totals where that changes what stands at its
@@ -222,49 +242,38 @@ impl Partition {
     fn put_in_force(
         &mut self,
         catalog: &Catalog,
-        (owner, identity): (Owner, u128),
+        asked: &Asked<'_>,
         target: &Target,
         correction: Correction,
     ) -> Result<Result<usize, Rejection>, Error> {
         let root = target.root;
-        let (at, source, id) = (correction.at, correction.source.clone(), correction.id.clone());
         let before = self.standing_content(root)?;
-        self.corrections.insert(&self.store, (target.identity, identity), correction)?;
+        self.corrections.insert(&self.store, (target.identity, asked.identity), correction)?;
         let after = self.standing_content(root)?;
-        let output = self.transaction.outputs.rated.len();
-        let voice = Voice { source: &source, id: &id, at, corrects: true };
-        let place = (&*target.root_source, &*target.root_id);
-        let mut lines = 0;
         if before == after {
-            return Ok(Ok(lines));
+            return Ok(Ok(0));
         }
-        if let Some(content) = &before {
-            let back = Direction::TakeBack;
-            match self.apply_content(catalog, owner, (place, &voice), (content, back))? {
-                Ok(()) => lines += content.lines.len(),
-                Err(rejection) => {
-                    self.corrections.remove_pending(target.identity, identity);
-                    self.transaction.outputs.rated.truncate(output);
+        let done = self.whole_or_not(|partition| {
+            let steps = [(&before, Direction::TakeBack), (&after, Direction::Add)];
+            for (content, direction) in steps {
+                let Some(content) = content else { continue };
+                let applied = match check_window(content.used_at, asked.received) {
+                    Ok(()) => {
+                        partition.apply_content(catalog, asked, target, (content, direction))?
+                    }
+                    Err(rejection) => Err(rejection),
+                };
+                if let Err(rejection) = applied {
                     return Ok(Err(rejection));
                 }
             }
+            Ok(Ok(()))
+        })?;
+        if done.is_err() {
+            self.corrections.remove_pending(target.identity, asked.identity);
         }
-        let Some(content) = &after else { return Ok(Ok(lines)) };
-        let add = Direction::Add;
-        match self.apply_content(catalog, owner, (place, &voice), (content, add))? {
-            Ok(()) => Ok(Ok(lines + content.lines.len())),
-            Err(rejection) => {
-                // What stood there before fits again.
-                if let Some(content) = &before {
-                    let added = (content, add);
-                    let back = self.apply_content(catalog, owner, (place, &voice), added)?;
-                    back.map_err(|_| Error::Damaged { what: "total" })?;
-                }
-                self.corrections.remove_pending(target.identity, identity);
-                self.transaction.outputs.rated.truncate(output);
-                Ok(Err(rejection))
-            }
-        }
+        let lines = [&before, &after].into_iter().flatten().map(|content| content.lines.len());
+        Ok(done.map(|()| lines.sum()))
     }
 
     /// The content that stands at the place of a record; `None` where it is cancelled.
@@ -283,37 +292,48 @@ impl Partition {
         }
     }
 
-    /// Adds all lines of a content or takes them back; none where one does not go.
+    /// Calls `each` with what stands at the place of every record, and the identity of that place.
+    pub(super) fn for_each_standing(
+        &self,
+        mut each: impl FnMut(u128, &Content) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let roots = self.corrections.roots(&self.store)?;
+        for root in &roots {
+            if let Some(content) = self.standing_content(*root)? {
+                each(*root, &content)?;
+            }
+        }
+        let corrected: BTreeSet<u128> = roots.into_iter().collect();
+        self.dedupe.scan(&self.store, |identity, content| {
+            if corrected.contains(&identity) {
+                return Ok(());
+            }
+            each(identity, content)
+        })
+    }
+
+    /// Adds all lines of a content or takes them back.
     fn apply_content(
         &mut self,
         catalog: &Catalog,
-        owner: Owner,
-        ((source, id), voice): ((&str, &str), &Voice<'_>),
+        asked: &Asked<'_>,
+        target: &Target,
         (content, direction): (&Content, Direction),
     ) -> Result<Result<(), Rejection>, Error> {
         let at = content.used_at;
-        let mut entries = Vec::new();
+        let Asked { record, owner, .. } = *asked;
+        let (source, id) = (&*record.source, &*record.id);
+        let voice = Voice { source, id, at: record.used_at, corrects: true };
+        let (source, id) = (&*target.root_source, &*target.root_id);
         for AdmittedLine { charge, measured } in &content.lines {
             let Some(spot) = spot_of(catalog, owner, (*charge, at)) else {
                 let message = "the catalog no longer has a charge that the record was rated by";
                 return Ok(Err(unknown(message)));
             };
             let Spot { subscription, timeline, cell } = spot;
-            let measured: Measured = *measured;
-            let line = Line { subscription, timeline, cell: None, measured };
-            entries.push(Entry { line, cell, at, source, id, direction });
-        }
-        for (done, entry) in entries.iter().enumerate() {
-            if let Err(rejection) = self.change(catalog, entry, voice, None)? {
-                for entry in entries.iter().take(done) {
-                    let direction = match direction {
-                        Direction::Add => Direction::TakeBack,
-                        Direction::TakeBack => Direction::Add,
-                    };
-                    let back = Entry { direction, ..entry.clone() };
-                    let undone = self.change(catalog, &back, voice, None)?;
-                    undone.map_err(|_| Error::Damaged { what: "total" })?;
-                }
+            let line = Line { subscription, timeline, cell: None, measured: *measured };
+            let entry = Entry { line, cell, at, source, id, direction, voice };
+            if let Err(rejection) = self.change(catalog, &entry)? {
                 return Ok(Err(rejection));
             }
         }
@@ -321,8 +341,41 @@ impl Partition {
     }
 }
 
+/// Refuses what was used before everything that may still change.
+fn check_window(used_at: Instant, received: &Received<'_>) -> Result<(), Rejection> {
+    match received.clock.oldest {
+        Some(oldest) if used_at < oldest => Err(too_old(used_at, Some(oldest))),
+        _ => Ok(()),
+    }
+}
+
 fn unknown(message: &str) -> Rejection {
     Rejection::new(Code::UnknownReference, message)
+}
+
+/// The id of the subscription that a record named; `None` if it named the customer only.
+fn named_in<'c>(
+    catalog: &'c Catalog,
+    owner: Owner,
+    content: &Content,
+) -> Result<Option<&'c str>, Rejection> {
+    let found = match content.named {
+        Named::Customer => return Ok(None),
+        Named::SubscriptionOfLines => content.lines.first().and_then(|line| {
+            let spot = spot_of(catalog, owner, (line.charge, content.used_at))?;
+            catalog.subscription_at(spot.subscription)
+        }),
+        Named::Subscription(hash) => catalog.customer_at(owner.customer).and_then(|customer| {
+            let mut own =
+                customer.subscriptions.iter().filter_map(|id| catalog.subscription_at(*id));
+            own.find(|subscription| subscription_hash(&subscription.id) == hash)
+        }),
+    };
+    let missing = || {
+        let message = "the catalog no longer has the subscription that the record named";
+        Rejection::new(Code::UnknownSubject, message)
+    };
+    found.map(|subscription| Some(subscription.id.as_str())).ok_or_else(missing)
 }
 
 /// The hash of the charge and cell of a line.

@@ -4,7 +4,8 @@
 //! identities says what each of them was. From the two everything in the total is worked out anew,
 //! as if there were no total.
 
-use super::load::{by_record, span_of};
+use super::load::{any_charge, by_record, frame_of, place_at_start, place_of, span_of};
+use super::said::{ChargeNames, damaged_line};
 use super::{Names, Partition};
 use crate::dedupe::Content;
 use crate::error::Error;
@@ -12,15 +13,14 @@ use crate::keys::{NO_CELL, TotalKey, shard};
 use crate::lineage::record_hash;
 use crate::query::PeriodTotal;
 use crate::slots::SlotKey;
-use crate::store::Table;
-use ethnum::{I256, U256};
-use rating::json::{Tape, Value};
+use crate::tables::Table;
+use ethnum::U256;
 use rating::resolve::Owner;
 use rating::{
-    Aggregation, Amount, Direction, Instant, Place, Position, Pricing, Quantity, Scope, Share,
+    Aggregation, Amount, Direction, Instant, Measured, Period, Position, Pricing, Quantity,
     Subject, Subscription, SubscriptionId, Timeline, Total, Usage, rate,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One record of a total.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +54,8 @@ pub struct Explanation<'a> {
     pub rated: Amount,
     /// The lineage of the records that stand.
     pub lineage: U256,
-    /// Quantity and Σ rated, worked out from the records alone; `None` where earlier periods share
-    /// the position.
+    /// Quantity and Σ rated, worked out from the records alone, those of earlier periods included
+    /// that share a scope with them; `None` where that leaves the domain of amounts.
     pub rerated: Option<(Quantity, Amount)>,
     /// What does not agree; empty if all does.
     pub disagreements: Vec<String>,
@@ -70,8 +70,27 @@ struct Lines {
     is_corrected: bool,
 }
 
-/// The records of a total, by source and id.
-type ByRecord = BTreeMap<(String, String), Lines>;
+/// What the rated lines of a charge say about one of its totals.
+#[derive(Debug, Default)]
+struct Said {
+    /// The records that they add to it or take from it, by source and id.
+    records: BTreeMap<(String, String), Lines>,
+    /// Sources and ids of all others.
+    elsewhere: BTreeSet<(String, String)>,
+    /// Σ of what records of other periods have shifted.
+    shifted: Amount,
+    /// Σ of all.
+    rated: Amount,
+}
+
+/// A record that stands, and what it measured for the charge.
+struct Standing {
+    at: Instant,
+    source: String,
+    id: String,
+    cell: String,
+    measured: Measured,
+}
 
 impl Partition {
     /// Explains the totals of a charge whose period's first day begins with `period`, such as
@@ -146,59 +165,37 @@ impl Partition {
         let number = u32::try_from(index).unwrap_or(u32::MAX);
         let key = SlotKey { subscription: id, timeline: number, period_start: total.period.start };
         let names = Names::of(&self.catalog, &key).ok_or_else(missing)?;
-        let (by_record, shifted, rated) = self.lines_of(&total)?;
+        let said = self.said_of(&total)?;
         let mut explanation = Explanation {
             records: Vec::new(),
             taken_back: 0,
-            shifted,
-            rated,
+            shifted: said.shifted,
+            rated: said.rated,
             lineage: U256::ZERO,
             rerated: None,
             disagreements: Vec::new(),
             total,
         };
-        let owner = Owner { customer: subscription.customer, subscription: None };
-        let mut usages = Vec::new();
-        for ((source, id), lines) in by_record {
+        let charge = (subscription, timeline, names);
+        let mut standing = self.earlier(charge, explanation.total.period, said.elsewhere)?;
+        for ((source, id), lines) in said.records {
             if lines.standing == 0 {
                 explanation.taken_back += 1;
                 continue;
             }
-            let identity = self.seeds.identity(self.owner_hash(owner)?, &source, &id);
-            let content = self.standing_content(identity).ok().flatten();
-            let found = content.as_ref().and_then(|content| find_line(content, timeline, &names));
-            let Some((used_at, cell, measured)) = found else {
-                explanation.disagreements.push(format!("{source} {id} is not admitted"));
-                continue;
-            };
-            if lines.standing != 1 || measured.quantity != lines.quantity {
-                explanation
-                    .disagreements
-                    .push(format!("{source} {id} was admitted with {}", measured.quantity));
+            match self.standing_line(charge, (&source, &id))? {
+                None => {
+                    explanation.disagreements.push(format!("{source} {id} is not admitted"));
+                }
+                Some(found) => {
+                    explanation.add(&found, &lines, &timeline.key);
+                    standing.push(found);
+                }
             }
-            let text = measured.quantity.to_string();
-            let hash = record_hash(&source, &id, &timeline.key, &text);
-            explanation.lineage = explanation.lineage.wrapping_add(hash);
-            usages.push((used_at, cell, measured.distinct, explanation.records.len()));
-            explanation.records.push(ExplainedRecord {
-                source,
-                id,
-                used_at,
-                quantity: measured.quantity,
-                amount: lines.amount,
-                is_corrected: lines.is_corrected,
-            });
         }
-        let again = usages.iter().filter_map(|(at, cell, distinct, index)| {
-            let record = explanation.records.get(*index)?;
-            let (source, id) = (record.source.as_str(), record.id.as_str());
-            let value = record.quantity;
-            Some((cell.as_str(), Usage { value, distinct: *distinct, at: *at, source, id }))
-        });
-        let mut again: Vec<(&str, Usage<'_>)> = again.collect();
-        again.sort_by(|(_, a), (_, b)| (a.at, a.source, a.id).cmp(&(b.at, b.source, b.id)));
+        standing.sort_by(|a, b| (a.at, &a.source, &a.id).cmp(&(b.at, &b.source, &b.id)));
         let period = explanation.total.period;
-        explanation.rerated = self.rerate((subscription, timeline), period, &again);
+        explanation.rerated = self.rerate((subscription, timeline), period, &standing);
         explanation
             .records
             .sort_by(|a, b| (a.used_at, &a.source, &a.id).cmp(&(b.used_at, &b.source, &b.id)));
@@ -206,87 +203,120 @@ impl Partition {
         Ok(explanation)
     }
 
-    /// What the rated lines of a total say: of each record, Σ shifted, Σ of all.
-    fn lines_of(&self, total: &PeriodTotal<'_>) -> Result<(ByRecord, Amount, Amount), Error> {
-        let damaged = || Error::Damaged { what: "rated line" };
-        let mut records = ByRecord::new();
-        let (mut shifted, mut sum) = (Amount::ZERO, Amount::ZERO);
-        let start = total.period.start.to_string();
-        let mut tape = Tape::default();
-        self.query().rated(|chunk: &[u8]| {
-            for line in chunk.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let line = tape.parse(line).map_err(|_| damaged())?;
-                let Some(data) = line.get("data") else { continue };
-                let is = |value: Option<Value<'_>>, text: &str| value.is_some_and(|v| v.is(text));
-                if !is(line.get("subject"), total.subscription)
-                    || !is(data.get("charge"), total.charge)
-                    || !is(data.get("plan"), total.plan)
-                    || !is(data.get("period_start"), &start)
-                {
-                    continue;
-                }
-                let amount = amount_of(data).ok_or_else(damaged)?;
-                sum = sum.checked_add(amount).ok_or_else(damaged)?;
-                let quantity = quantity_of(data).ok_or_else(damaged)?;
-                let (source, id) = place_of(line, total.charge).ok_or_else(damaged)?;
-                let is_own = data.get("shift").is_none();
-                if !is_own {
-                    shifted = shifted.checked_add(amount).ok_or_else(damaged)?;
-                    continue;
-                }
-                let record = records.entry((source, id)).or_default();
-                record.amount = record.amount.checked_add(amount).ok_or_else(damaged)?;
-                record.is_corrected |= data.get("corrects").is_some();
-                if data.get("taken_back").is_some() {
-                    record.standing -= 1;
-                } else {
-                    record.standing += 1;
-                    record.quantity = quantity;
-                }
-            }
-            Ok::<(), Error>(())
-        })?;
-        Ok((records, shifted, sum))
+    /// The records of earlier periods that share a scope with a period.
+    fn earlier(
+        &self,
+        charge: (&Subscription, &Timeline, Names<'_>),
+        period: Period,
+        elsewhere: BTreeSet<(String, String)>,
+    ) -> Result<Vec<Standing>, Error> {
+        let (subscription, timeline, _) = charge;
+        let at = (&*self.catalog, period.start);
+        let scope = frame_of(&self.catalog, subscription, period.start)
+            .and_then(|framed| span_of(any_charge(timeline)?, subscription, at, framed));
+        let from = scope.map_or(period.start, |scope| scope.time.start);
+        let mut earlier = Vec::new();
+        if from == period.start {
+            return Ok(earlier);
+        }
+        for (source, id) in elsewhere {
+            let found = self.standing_line(charge, (&source, &id))?;
+            earlier.extend(found.filter(|found| from <= found.at && found.at < period.start));
+        }
+        Ok(earlier)
     }
 
-    /// Rates records anew, as if there were nothing before them; `None` where there was.
+    /// What stands at the place of a record, if it is of a charge.
+    fn standing_line(
+        &self,
+        (subscription, timeline, names): (&Subscription, &Timeline, Names<'_>),
+        (source, id): (&str, &str),
+    ) -> Result<Option<Standing>, Error> {
+        let owner = Owner { customer: subscription.customer, subscription: None };
+        let identity = self.seeds.identity(self.owner_hash(owner)?, source, id);
+        let content = self.standing_content(identity).ok().flatten();
+        let found = content.as_ref().and_then(|content| find_line(content, timeline, &names));
+        Ok(found.map(|(at, cell, measured)| {
+            let (source, id) = (source.to_owned(), id.to_owned());
+            Standing { at, source, id, cell, measured }
+        }))
+    }
+
+    fn said_of(&self, total: &PeriodTotal<'_>) -> Result<Said, Error> {
+        let mut all = Said::default();
+        let start = total.period.start.to_string();
+        let PeriodTotal { subscription, charge, plan, .. } = *total;
+        let names = ChargeNames { subscription, charge, plan };
+        self.for_each_said(|said| {
+            if !said.is_of(&names) {
+                return Ok(());
+            }
+            let place = said.place().ok_or_else(damaged_line)?;
+            if !said.is_of_period(&start) {
+                all.elsewhere.insert(place);
+                return Ok(());
+            }
+            let amount = said.amount().ok_or_else(damaged_line)?;
+            all.rated = all.rated.checked_add(amount).ok_or_else(damaged_line)?;
+            if said.is_shift() {
+                all.shifted = all.shifted.checked_add(amount).ok_or_else(damaged_line)?;
+                return Ok(());
+            }
+            let record = all.records.entry(place).or_default();
+            record.amount = record.amount.checked_add(amount).ok_or_else(damaged_line)?;
+            record.is_corrected |= said.is_corrected();
+            if said.is_taken_back() {
+                record.standing -= 1;
+            } else {
+                record.standing += 1;
+                record.quantity = said.quantity().ok_or_else(damaged_line)?;
+            }
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Rates records anew, those of earlier periods first, and gives what they come to in a period.
     fn rerate(
         &self,
         (subscription, timeline): (&Subscription, &Timeline),
-        period: rating::Period,
-        records: &[(&str, Usage<'_>)],
+        period: Period,
+        records: &[Standing],
     ) -> Option<(Quantity, Amount)> {
-        let share = self.catalog.share_of(subscription, period)?;
+        let framed = frame_of(&self.catalog, subscription, period.start)?;
         if timeline.is_simple_in(period) {
             let mut total = Total::default();
-            for (_, usage) in records {
-                let terms = timeline.at(usage.at)?;
-                rate(&mut total, (timeline, terms, share), usage.value, usage.at)?;
+            for record in records {
+                let terms = timeline.at(record.at)?;
+                let by = (timeline, terms, framed.share);
+                rate(&mut total, by, record.measured.quantity, record.at)?;
             }
             return Some((total.quantity()?, total.rated));
         }
-        let (_, charge) = timeline.within(period).next()?;
-        if charge.aggregation == Aggregation::TimeWeightedSum
-            || matches!(charge.scope, Scope::Year | Scope::Term | Scope::CalendarMonth)
-        {
-            return None;
-        }
+        let aggregation = any_charge(timeline)?.aggregation;
         let mut positions: BTreeMap<(&str, Instant), Position> = BTreeMap::new();
-        let aggregation = charge.aggregation;
-        for (cell, usage) in records {
-            let framed = (period, share);
-            let span = span_of(charge, subscription, (&self.catalog, usage.at), framed)?;
-            let position = positions.entry((*cell, span.time.start)).or_insert_with(|| {
+        for Standing { at, source, id, cell, measured } in records {
+            let own = frame_of(&self.catalog, subscription, *at)?;
+            let (span, place) = place_of(&self.catalog, (subscription, timeline), own, *at)?;
+            let position = positions.entry((cell, span.time.start)).or_insert_with(|| {
                 Position::new(aggregation, by_record(timeline, span.time, cell))
             });
-            let terms = timeline.at(usage.at)?;
-            let share = Share { active: span.active_days, whole: span.whole_days };
-            let place = Place { start: terms.from.max(period.start), period, share };
+            let Measured { quantity: value, distinct } = *measured;
+            let usage = Usage { value, distinct, at: *at, source, id };
             let pricing = Pricing { timeline, cell, aggregation };
-            position.change(&pricing, place, usage, Direction::Add)?;
+            position.change(&pricing, place, &usage, Direction::Add)?;
+        }
+        let mut carried = Quantity::ZERO;
+        if aggregation == Aggregation::TimeWeightedSum {
+            // A level lasts, also through periods in which it does not change.
+            let place = place_at_start(timeline, framed);
+            for position in positions.values_mut() {
+                carried = carried.checked_add(position.ensure(aggregation, place)?.0)?;
+            }
         }
         let parts = positions.values().flat_map(|position| &position.parts);
-        parts.map(|part| part.adds).try_fold((Quantity::ZERO, Amount::ZERO), |sum, adds| {
+        let own = parts.filter(|part| part.period.start == period.start);
+        own.map(|part| part.adds).try_fold((carried, Amount::ZERO), |sum, adds| {
             Some((sum.0.checked_add(adds.quantity)?, sum.1.checked_add(adds.amount)?))
         })
     }
@@ -297,6 +327,25 @@ impl Explanation<'_> {
     #[must_use]
     pub const fn agrees(&self) -> bool {
         self.disagreements.is_empty()
+    }
+
+    /// Adds a record, as it was admitted and as its lines say.
+    fn add(&mut self, found: &Standing, lines: &Lines, charge: &str) {
+        let Standing { at, source, id, measured, .. } = found;
+        if lines.standing != 1 || measured.quantity != lines.quantity {
+            let admitted = format!("{source} {id} was admitted with {}", measured.quantity);
+            self.disagreements.push(admitted);
+        }
+        let hash = record_hash(source, id, charge, &measured.quantity.to_string());
+        self.lineage = self.lineage.wrapping_add(hash);
+        self.records.push(ExplainedRecord {
+            source: source.clone(),
+            id: id.clone(),
+            used_at: *at,
+            quantity: measured.quantity,
+            amount: lines.amount,
+            is_corrected: lines.is_corrected,
+        });
     }
 
     fn compare(&mut self) {
@@ -314,10 +363,12 @@ impl Explanation<'_> {
         let text = |at: Option<Instant>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
         differ("first use", text(kept.first_used_at), text(times.clone().min()));
         differ("last use", text(kept.last_used_at), text(times.max()));
-        if let Some((quantity, rated)) = self.rerated {
-            differ("quantity", self.total.settled.quantity.to_string(), quantity.to_string());
-            differ("amount rated anew", kept.rated.to_string(), rated.to_string());
-        }
+        let unrated = || ("too large".to_owned(), "too large".to_owned());
+        let text =
+            |(quantity, rated): (Quantity, Amount)| (quantity.to_string(), rated.to_string());
+        let (quantity, rated) = self.rerated.map_or_else(unrated, text);
+        differ("quantity", self.total.settled.quantity.to_string(), quantity);
+        differ("amount rated anew", kept.rated.to_string(), rated);
     }
 }
 
@@ -326,37 +377,11 @@ fn find_line(
     content: &Content,
     timeline: &Timeline,
     names: &Names<'_>,
-) -> Option<(Instant, String, rating::Measured)> {
+) -> Option<(Instant, String, Measured)> {
     let model = &timeline.at(content.used_at)?.charge.as_deref()?.model;
     model.cells().into_iter().find_map(|cell| {
         let hash = names.charge_hash(cell);
         let line = content.lines.iter().find(|line| line.charge == hash)?;
         Some((content.used_at, cell.to_owned(), line.measured))
     })
-}
-
-fn amount_of(data: Value<'_>) -> Option<Amount> {
-    let text = data.get("amount")?.as_text()?;
-    let (sign, digits) = text.strip_prefix('-').map_or((1, &*text), |digits| (-1, digits));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let width = rating::AMOUNT_SCALE as usize;
-    let scaled: I256 = format!("{whole}{fraction:0<width$}").parse().ok()?;
-    Some(Amount::from_scaled(scaled.checked_mul(I256::new(sign))?))
-}
-
-fn quantity_of(data: Value<'_>) -> Option<Quantity> {
-    Quantity::parse(&data.get("quantity")?.as_text()?).ok()
-}
-
-/// The record at whose place a line works.
-fn place_of(line: Value<'_>, charge: &str) -> Option<(String, String)> {
-    let (source, id) = match line.get("data")?.get("corrects") {
-        Some(corrects) => (corrects.get("source")?.as_text()?, corrects.get("id")?.as_text()?),
-        None => (line.get("source")?.as_text()?, line.get("id")?.as_text()?),
-    };
-    let source = match line.get("data")?.get("corrects") {
-        Some(_) => &*source,
-        None => source.strip_suffix(charge)?.strip_suffix('#')?,
-    };
-    Some((source.to_owned(), id.into_owned()))
 }

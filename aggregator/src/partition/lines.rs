@@ -1,6 +1,6 @@
 //! Lines: what a record adds to totals, and what taking it back takes from them.
 
-use super::load::{by_record, span_of};
+use super::load::{Framed, by_record, place_of};
 use super::{Names, Partition};
 use crate::dedupe::AdmittedLine;
 use crate::error::Error;
@@ -10,9 +10,8 @@ use crate::rated::{self, RatedLine};
 use crate::slots::{SlotIndex, SlotKey};
 use rating::resolve::Line;
 use rating::{
-    Catalog, Charge, Code, Direction, Instant, Measured, Place, Position, PriceModel, Pricing,
-    Rated, Rejection, Share, Shift, Sums, Terms, Timeline, Total, Usage, UsageRecord, rate,
-    take_back,
+    Catalog, Change, Charge, Code, Direction, Instant, Measured, Position, PriceModel, Pricing,
+    Rated, Rejection, Shift, Sums, Terms, Timeline, Total, Usage, UsageRecord, rate, take_back,
 };
 
 /// One line of a record: which charge it goes to, and what it says.
@@ -27,6 +26,7 @@ pub(super) struct Entry<'a> {
     pub(super) source: &'a str,
     pub(super) id: &'a str,
     pub(super) direction: Direction,
+    pub(super) voice: Voice<'a>,
 }
 
 /// Under whose name rated lines are written.
@@ -40,10 +40,25 @@ pub(super) struct Voice<'a> {
     pub(super) corrects: bool,
 }
 
-/// Totals as they were before a record changed them.
-type Before = Vec<(SlotIndex, Total)>;
-
 impl Partition {
+    /// Does something to totals and positions wholly or, where it is refused, not at all: they are
+    /// then what they were before, to the last byte.
+    pub(super) fn whole_or_not<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<Result<T, Rejection>, Error>,
+    ) -> Result<Result<T, Rejection>, Error> {
+        let output = self.transaction.outputs.rated.len();
+        self.slots.begin();
+        self.positions.begin();
+        let done = work(self)?;
+        self.slots.end(done.is_ok());
+        self.positions.end(done.is_ok());
+        if done.is_err() {
+            self.transaction.outputs.rated.truncate(output);
+        }
+        Ok(done)
+    }
+
     /// Adds a record to all its totals, or to none.
     pub(super) fn add_record(
         &mut self,
@@ -51,61 +66,36 @@ impl Partition {
         record: &UsageRecord<'_>,
         lines: &[Line],
     ) -> Result<Result<(), Rejection>, Error> {
+        // A single line of a sum, as most are, is refused before anything has changed.
+        let is_plain = |line: &Line| {
+            timeline_of(catalog, line, record.used_at).is_ok_and(|(found, _)| found.is_simple)
+        };
+        if lines.len() <= 1 && lines.iter().all(is_plain) {
+            return self.add_lines(catalog, record, lines);
+        }
+        self.whole_or_not(|partition| partition.add_lines(catalog, record, lines))
+    }
+
+    fn add_lines(
+        &mut self,
+        catalog: &Catalog,
+        record: &UsageRecord<'_>,
+        lines: &[Line],
+    ) -> Result<Result<(), Rejection>, Error> {
         let (source, id, at) = (&*record.source, &*record.id, record.used_at);
         let voice = Voice { source, id, at, corrects: false };
-        let output = self.transaction.outputs.rated.len();
-        let mut before = Before::new();
-        // Only a record with several lines can fail after it has changed something.
-        let keeps_before = lines.len() > 1;
-        for (done, line) in lines.iter().enumerate() {
+        for line in lines {
             let cell = cell_label(catalog, line, at);
             let direction = Direction::Add;
-            let entry = Entry { line: *line, cell, at, source, id, direction };
-            let kept = keeps_before.then_some(&mut before);
-            match self.change(catalog, &entry, &voice, kept)? {
+            let entry = Entry { line: *line, cell, at, source, id, direction, voice };
+            match self.change(catalog, &entry)? {
                 Ok(charge) => {
                     self.admitted.push(AdmittedLine { charge, measured: line.measured });
                 }
-                Err(rejection) => {
-                    self.transaction.outputs.rated.truncate(output);
-                    self.undo(catalog, (record, lines.get(..done).unwrap_or_default()), before)?;
-                    return Ok(Err(rejection));
-                }
+                Err(rejection) => return Ok(Err(rejection)),
             }
         }
         Ok(Ok(()))
-    }
-
-    /// Undoes the first lines of a record whose next one could not be added.
-    fn undo(
-        &mut self,
-        catalog: &Catalog,
-        (record, lines): (&UsageRecord<'_>, &[Line]),
-        before: Before,
-    ) -> Result<(), Error> {
-        let (source, id, at) = (&*record.source, &*record.id, record.used_at);
-        for line in lines {
-            let cell = cell_label(catalog, line, at);
-            let direction = Direction::TakeBack;
-            let entry = Entry { line: *line, cell, at, source, id, direction };
-            let Some(index) = self.load(catalog, line, at)? else { continue };
-            if self.is_simple(index) {
-                continue;
-            }
-            let key = self.slot_key(catalog, line, at)?;
-            for shift in self.shift(catalog, &entry, index)?.map_err(|_| UNDO)?.iter().skip(1) {
-                let shifted = SlotKey { period_start: shift.period.start, ..key };
-                let index = self.load_slot(catalog, shifted, shift.period)?;
-                let slot = self.slots.change(index).ok_or(SLOT)?;
-                add_shift(&mut slot.total, shift).ok_or(UNDO)?;
-            }
-        }
-        for (index, total) in before.into_iter().rev() {
-            if let Some(slot) = self.slots.change(index) {
-                slot.total = total;
-            }
-        }
-        Ok(())
     }
 
     fn is_simple(&self, index: SlotIndex) -> bool {
@@ -118,43 +108,34 @@ impl Partition {
         &mut self,
         catalog: &Catalog,
         entry: &Entry<'_>,
-        voice: &Voice<'_>,
-        before: Option<&mut Before>,
     ) -> Result<Result<u64, Rejection>, Error> {
         let Some(index) = self.load(catalog, &entry.line, entry.at)? else {
             let reason = "the record's time lies beyond the calendar";
             return Ok(Err(Rejection::new(Code::NoActivePlan, reason)));
         };
         let (timeline, terms) = timeline_of(catalog, &entry.line, entry.at)?;
-        if let (Some(before), Some(slot)) = (before, self.slots.get(index)) {
-            before.push((index, slot.total.clone()));
-        }
         let quantity = entry.line.measured.quantity;
         if self.is_simple(index) {
-            let slot = self.slots.change(index).ok_or(SLOT)?;
+            let slot = self.slots.try_change(index).ok_or(SLOT)?;
             let by = (timeline, terms, slot.share);
             let rated = match entry.direction {
                 Direction::Add => rate(&mut slot.total, by, quantity, entry.at),
                 Direction::TakeBack => take_back(&mut slot.total, by, quantity),
             };
             let Some(rated) = rated else { return Ok(Err(overflow(timeline))) };
-            self.note(catalog, (entry, voice), (index, terms), rated);
+            self.note(catalog, entry, (index, terms), rated);
             return Ok(Ok(self.slots.get(index).ok_or(SLOT)?.charge));
         }
-        let shifts = match self.shift(catalog, entry, index)? {
-            Ok(shifts) => shifts,
+        let (position, Change { shifts, undo }) = match self.shift(catalog, entry, index)? {
+            Ok(changed) => changed,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        if !self.fit(catalog, (entry, index), &shifts)? {
-            let direction = match entry.direction {
-                Direction::Add => Direction::TakeBack,
-                Direction::TakeBack => Direction::Add,
-            };
-            let back = Entry { direction, ..entry.clone() };
-            self.shift(catalog, &back, index)?.map_err(|_| UNDO)?;
+        let fits = self.fit(catalog, (entry, index), &shifts)?;
+        self.positions.undo_unless(fits, &position, undo);
+        if !fits {
             return Ok(Err(overflow(timeline)));
         }
-        self.add_shifts(catalog, (entry, voice), (index, timeline, terms), &shifts)?;
+        self.add_shifts(catalog, entry, (index, timeline, terms), &shifts)?;
         let key = self.slot_key(catalog, &entry.line, entry.at)?;
         let names = Names::of(catalog, &key).ok_or(SLOT)?;
         Ok(Ok(names.charge_hash(&entry.cell)))
@@ -168,20 +149,20 @@ impl Partition {
         Ok(SlotKey { subscription: line.subscription, timeline, period_start })
     }
 
-    /// Changes the position of a line, and says by how much which billing periods change.
+    /// Changes the position of a line; gives its key and what changed.
     fn shift(
         &mut self,
         catalog: &Catalog,
         entry: &Entry<'_>,
         index: SlotIndex,
-    ) -> Result<Result<Vec<Shift>, Rejection>, Error> {
+    ) -> Result<Result<(Vec<u8>, Change), Rejection>, Error> {
         let (timeline, terms) = timeline_of(catalog, &entry.line, entry.at)?;
         let charge = terms.charge.as_deref().ok_or(SLOT)?;
         let subscription = catalog.subscription_at(entry.line.subscription).ok_or(SLOT)?;
         let slot = self.slots.get(index).ok_or(SLOT)?;
-        let (period, share) = (slot.period, slot.share);
-        let framed = (period, share);
-        let Some(span) = span_of(charge, subscription, (catalog, entry.at), framed) else {
+        let framed = Framed { period: slot.period, share: slot.share };
+        let placed = place_of(catalog, (subscription, timeline), framed, entry.at);
+        let Some((span, place)) = placed else {
             let reason = "the record's time lies beyond the calendar";
             return Ok(Err(Rejection::new(Code::NoActivePlan, reason)));
         };
@@ -192,14 +173,12 @@ impl Partition {
         let aggregation = charge.aggregation;
         let new = || Position::new(aggregation, by_record(timeline, span.time, &entry.cell));
         let position = self.positions.change(&self.store, &key, new)?;
-        let share = Share { active: span.active_days, whole: span.whole_days };
-        let place = Place { start: terms.from.max(period.start), period, share };
         let pricing = Pricing { timeline, cell: &entry.cell, aggregation };
         let Measured { quantity, distinct } = entry.line.measured;
         let Entry { at, source, id, direction, .. } = *entry;
         let usage = Usage { value: quantity, distinct, at, source, id };
-        let shifts = position.change(&pricing, place, &usage, direction);
-        Ok(shifts.ok_or_else(|| overflow(timeline)))
+        let changed = position.change(&pricing, place, &usage, direction);
+        Ok(changed.map(|changed| (key, changed)).ok_or_else(|| overflow(timeline)))
     }
 
     /// Whether all totals can take what a position says.
@@ -228,7 +207,7 @@ impl Partition {
     fn add_shifts(
         &mut self,
         catalog: &Catalog,
-        (entry, voice): (&Entry<'_>, &Voice<'_>),
+        entry: &Entry<'_>,
         (index, timeline, terms): (SlotIndex, &Timeline, &Terms),
         shifts: &[Shift],
     ) -> Result<(), Error> {
@@ -251,7 +230,7 @@ impl Partition {
                     Direction::Add => note_time(&mut slot.total, entry.at),
                     Direction::TakeBack => slot.total.records -= 1,
                 }
-                self.note(catalog, (entry, voice), (index, terms), rated);
+                self.note(catalog, entry, (index, terms), rated);
                 continue;
             }
             slot.revise(self.causes);
@@ -259,7 +238,7 @@ impl Partition {
                 let terms = timeline.at(shift.period.start).unwrap_or(terms);
                 self.quantity_text.clear();
                 self.quantity_text.push('0');
-                self.write(catalog, (entry, voice), (index, terms), (rated, true));
+                self.write(catalog, entry, (index, terms), (rated, true));
             }
         }
         Ok(())
@@ -269,7 +248,7 @@ impl Partition {
     fn note(
         &mut self,
         catalog: &Catalog,
-        (entry, voice): (&Entry<'_>, &Voice<'_>),
+        entry: &Entry<'_>,
         (index, terms): (SlotIndex, &Terms),
         rated: Rated,
     ) {
@@ -291,14 +270,14 @@ impl Partition {
                     || total.records == 0;
             }
         }
-        self.write(catalog, (entry, voice), (index, terms), (rated, false));
+        self.write(catalog, entry, (index, terms), (rated, false));
     }
 
     /// Writes a rated line with the quantity that was written last.
     fn write(
         &mut self,
         catalog: &Catalog,
-        (entry, voice): (&Entry<'_>, &Voice<'_>),
+        entry: &Entry<'_>,
         (index, terms): (SlotIndex, &Terms),
         (rated, is_shift): (Rated, bool),
     ) {
@@ -308,16 +287,16 @@ impl Partition {
             slot.rated_from = terms.from;
         }
         let line = RatedLine {
-            source: voice.source,
-            id: voice.id,
-            at: voice.at,
+            source: entry.voice.source,
+            id: entry.voice.id,
+            at: entry.voice.at,
             head: &slot.rated_head,
             quantity: &self.quantity_text,
             is_shift,
             taken_back: entry.direction == Direction::TakeBack,
             rated: &rated,
             cell: &entry.cell,
-            corrects: voice.corrects.then_some((entry.source, entry.id)),
+            corrects: entry.voice.corrects.then_some((entry.source, entry.id)),
             is_adjustment: slot.total.closed,
         };
         line.write(&mut self.transaction.outputs.rated);
@@ -342,7 +321,6 @@ impl Partition {
 }
 
 const SLOT: Error = Error::Damaged { what: "slot" };
-const UNDO: Error = Error::Damaged { what: "position" };
 
 fn overflow(timeline: &Timeline) -> Rejection {
     let reason = format!("the total of charge \"{}\" overflows", timeline.key);

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::keys::{NO_CELL, TotalKey};
 use crate::limits::PERIODS_MAX;
 use crate::slots::{Slot, SlotIndex, SlotKey};
-use crate::store::Table;
+use crate::tables::Table;
 use rating::{
     Aggregation, Catalog, Charge, Instant, Period, Place, Position, PriceModel, Share, Span,
     Subscription, Sums, Timeline, Total,
@@ -43,7 +43,8 @@ impl Partition {
             .ok_or(Error::Damaged { what: "list of charges" })?;
         let share = catalog.share_of(subscription, period).unwrap_or(Share::WHOLE);
         let simple = timeline.is_simple_in(period);
-        if total.records > 0 && simple != total.sums.is_none() {
+        // The other way round is no harm: what has positions keeps them.
+        if total.records > 0 && !simple && total.sums.is_none() {
             return Err(Error::Repriced {
                 subscription: names.subscription.to_owned(),
                 charge: names.charge.to_owned(),
@@ -76,12 +77,14 @@ impl Partition {
         names.key_of_cell(NO_CELL, subscription.active.start).write(&mut key);
         let new = || Position::new(Aggregation::TimeWeightedSum, false);
         let position = self.positions.change(&self.store, &key, new)?;
-        let start = timeline.at(period.start).map_or(period.start, |terms| terms.from);
-        let place = Place { start: start.max(period.start), period, share };
-        position.ensure(Aggregation::TimeWeightedSum, place).ok_or_else(|| Error::Overflow {
+        let place = place_at_start(timeline, Framed { period, share });
+        let ensured = position.ensure(Aggregation::TimeWeightedSum, place);
+        let (carried, undo) = ensured.ok_or_else(|| Error::Overflow {
             subscription: names.subscription.to_owned(),
             charge: names.charge.to_owned(),
-        })
+        })?;
+        self.positions.changed(&key, undo);
+        Ok(carried)
     }
 
     /// Refuses a total whose period overlaps one that the state has: the subscription's billing
@@ -132,13 +135,59 @@ impl Partition {
     }
 }
 
+/// A billing period of a subscription.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Framed {
+    pub(super) period: Period,
+    /// How much of it the subscription is active in.
+    pub(super) share: Share,
+}
+
+/// The billing period of a subscription that holds an instant of its active time.
+pub(super) fn frame_of(
+    catalog: &Catalog,
+    subscription: &Subscription,
+    at: Instant,
+) -> Option<Framed> {
+    let cycle = catalog.cycles().get(subscription.cycle_index() as usize)?;
+    let period = cycle.period_holding(at)?.clipped_to(&subscription.active)?;
+    let share = catalog.share_of(subscription, period).unwrap_or(Share::WHOLE);
+    period.contains(at).then_some(Framed { period, share })
+}
+
+/// The scope of a charge that holds an instant, and which part of its position does.
+pub(super) fn place_of(
+    catalog: &Catalog,
+    (subscription, timeline): (&Subscription, &Timeline),
+    framed: Framed,
+    at: Instant,
+) -> Option<(Span, Place)> {
+    let terms = timeline.at(at)?;
+    let span = span_of(terms.charge.as_deref()?, subscription, (catalog, at), framed)?;
+    let share = Share { active: span.active_days, whole: span.whole_days };
+    let Framed { period, .. } = framed;
+    Some((span, Place { start: terms.from.max(period.start), period, share }))
+}
+
+/// The part of a level's position in which a billing period begins.
+pub(super) fn place_at_start(timeline: &Timeline, framed: Framed) -> Place {
+    let Framed { period, share } = framed;
+    let start = timeline.at(period.start).map_or(period.start, |terms| terms.from);
+    Place { start: start.max(period.start), period, share }
+}
+
+/// A charge of a timeline: scope and aggregation, which never change, can be asked of any.
+pub(super) fn any_charge(timeline: &Timeline) -> Option<&Charge> {
+    timeline.terms.iter().find_map(|terms| terms.charge.as_deref())
+}
+
 /// The stretch of time in which the position of a charge grows that holds an instant; `None`
 /// beyond the calendar.
 pub(super) fn span_of(
     charge: &Charge,
     subscription: &Subscription,
     (catalog, at): (&Catalog, Instant),
-    (period, share): (Period, Share),
+    Framed { period, share }: Framed,
 ) -> Option<Span> {
     let whole = |time| Span { time, active_days: share.active, whole_days: share.whole };
     if charge.aggregation == Aggregation::TimeWeightedSum {

@@ -1,10 +1,31 @@
 //! The names that tell a total or a position from others.
 
+use super::said::ChargeNames;
+use crate::dedupe::Named;
 use crate::keys::{NO_CELL, TotalKey, shard};
 use crate::slots::SlotKey;
+use rating::resolve::{Line, Owner};
 use rating::{Catalog, Instant};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher as _;
+
+/// Whom the owner of a record with these lines was named by.
+pub(super) fn named_by(catalog: &Catalog, owner: Owner, lines: &[Line]) -> Named {
+    let subscription = owner.subscription.and_then(|id| catalog.subscription_at(id));
+    match subscription {
+        None => Named::Customer,
+        Some(_) if !lines.is_empty() => Named::SubscriptionOfLines,
+        Some(subscription) => Named::Subscription(subscription_hash(&subscription.id)),
+    }
+}
+
+/// A hash by which a subscription is found again among those of its customer.
+// Frozen.
+pub(super) fn subscription_hash(id: &str) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(id.as_bytes());
+    hasher.finish()
+}
 
 /// Customer, subscription, charge and plan.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +46,12 @@ impl<'a> Names<'a> {
             charge: &timelines.get(key.timeline as usize)?.key,
             plan: &catalog.plan_of(subscription)?.key,
         })
+    }
+
+    /// Those by which rated lines name the charge.
+    pub(super) fn of_charge(&self) -> ChargeNames<'a> {
+        let Self { subscription, charge, plan, .. } = *self;
+        ChargeNames { subscription, charge, plan }
     }
 
     /// The key of the total that begins at an instant.

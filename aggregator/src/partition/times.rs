@@ -9,7 +9,7 @@ use crate::dedupe::Content;
 use crate::error::Error;
 use crate::slots::SlotIndex;
 use rating::{Instant, Period};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The first and last time found for a total.
 type Found = Option<(Instant, Instant)>;
@@ -37,17 +37,8 @@ impl Partition {
                 }
             }
         };
-        let roots = self.corrections.roots(&self.store)?;
-        for root in &roots {
-            if let Some(content) = self.standing_content(*root)? {
-                note(&content);
-            }
-        }
-        let corrected: BTreeSet<u128> = roots.into_iter().collect();
-        self.dedupe.scan(&self.store, |identity, content| {
-            if !corrected.contains(&identity) {
-                note(content);
-            }
+        self.for_each_standing(|_, content| {
+            note(content);
             Ok(())
         })?;
         for index in stale {

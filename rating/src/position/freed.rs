@@ -34,6 +34,11 @@ struct Sums {
 }
 
 impl FreedBlocks {
+    /// Forgets the sums of a part that is gone: its number may be given to another.
+    pub(super) fn forget(&mut self, number: u32) {
+        self.sums.retain(|(part, _), _| *part != number);
+    }
+
     /// How many units of a part are free, and what they would have cost.
     pub(super) fn freed(
         &mut self,

@@ -6,7 +6,7 @@ use crate::instant::Instant;
 use crate::period::Period;
 use crate::quantity::Quantity;
 use crate::rounding::Rounding;
-use crate::rows::{Rows, Weight};
+use crate::rows::{RowUndo, Rows, Weight};
 use ethnum::I256;
 
 /// Whether a record is added or taken back.
@@ -45,6 +45,15 @@ pub enum Tally {
     },
 }
 
+/// How to undo a change of a tally.
+#[derive(Debug)]
+pub(super) enum TallyUndo {
+    /// What it was.
+    Whole(Tally),
+    /// The row that changed, where values have rows.
+    Row(RowUndo<Quantity, u64>),
+}
+
 impl Weight for Quantity {
     fn weight(&self) -> u64 {
         1
@@ -69,6 +78,20 @@ impl Tally {
         }
     }
 
+    /// Whether nothing of any record is in it. Of the latest value, the records tell.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Sum(sum) => *sum == Quantity::ZERO,
+            Self::Mean { count, .. } => *count == 0,
+            Self::Values(rows) => rows.is_empty(),
+            Self::Distinct(new) => *new == 0,
+            Self::Latest => true,
+            Self::Weighted { level, weighted } => {
+                *level == Quantity::ZERO && *weighted == I256::ZERO
+            }
+        }
+    }
+
     /// Adds a record or takes it back; `None`, with nothing changed, where a sum leaves its domain
     /// or what is to be taken back is not there.
     pub(super) fn change(
@@ -76,32 +99,42 @@ impl Tally {
         usage: &Usage<'_>,
         direction: Direction,
         period: Period,
-    ) -> Option<()> {
+    ) -> Option<TallyUndo> {
         let signed = match direction {
             Direction::Add => usage.value,
             Direction::TakeBack => usage.value.checked_neg()?,
         };
-        match self {
-            Self::Sum(sum) => *sum = sum.checked_add(signed)?,
+        let after = match self {
+            Self::Sum(sum) => Self::Sum(sum.checked_add(signed)?),
             Self::Mean { sum, count } => {
-                let after = sum.checked_add(signed)?;
-                *count = match direction {
+                let count = match direction {
                     Direction::Add => count.checked_add(1)?,
                     Direction::TakeBack => count.checked_sub(1)?,
                 };
-                *sum = after;
+                Self::Mean { sum: sum.checked_add(signed)?, count }
             }
-            Self::Values(rows) => change_count(rows, usage.value, direction)?,
-            Self::Distinct(_) | Self::Latest => {}
+            Self::Values(rows) => {
+                return change_count(rows, usage.value, direction).map(TallyUndo::Row);
+            }
+            Self::Distinct(new) => Self::Distinct(*new),
+            Self::Latest => Self::Latest,
             Self::Weighted { level, weighted } => {
                 let left = period.end.nanos().checked_sub(usage.at.nanos())?;
                 let added = I256::new(signed.scaled()).checked_mul(I256::new(left))?;
-                let after = weighted.checked_add(added)?;
-                *level = level.checked_add(signed)?;
-                *weighted = after;
+                let weighted = weighted.checked_add(added)?;
+                Self::Weighted { level: level.checked_add(signed)?, weighted }
             }
+        };
+        Some(TallyUndo::Whole(std::mem::replace(self, after)))
+    }
+
+    /// Undoes the last change.
+    pub(super) fn undo(&mut self, undo: TallyUndo) {
+        match (self, undo) {
+            (Self::Values(rows), TallyUndo::Row(undo)) => rows.undo(undo),
+            (tally, TallyUndo::Whole(before)) => *tally = before,
+            (_, TallyUndo::Row(_)) => {}
         }
-        Some(())
     }
 }
 
@@ -110,15 +143,14 @@ pub(super) fn change_count<K: Ord + Clone>(
     rows: &mut Rows<K, u64>,
     key: K,
     direction: Direction,
-) -> Option<()> {
-    match direction {
+) -> Option<RowUndo<K, u64>> {
+    Some(match direction {
         Direction::Add => rows.change(key, |count| Some(count.unwrap_or(0).saturating_add(1))),
         Direction::TakeBack => {
             rows.get(&key)?;
-            rows.change(key, |count| count?.checked_sub(1).filter(|left| *left > 0));
+            rows.change(key, |count| count?.checked_sub(1).filter(|left| *left > 0))
         }
-    }
-    Some(())
+    })
 }
 
 /// The aggregate of the parts up to some part.

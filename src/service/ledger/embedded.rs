@@ -1,7 +1,6 @@
 //! The ledger of embedded mode: one partition, one RocksDB, the catalog in a file beside it.
 
 use super::{CatalogText, Ledger, Refusal};
-use crate::command::explain;
 use crate::contradiction;
 use crate::failure::Failure;
 use crate::rating_run::open_store;
@@ -10,14 +9,14 @@ use crate::service::catalog_file;
 use crate::service::limits::REJECTED_BYTES_MAX;
 use crate::service::settings::Waiting;
 use crate::service::wanted::WantedPeriod;
-use crate::service::{earlier, later};
+use crate::service::{earlier, later, reads};
+use crate::stream::first_end_after;
 use aggregator::{
-    Clock, Counters, Embedded, ErrorKind, Origin, Partition, PeriodTotal, Received, SavedSource,
-    Store, Verdict,
+    Clock, Counters, Embedded, ErrorKind, Origin, Partition, Received, SavedSource, Store, Verdict,
 };
 use ingest::{DeadLetter, Decoder, Place};
 use rating::json::Tape;
-use rating::{Catalog, Cycle, Instant, Rejection, Subject, UsageRecord};
+use rating::{Instant, Rejection, UsageRecord};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +41,7 @@ pub(crate) struct Rules {
 pub(crate) struct EmbeddedLedger {
     /// Absent only while a catalog is being replaced.
     partition: Option<Partition>,
+    port: Embedded,
     directory: PathBuf,
     catalog: Option<CatalogText>,
     rules: Rules,
@@ -53,7 +53,6 @@ pub(crate) struct EmbeddedLedger {
     line: u64,
     /// Whether there is something to commit.
     changed: bool,
-    watermark: Instant,
     next_period_end: Instant,
     dead_letter: String,
 }
@@ -70,6 +69,7 @@ impl EmbeddedLedger {
         rules: Rules,
     ) -> Result<Self, Failure> {
         let store = open_store(directory)?;
+        let port = Embedded::new(&store)?;
         let decoder = Decoder::new(store.seeds().content);
         let catalog = match given {
             Some(given) => Some(given),
@@ -83,6 +83,7 @@ impl EmbeddedLedger {
         }
         let mut ledger = Self {
             partition: None,
+            port,
             directory: directory.to_owned(),
             catalog,
             rules,
@@ -91,7 +92,6 @@ impl EmbeddedLedger {
             source: 0,
             line: 0,
             changed: true,
-            watermark: Instant::MIN,
             next_period_end: Instant::MIN,
             dead_letter: String::new(),
         };
@@ -141,14 +141,11 @@ impl EmbeddedLedger {
         };
         let partition = self.partition.as_mut().ok_or_else(gone)?;
         let told = match partition.apply(&decoded, &Received { bytes: record, origin, clock })? {
-            // It is kept, and will be rated or be a dead letter.
-            Verdict::Rated(_) | Verdict::Waiting => Told::Accepted,
+            // It is kept, and will be rated or be a dead letter; nothing is forwarded here.
+            Verdict::Rated(_) | Verdict::Waiting | Verdict::Forwarded(_) => Told::Accepted,
             Verdict::Duplicate => Told::Duplicate,
             Verdict::Rejected(rejection) => return Ok(Some(rejection)),
         };
-        if decoded.time_fault.is_none() {
-            self.watermark = self.watermark.max(decoded.used_at.min(received));
-        }
         answer.add(Some(&decoded.id), Some(&decoded.source), told);
         Ok(None)
     }
@@ -160,7 +157,7 @@ impl EmbeddedLedger {
         let file = partition.source_name(origin.source).to_owned();
         let place = Place::File { file: &file, line: origin.position };
         let record_bytes = record.len() as u64;
-        let letter = DeadLetter { rejection, place, record, record_bytes };
+        let letter = DeadLetter { rejection, place, record, record_bytes, is_cut: false };
         letter.write_line(&mut self.dead_letter);
         partition.reject(&self.dead_letter);
     }
@@ -169,7 +166,7 @@ impl EmbeddedLedger {
     fn take_released(&mut self) -> Result<(), Failure> {
         while let Some(waiting) = self.partition_mut()?.take_released() {
             self.changed = true;
-            let received = waiting.received_at.unwrap_or(self.watermark);
+            let received = waiting.received_at.unwrap_or_else(|| self.watermark());
             // Whoever sent it was answered long ago.
             let mut nobody = Answer::default();
             let when = (waiting.origin, received);
@@ -222,9 +219,9 @@ impl Ledger for EmbeddedLedger {
             return Ok(false);
         }
         let read = SavedSource { name: SOURCE.to_owned(), line: self.line, bytes: 0, digest: 0 };
-        let partition = self.partition_mut()?;
+        let partition = self.partition.as_mut().ok_or_else(gone)?;
         partition.advance(read);
-        partition.commit()?;
+        partition.commit(&mut self.port)?;
         // The batch is in the log, but the log may still be in the system's memory only.
         partition.store().sync()?;
         self.changed = false;
@@ -236,11 +233,13 @@ impl Ledger for EmbeddedLedger {
     }
 
     fn watermark(&self) -> Instant {
-        self.watermark
+        self.partition.as_ref().map_or(Instant::MIN, Partition::watermark)
     }
 
     fn advance_watermark(&mut self, to: Instant) {
-        self.watermark = self.watermark.max(to);
+        if let Some(partition) = &mut self.partition {
+            partition.advance_watermark(to);
+        }
     }
 
     fn next_period_end(&self) -> Instant {
@@ -248,7 +247,8 @@ impl Ledger for EmbeddedLedger {
     }
 
     fn close(&mut self, until: Instant) -> Result<(), Failure> {
-        self.partition_mut()?.close(|_| until)?;
+        let partition = self.partition.as_mut().ok_or_else(gone)?;
+        partition.close(|_| until, &mut self.port)?;
         if let Some(CatalogText { catalog, .. }) = &self.catalog {
             self.next_period_end = self.next_period_end.max(first_end_after(catalog, until));
         }
@@ -257,22 +257,7 @@ impl Ledger for EmbeddedLedger {
     }
 
     fn totals(&self, subscription: &str, wanted: WantedPeriod) -> Result<Option<String>, Failure> {
-        let Some(CatalogText { catalog, .. }) = &self.catalog else { return Ok(None) };
-        let Some(Subject::Subscription(id)) = catalog.subject(subscription) else {
-            return Ok(None);
-        };
-        let found = catalog.subscription_at(id);
-        let zone = found.and_then(|found| Some(&catalog.customer_at(found.customer)?.zone));
-        let (Some(found), Some(zone)) = (found, zone) else { return Ok(None) };
-        let mut rows = String::new();
-        self.partition()?.query().totals_of(&found.id, |total: &PeriodTotal<'_>| {
-            if wanted.takes(total.period.start, zone) {
-                rows.push_str(if rows.is_empty() { "" } else { "," });
-                total.write_line(&mut rows);
-            }
-            Ok::<(), Failure>(())
-        })?;
-        Ok(Some(format!("{{\"totals\":[{rows}]}}\n")))
+        reads::totals(self.partition()?, subscription, wanted)
     }
 
     fn explain(
@@ -281,12 +266,7 @@ impl Ledger for EmbeddedLedger {
         charge: &str,
         period: &str,
     ) -> Result<Option<String>, Failure> {
-        let explanations = self.partition()?.explain(subscription, charge, period)?;
-        if explanations.is_empty() {
-            return Ok(None);
-        }
-        let rows: Vec<String> = explanations.iter().map(explain::json).collect();
-        Ok(Some(format!("{{\"explanations\":[{}]}}\n", rows.join(","))))
+        reads::explain(self.partition()?, subscription, charge, period)
     }
 
     fn rejected(&self, limit: usize) -> Result<String, Failure> {
@@ -339,8 +319,7 @@ impl EmbeddedLedger {
         store: Store,
         new: &CatalogText,
     ) -> Result<Result<Partition, (Store, Refusal)>, Failure> {
-        let port = Box::new(Embedded::new(&store)?);
-        match Partition::open(Arc::clone(&new.catalog), store, port) {
+        match Partition::open(Arc::clone(&new.catalog), store) {
             Ok(partition) => Ok(match contradiction::find(&partition)? {
                 None => Ok(partition),
                 Some(reason) => Err((partition.into_store(), Refusal::Contradicts(reason))),
@@ -358,20 +337,7 @@ impl EmbeddedLedger {
 /// Without a catalog nothing is rated yet, but the state is there to be counted.
 fn open_partition(store: Store, catalog: Option<&CatalogText>) -> Result<Partition, Failure> {
     let catalog = catalog.map_or_else(Arc::default, |given| Arc::clone(&given.catalog));
-    let port = Box::new(Embedded::new(&store)?);
-    Ok(Partition::open(catalog, store, port)?)
-}
-
-/// The first end of a billing period of anybody that lies after an instant; where that cannot be
-/// told, the instant itself, so that it is asked again.
-fn first_end_after(catalog: &Catalog, after: Instant) -> Instant {
-    let holding = |cycle: &Cycle| cycle.period_holding(after);
-    if catalog.cycles().iter().any(|cycle| holding(cycle).is_none()) {
-        return after;
-    }
-    let ends = catalog.cycles().iter().filter_map(|cycle| Some(holding(cycle)?.end));
-    let subscriptions = catalog.subscriptions().iter().map(|subscription| subscription.active.end);
-    ends.chain(subscriptions).filter(|end| *end > after).min().unwrap_or(Instant::MAX)
+    Ok(Partition::open(catalog, store)?)
 }
 
 fn gone() -> Failure {

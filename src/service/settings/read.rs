@@ -1,6 +1,8 @@
 //! Settings from TOML: every fault at once, each with its line, and the key that was meant.
 
-use super::{Mode, Settings, duration};
+use super::{Kafka, Mode, Settings, duration};
+use crate::failure::Failure;
+use crate::input;
 use rating::fault::did_you_mean;
 use rating::{Fault, Faults};
 use std::ops::RangeInclusive;
@@ -21,8 +23,33 @@ const ROOT: &[&str] = &[
     "dedupe",
     "waiting",
 ];
-const KAFKA: &[&str] =
-    &["bootstrap_servers", "group", "partitioner", "partition_by", "topics", "properties"];
+const KAFKA: &[&str] = &[
+    "bootstrap_servers",
+    "group",
+    "instance_id",
+    "partitions",
+    "partitioner",
+    "partition_by",
+    "topics",
+    "properties",
+];
+/// Partitions that a topic may be made with.
+const PARTITIONS_MAX: u64 = 4_096;
+/// Properties that exactly once rests on; the settings do not change them.
+const FIXED_PROPERTIES: &[&str] = &[
+    "transactional.id",
+    "acks",
+    "group.id",
+    "group.instance.id",
+    "isolation.level",
+    "auto.offset.reset",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "bootstrap.servers",
+    "metadata.broker.list",
+    "enable.idempotence",
+    "transaction.timeout.ms",
+];
 const TOPICS: &[&str] =
     &["raw", "rated", "rejected", "forward", "state", "totals", "catalog", "orders"];
 const HTTP: &[&str] = &[
@@ -39,6 +66,17 @@ const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
 const BYTES_MAX: u64 = 1 << 31;
 
 impl Settings {
+    /// Reads the settings in a file; names of files are taken from beside it.
+    ///
+    /// # Errors
+    /// Every fault of the file, with its place.
+    pub(crate) fn read_file(path: &Path) -> Result<Self, Failure> {
+        let text = String::from_utf8(input::read(path)?)
+            .map_err(|_| Failure::Input(vec![format!("{}: is not UTF-8", path.display())]))?;
+        let directory = path.parent().unwrap_or_else(|| Path::new(""));
+        Self::parse(&text, directory).map_err(|faults| Failure::faults(path, &faults))
+    }
+
     /// Reads the settings in `text`; names of files are taken from `directory` on.
     ///
     /// # Errors
@@ -75,15 +113,7 @@ fn read(root: &DeTable<'_>, directory: &Path, settings: &mut Settings, faults: &
     root.path("catalog", directory, faults, |path| settings.catalog = Some(path));
     root.duration("future_tolerance", &mut settings.future_tolerance, faults);
     let kafka = root.section("kafka", KAFKA, faults);
-    for key in KAFKA.iter().filter(|key| !["topics", "properties"].contains(key)) {
-        kafka.text(key, faults);
-    }
-    let topics = kafka.section("topics", TOPICS, faults);
-    for key in TOPICS {
-        topics.text(key, faults);
-    }
-    // What librdkafka knows, nobody here needs to.
-    kafka.table("properties", faults);
+    read_kafka(&kafka, &mut settings.kafka, faults);
     let state = root.section("state", &["dir"], faults);
     settings.state_dir = directory.join(&settings.state_dir);
     state.path("dir", directory, faults, |path| settings.state_dir = path);
@@ -100,6 +130,57 @@ fn read(root: &DeTable<'_>, directory: &Path, settings: &mut Settings, faults: &
     let waiting = root.section("waiting", &["bytes_max", "age"], faults);
     waiting.size("bytes_max", &mut settings.waiting.bytes_max, faults);
     waiting.duration("age", &mut settings.waiting.age, faults);
+}
+
+fn read_kafka(section: &Section<'_>, kafka: &mut Kafka, faults: &mut Faults<'_>) {
+    let set = |key: &str, name: &mut String, section: &Section<'_>, faults: &mut Faults<'_>| {
+        if let Some((text, _)) = section.text(key, faults) {
+            text.clone_into(name);
+        }
+    };
+    set("bootstrap_servers", &mut kafka.bootstrap_servers, section, faults);
+    set("group", &mut kafka.group, section, faults);
+    kafka.instance_id = section.text("instance_id", faults).map(|(text, _)| text.to_owned());
+    section.whole("partitions", 1..=PARTITIONS_MAX, faults, |count| {
+        kafka.partitions = u32::try_from(count).unwrap_or(u32::MAX);
+    });
+    for (key, only) in [("partitioner", "murmur2"), ("partition_by", "customer")] {
+        if let Some((text, at)) = section.text(key, faults).filter(|(text, _)| *text != only) {
+            faults.add_at(at, format!("{key} = \"{text}\" is not supported; \"{only}\" is"));
+        }
+    }
+    let topics = section.section("topics", TOPICS, faults);
+    let names = &mut kafka.topics;
+    for (key, name) in [
+        ("raw", &mut names.raw),
+        ("rated", &mut names.rated),
+        ("rejected", &mut names.rejected),
+        ("forward", &mut names.forward),
+        ("state", &mut names.state),
+        ("totals", &mut names.totals),
+        ("catalog", &mut names.catalog),
+        ("orders", &mut names.orders),
+    ] {
+        set(key, name, &topics, faults);
+    }
+    for (key, value) in section.table("properties", faults).into_iter().flatten() {
+        let (name, at) = (key.get_ref(), key.span().start);
+        if FIXED_PROPERTIES.contains(&&**name) {
+            faults.add_at(at, format!("{name} is not to be changed: exactly once rests on it"));
+            continue;
+        }
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Boolean(truth) => truth.to_string(),
+            DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                let at = value.span().start;
+                faults.add_at(at, format!("{name} must be a text, a whole number or a boolean"));
+                continue;
+            }
+        };
+        kafka.properties.insert(name.to_string(), text);
+    }
 }
 
 fn read_http(section: &Section<'_>, settings: &mut Settings, faults: &mut Faults<'_>) {

@@ -148,6 +148,29 @@ fn periods_are_not_cut_anew_under_a_state() {
     assert_eq!(place.text("out/totals.ndjson"), before);
 }
 
+/// A year or a term begins with its subscription: one that starts on another day would begin them
+/// anew beside what they have counted.
+#[test]
+fn a_start_that_moves_a_year_with_usage_is_refused() {
+    let place = place();
+    place.write("usage.ndjson", usage::record(39) + "\n");
+    let yearly = usage::CATALOG.replace("\"included\"", "\"scope\":\"year\",\"included\"");
+    place.write("catalog.json", &yearly);
+    check(&place, "1 record read: 1 rated", 1);
+    let before = place.text("out/totals.ndjson");
+    let other = |id: &str| {
+        let (start, end) = yearly.split_once(&format!("{{\"id\":\"SUB-{id}\"")).unwrap();
+        format!("{start}{{\"id\":\"SUB-{id}\"{}", end.replacen("2026-01-01", "2026-01-02", 1))
+    };
+    place.write("catalog.json", other("0"));
+    place.fail(RATE, 1, &["\"SUB-0\"", "year", "start", "cannot be moved"]);
+    assert_eq!(place.text("out/totals.ndjson"), before);
+    // Where there is no usage, nothing is moved.
+    place.write("catalog.json", other("1"));
+    check(&place, "0 records read", 1);
+    assert_eq!(place.text("out/totals.ndjson"), before);
+}
+
 /// A process that was killed while it made its first state used to leave a directory that no later
 /// run would take. A state is now made beside its place and moved there whole.
 #[test]

@@ -24,7 +24,7 @@ pub(crate) fn run(scenario: &Scenario) -> Outcome {
             Step::Close(at) => close(&mut run, at),
         }
     }
-    run.partition_mut().commit().unwrap();
+    run.commit().unwrap();
     finish(&run, judged)
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn run_twice(scenario: &Scenario) -> Result<Outcome, String> {
             Step::Close(at) => close(&mut run, at),
         }
     }
-    run.partition_mut().commit().unwrap();
+    run.commit().unwrap();
     let records = scenario.steps.iter().filter_map(|step| match step {
         Step::Record { line, text } => Some((*line, text)),
         Step::Close(_) => None,
@@ -52,7 +52,7 @@ pub(crate) fn run_twice(scenario: &Scenario) -> Result<Outcome, String> {
     for ((line, text), first) in records.zip(&judged) {
         expect_repeated(first, &apply(&mut run, line, text), text, &mut faults);
     }
-    run.partition_mut().commit().unwrap();
+    run.commit().unwrap();
     if faults.is_empty() { Ok(finish(&run, judged)) } else { Err(faults.join("\n")) }
 }
 
@@ -88,12 +88,13 @@ fn apply(run: &mut RatingRun, line: usize, text: &str) -> Judged {
     match verdict {
         Verdict::Rated(lines) => Judged::Rated(lines + apply_released(run)),
         Verdict::Waiting => Judged::Told("waiting".to_owned()),
+        Verdict::Forwarded(partition) => panic!("nothing is routed, least of all to {partition}"),
         Verdict::Duplicate => Judged::Told("duplicate".to_owned()),
         Verdict::Rejected(rejection) => {
             let place = Place::File { file: super::killed::SOURCE, line };
             let (record, record_bytes) = (text.as_bytes(), text.len() as u64);
             let mut letter = String::new();
-            DeadLetter { rejection: &rejection, place, record, record_bytes }
+            DeadLetter { rejection: &rejection, place, record, record_bytes, is_cut: false }
                 .write_line(&mut letter);
             run.partition_mut().reject(&letter);
             Judged::Told(rejection.code.to_string())
@@ -111,7 +112,10 @@ fn apply_released(run: &mut RatingRun) -> usize {
         let received = Received { bytes, origin, clock: Clock::default() };
         match run.partition_mut().apply(&record, &received).unwrap() {
             Verdict::Rated(lines) => count += lines,
-            other @ (Verdict::Duplicate | Verdict::Waiting | Verdict::Rejected(_)) => {
+            other @ (Verdict::Duplicate
+            | Verdict::Waiting
+            | Verdict::Forwarded(_)
+            | Verdict::Rejected(_)) => {
                 panic!("a released record is {other:?}")
             }
         }
@@ -121,7 +125,7 @@ fn apply_released(run: &mut RatingRun) -> usize {
 
 fn close(run: &mut RatingRun, at: &str) {
     let at = Instant::parse(at).unwrap();
-    run.partition_mut().close(|_| at).unwrap();
+    run.close(|_| at).unwrap();
 }
 
 /// Reads the outputs and gives every rated record its lines, which stand in the same order.

@@ -91,7 +91,7 @@ impl Place {
             Step::Record { line, text } => rate(&mut run, line, &text),
             Step::Close(at) => {
                 let at = Instant::parse(&at).unwrap();
-                run.partition_mut().close(|_| at).unwrap();
+                run.close(|_| at).unwrap();
                 "closed".to_owned()
             }
         };

@@ -9,21 +9,21 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One connection.
-pub(super) struct Client {
+pub(crate) struct Client {
     stream: BufReader<TcpStream>,
 }
 
 /// What was answered.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     /// Names are in lower case.
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
 }
 
 impl Client {
-    pub(super) fn connect(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
@@ -32,7 +32,7 @@ impl Client {
     }
 
     /// Sends a request and reads its answer; an error is a connection that broke off.
-    pub(super) fn try_send(
+    pub(crate) fn try_send(
         &mut self,
         line: &str,
         media_type: &str,
@@ -45,29 +45,29 @@ impl Client {
 
     /// Sends a request that must be answered.
     #[track_caller]
-    pub(super) fn send(&mut self, line: &str, media_type: &str, body: &str) -> Reply {
+    pub(crate) fn send(&mut self, line: &str, media_type: &str, body: &str) -> Reply {
         self.try_send(line, media_type, body.as_bytes())
             .unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 
     #[track_caller]
-    pub(super) fn get(&mut self, path: &str) -> Reply {
+    pub(crate) fn get(&mut self, path: &str) -> Reply {
         self.send(&format!("GET {path}"), "text/plain", "")
     }
 
     /// Sends the head of a request only.
-    pub(super) fn begin(&mut self, line: &str, media_type: &str, more: &str) -> io::Result<()> {
+    pub(crate) fn begin(&mut self, line: &str, media_type: &str, more: &str) -> io::Result<()> {
         let head = format!(
             "{line} HTTP/1.1\r\nhost: test\r\ncontent-type: {media_type}\r\n{more}\r\n\r\n"
         );
         self.write(head.as_bytes())
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)
     }
 
-    pub(super) fn reply(&mut self) -> io::Result<Reply> {
+    pub(crate) fn reply(&mut self) -> io::Result<Reply> {
         let broken = |what: &str| io::Error::new(io::ErrorKind::UnexpectedEof, what.to_owned());
         let mut line = String::new();
         self.stream.read_line(&mut line)?;
@@ -90,13 +90,13 @@ impl Client {
 
 impl Reply {
     #[track_caller]
-    pub(super) fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
     /// Checks the status, and that whatever is no success is a problem with these words.
     #[track_caller]
-    pub(super) fn expect(self, status: u16, words: &str) -> Self {
+    pub(crate) fn expect(self, status: u16, words: &str) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         assert!(self.body.contains(words), "no \"{words}\" in {self:?}");
         if status >= 400 {
@@ -111,7 +111,7 @@ impl Reply {
 
     /// The verdicts in order, a rejected one by its code.
     #[track_caller]
-    pub(super) fn verdicts(&self) -> Vec<String> {
+    pub(crate) fn verdicts(&self) -> Vec<String> {
         let results = self.json()["results"].as_array().unwrap().clone();
         let told = |one: &serde_json::Value| match one["verdict"].as_str().unwrap() {
             "rejected" => one["code"].as_str().unwrap().to_owned(),

@@ -111,13 +111,18 @@ fn wait_for(address: &Receiver<SocketAddr>) -> Option<SocketAddr> {
 
 /// Waits until something holds; a test that waits in vain fails.
 #[track_caller]
-pub(super) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    assert!(holds(is_so), "in vain: {what}");
+}
+
+/// Waits until something holds; whether it did at last.
+pub(crate) fn holds(mut is_so: impl FnMut() -> bool) -> bool {
     let tries = PATIENCE.as_millis() / PAUSE.as_millis();
-    for _ in 0..tries {
-        if holds() {
-            return;
+    (0..tries).any(|_| {
+        let so = is_so();
+        if !so {
+            std::thread::sleep(PAUSE);
         }
-        std::thread::sleep(PAUSE);
-    }
-    panic!("in vain: {what}");
+        so
+    })
 }

@@ -16,8 +16,10 @@ fn faults_of_the_settings_are_told_with_their_lines() {
     place.fail(RUN, 1, &["usage-rater.toml:2:2:", "\"http\"?", ":4:1:", "\"dir\"?"]);
     place.write("usage-rater.toml", "mode = \"embedded\"\ngrace = ");
     place.fail(RUN, 1, &["usage-rater.toml:2:", "not valid TOML"]);
-    place.write("usage-rater.toml", "mode = \"kafka\"\n[kafka]\ngroup = \"g\"\n");
-    place.fail(RUN, 1, &["usage-rater.toml", "kafka", "not supported yet"]);
+    place.write("usage-rater.toml", "mode = \"kafka\"\n[kafka]\npartition_by = \"owner\"\n");
+    place.fail(RUN, 1, &["usage-rater.toml:3:", "partition_by", "\"customer\" is"]);
+    place.write("usage-rater.toml", "mode = \"kafka\"\n[kafka.properties]\nacks = 0\n");
+    place.fail(RUN, 1, &["usage-rater.toml:3:", "acks", "exactly once"]);
     assert_eq!(place.names("."), ["usage-rater.toml"], "nothing was made");
 }
 

@@ -4,12 +4,12 @@ use super::client::{Client, Reply};
 use super::server::Server;
 use crate::program::Workplace;
 
-pub(super) const ONE: &str = "application/cloudevents+json";
-pub(super) const BATCH: &str = "application/cloudevents-batch+json";
-pub(super) const LINES: &str = "application/x-ndjson";
+pub(crate) const ONE: &str = "application/cloudevents+json";
+pub(crate) const BATCH: &str = "application/cloudevents-batch+json";
+pub(crate) const LINES: &str = "application/x-ndjson";
 
 /// Two customers, one of them in Berlin; a call costs 0.01, ten of them are free.
-pub(super) const CATALOG: &str = r#"{
+pub(crate) const CATALOG: &str = r#"{
 "meters":[{"key":"calls","event_type":"api.request","aggregation":"sum","value":"$.calls"}],
 "plans":[{"key":"pro","version":1,"effective_from":"2025-12-01T00:00:00Z","currency":"USD",
 "charges":[{"key":"api","meter":"calls","included":"10",
@@ -21,7 +21,7 @@ pub(super) const CATALOG: &str = r#"{
 "#;
 
 /// A good record of January: its time is made from its number, and it counts 0.25 calls.
-pub(super) fn record(id: &str, number: usize) -> String {
+pub(crate) fn record(id: &str, number: usize) -> String {
     let (day, second) = (1 + number % 28, number % 86_400);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     let time = format!("2026-01-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
@@ -30,18 +30,18 @@ pub(super) fn record(id: &str, number: usize) -> String {
 }
 
 /// A record of any subject, time and quantity.
-pub(super) fn record_of(id: &str, subject: &str, time: &str, calls: &str) -> String {
+pub(crate) fn record_of(id: &str, subject: &str, time: &str, calls: &str) -> String {
     format!(r#"{{"specversion":"1.0","id":"{id}","source":"gw","type":"api.request","#)
         + &format!(r#""subject":"{subject}","time":"{time}","data":{{"calls":{calls}}}}}"#)
 }
 
 /// Lines of records whose ids begin with `name`.
-pub(super) fn lines(name: &str, count: usize) -> String {
+pub(crate) fn lines(name: &str, count: usize) -> String {
     (0..count).map(|number| record(&format!("{name}-{number}"), number) + "\n").collect()
 }
 
 /// A service with the catalog in a file.
-pub(super) fn start(place: &Workplace, settings: &str) -> Server {
+pub(crate) fn start(place: &Workplace, settings: &str) -> Server {
     place.write("catalog.json", CATALOG);
     let settings = format!("catalog = \"catalog.json\"\n{settings}");
     let server = Server::start(place, &settings);
@@ -51,13 +51,13 @@ pub(super) fn start(place: &Workplace, settings: &str) -> Server {
 
 impl Client {
     #[track_caller]
-    pub(super) fn usage(&mut self, media_type: &str, body: &str) -> Reply {
+    pub(crate) fn usage(&mut self, media_type: &str, body: &str) -> Reply {
         self.send("POST /v1/usage", media_type, body)
     }
 
     /// The totals of a subscription.
     #[track_caller]
-    pub(super) fn totals(&mut self, subscription: &str, period: &str) -> Vec<serde_json::Value> {
+    pub(crate) fn totals(&mut self, subscription: &str, period: &str) -> Vec<serde_json::Value> {
         let query = if period.is_empty() { String::new() } else { format!("?period={period}") };
         let path = format!("/v1/subscriptions/{subscription}/totals{query}");
         let reply = self.get(&path).expect(200, "totals");

@@ -43,7 +43,7 @@ fn line_ends_and_marks_of_editors() {
     let marked = catalog(&format!("\"meter\":‸\"cals\",{UNIT_PRICE}"), "");
     let wanted = "9:22: \"cals\" is not a meter of this catalog; did you mean \"calls\"?";
     let text = marked.replace('‸', "");
-    check(&marked, &[&wanted[6..]]);
+    check(&marked, &[wanted.get(6..).unwrap()]);
     check_first(text.replace('\n', "\r\n").as_bytes(), wanted);
     check_first(format!("\u{feff}{text}").as_bytes(), wanted);
     // Columns count characters, not bytes.

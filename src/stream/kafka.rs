@@ -1,0 +1,15 @@
+//! Kafka behind the broker port, by librdkafka.
+
+mod client;
+mod connection;
+mod deliverer;
+mod entry_reader;
+mod group;
+mod topics;
+
+pub(crate) use client::Clients;
+pub(crate) use connection::Connection;
+pub(crate) use deliverer::{Deliverer, Delivery};
+pub(crate) use entry_reader::EntryReader;
+pub(crate) use group::{Change, Group};
+pub(crate) use topics::{TopicNames, Topics, TopicsError};

@@ -1,0 +1,400 @@
+//! The connection of one partition to Kafka.
+
+use super::super::broker::{Broker, BrokerError, Incoming, Input, Outgoing, Output, StateRecord};
+use super::client::{CALL, Clients, failed, mends_itself};
+use super::group::Group;
+use super::topics::Topics;
+use crate::clock::Stopwatch;
+use crate::service::PartitionMetrics;
+use rating::Instant;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers as _, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
+use rdkafka::{ClientContext, Message as _, Offset, Timestamp, TopicPartitionList};
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often deliveries are asked for while a transaction waits for them.
+const DELIVERY_POLL: Duration = Duration::from_millis(1);
+/// Records between two looks for deliveries.
+const DELIVERY_READS: u32 = 256;
+/// How long earlier writers may take to be fenced.
+const FENCE: Duration = Duration::from_secs(30);
+/// How long a transaction that is given up may take to be aborted.
+const ABORT: Duration = Duration::from_secs(2);
+/// The header that counts how often a record was sent on.
+const HOPS: &str = "hops";
+
+/// What comes back of records that were sent. State records are marked.
+#[derive(Debug, Default)]
+struct Deliveries {
+    /// The least offset of a state record since the last look, plus 1; 0 is none.
+    state: AtomicU64,
+    failed: Mutex<Option<KafkaError>>,
+}
+
+const PLAIN: usize = 0;
+const STATE: usize = 1;
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, mark: usize) {
+        match result {
+            Ok(message) if mark == STATE => {
+                // A retry that the broker knew already is delivered without an offset.
+                let Ok(offset) = u64::try_from(message.offset()).map(|offset| offset + 1) else {
+                    let error = KafkaError::MessageProduction(RDKafkaErrorCode::InvalidMessage);
+                    let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                    failed.get_or_insert(error);
+                    return;
+                };
+                let first = self.state.load(Ordering::Relaxed);
+                if first == 0 || offset < first {
+                    self.state.store(offset, Ordering::Relaxed);
+                }
+            }
+            Ok(_) => {}
+            Err((error, _)) => {
+                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                failed.get_or_insert_with(|| error.clone());
+            }
+        }
+    }
+}
+
+/// One partition's producer and readers.
+pub(crate) struct Connection {
+    topics: Arc<Topics>,
+    partition: i32,
+    group: Arc<Group>,
+    clients: Clients,
+    producer: BaseProducer<Deliveries>,
+    inputs: BaseConsumer,
+    /// Reads the state log, while that is followed.
+    state: RefCell<Option<BaseConsumer>>,
+    is_open: Cell<bool>,
+    /// The ends of the inputs when they were last asked for.
+    ends: Cell<[i64; 2]>,
+    /// How often a record was asked for.
+    reads: Cell<u32>,
+    metrics: Arc<PartitionMetrics>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("partition", &self.partition).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Makes the clients of a partition; nothing is asked of the broker yet.
+    pub(crate) fn new(
+        clients: &Clients,
+        topics: Arc<Topics>,
+        group: Arc<Group>,
+        (partition, metrics): (u32, Arc<PartitionMetrics>),
+    ) -> Result<Self, BrokerError> {
+        let transactional_id = format!("{}/{}/{partition}", clients.group, topics.raw);
+        let producer = clients
+            .producer(&transactional_id)
+            .create_with_context(Deliveries::default())
+            .map_err(|error| failed(&error))?;
+        let inputs = clients.reader().create().map_err(|error| failed(&error))?;
+        Ok(Self {
+            topics,
+            partition: i32::try_from(partition).unwrap_or(i32::MAX),
+            group,
+            clients: clients.clone(),
+            producer,
+            inputs,
+            state: RefCell::new(None),
+            is_open: Cell::new(false),
+            ends: Cell::new([-1; 2]),
+            reads: Cell::new(0),
+            metrics,
+        })
+    }
+
+    fn topic_of(&self, output: Output) -> &str {
+        match output {
+            Output::Rated => &self.topics.rated,
+            Output::Rejected => &self.topics.rejected,
+            Output::Totals => &self.topics.totals,
+            Output::State => &self.topics.state,
+            Output::Forward => &self.topics.forward,
+        }
+    }
+
+    fn input_topic(&self, input: Input) -> &str {
+        match input {
+            Input::Raw => &self.topics.raw,
+            Input::Forward => &self.topics.forward,
+        }
+    }
+
+    /// What an error means: a producer that was fenced says so of everything it is asked for.
+    fn failed(&self, error: &KafkaError) -> BrokerError {
+        match self.producer.client().fatal_error() {
+            Some((_, reason)) => BrokerError::Fenced(format!("{error}: {reason}")),
+            None => failed(error),
+        }
+    }
+
+    /// Waits until everything sent is delivered. A flush of the producer itself would take steps
+    /// of 100 ms.
+    fn deliver(&self) -> Result<(), BrokerError> {
+        let clock = Stopwatch::start();
+        self.producer.poll(Duration::ZERO);
+        while self.producer.in_flight_count() > 0 {
+            if clock.elapsed() > CALL {
+                return Err(BrokerError::Failed("records were not delivered in time".to_owned()));
+            }
+            self.producer.poll(DELIVERY_POLL);
+        }
+        let failures = &self.producer.context().failed;
+        match failures.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(self.failed(&error)),
+            None => Ok(()),
+        }
+    }
+
+    fn send_offsets(&self, read: &[(Input, u64)]) -> Result<(), KafkaError> {
+        let Some(metadata) = self.group.metadata() else { return Ok(()) };
+        let mut offsets = TopicPartitionList::new();
+        for (input, next) in read {
+            let topic = self.input_topic(*input);
+            let next = i64::try_from(*next).unwrap_or(i64::MAX);
+            offsets.add_partition_offset(topic, self.partition, Offset::Offset(next))?;
+        }
+        self.producer.send_offsets_to_transaction(&offsets, &metadata, CALL)
+    }
+
+    fn range(&self, consumer: &BaseConsumer, topic: &str) -> Result<Range<u64>, BrokerError> {
+        let (low, high) = consumer
+            .fetch_watermarks(topic, self.partition, CALL)
+            .map_err(|error| BrokerError::Failed(format!("{topic}: {error}")))?;
+        Ok(u64::try_from(low).unwrap_or_default()..u64::try_from(high).unwrap_or_default())
+    }
+}
+
+/// A record that was read.
+pub(crate) struct Message<'a> {
+    inner: BorrowedMessage<'a>,
+    input: Input,
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.input, self.inner.offset())
+    }
+}
+
+impl Incoming for Message<'_> {
+    fn input(&self) -> Input {
+        self.input
+    }
+
+    fn offset(&self) -> u64 {
+        u64::try_from(self.inner.offset()).unwrap_or_default()
+    }
+
+    fn appended_at(&self) -> Instant {
+        let millis = match self.inner.timestamp() {
+            Timestamp::LogAppendTime(millis) | Timestamp::CreateTime(millis) => millis,
+            Timestamp::NotAvailable => return crate::clock::now(),
+        };
+        Instant::from_nanos(i128::from(millis) * 1_000_000)
+    }
+
+    fn key(&self) -> &[u8] {
+        self.inner.key().unwrap_or_default()
+    }
+
+    fn payload(&self) -> &[u8] {
+        self.inner.payload().unwrap_or_default()
+    }
+
+    fn hops(&self) -> u8 {
+        if self.input == Input::Raw {
+            return 0;
+        }
+        let headers = self.inner.headers();
+        let mut found = headers.into_iter().flat_map(|headers| headers.iter());
+        let hops = found.find(|header| header.key == HOPS).and_then(|header| header.value);
+        hops.and_then(|value| value.first().copied()).unwrap_or(1)
+    }
+}
+
+impl Broker for Connection {
+    type Message<'a> = Message<'a>;
+
+    fn fence(&self) -> Result<(), BrokerError> {
+        self.producer.init_transactions(FENCE).map_err(|error| self.failed(&error))
+    }
+
+    fn begin(&self) -> Result<(), BrokerError> {
+        self.producer.context().state.store(0, Ordering::Relaxed);
+        self.producer.begin_transaction().map_err(|error| self.failed(&error))?;
+        self.is_open.set(true);
+        Ok(())
+    }
+
+    fn send(&self, record: &Outgoing<'_>) -> Result<(), BrokerError> {
+        let own = matches!(record.output, Output::State | Output::Rated);
+        let partition = record.partition.and_then(|partition| i32::try_from(partition).ok());
+        let partition = if own { Some(self.partition) } else { partition };
+        let mark = if record.output == Output::State { STATE } else { PLAIN };
+        let mut message =
+            BaseRecord::<[u8], [u8], usize>::with_opaque_to(self.topic_of(record.output), mark)
+                .payload(record.payload);
+        if !record.key.is_empty() {
+            message = message.key(record.key);
+        }
+        if let Some(partition) = partition {
+            message = message.partition(partition);
+        }
+        if record.hops > 0 {
+            let hops = [record.hops];
+            let header = Header { key: HOPS, value: Some(&hops) };
+            message = message.headers(OwnedHeaders::new().insert(header));
+        }
+        let mut clock = None;
+        loop {
+            match self.producer.send(message) {
+                Ok(()) => return Ok(()),
+                Err((error, back)) => {
+                    let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+                    let waited = clock.get_or_insert_with(Stopwatch::start).elapsed();
+                    if !is_full || waited > CALL {
+                        return Err(self.failed(&error));
+                    }
+                    self.producer.poll(DELIVERY_POLL);
+                    message = back;
+                }
+            }
+        }
+    }
+
+    fn commit(&self, read: &[(Input, u64)]) -> Result<Option<u64>, BrokerError> {
+        let clock = Stopwatch::start();
+        if !read.is_empty() {
+            self.send_offsets(read).map_err(|error| self.failed(&error))?;
+        }
+        self.deliver()?;
+        self.producer.commit_transaction(CALL).map_err(|error| self.failed(&error))?;
+        self.is_open.set(false);
+        self.metrics.commit_seconds(clock.elapsed());
+        Ok(self.producer.context().state.swap(0, Ordering::Relaxed).checked_sub(1))
+    }
+
+    fn state_range(&self) -> Result<Range<u64>, BrokerError> {
+        self.range(&self.inputs, &self.topics.state)
+    }
+
+    fn follow_state(&self, from: u64) -> Result<(), BrokerError> {
+        let reader: BaseConsumer =
+            self.clients.reader().create().map_err(|error| failed(&error))?;
+        let mut list = TopicPartitionList::new();
+        let from = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
+        list.add_partition_offset(&self.topics.state, self.partition, from)
+            .and_then(|()| reader.assign(&list))
+            .map_err(|error| failed(&error))?;
+        *self.state.borrow_mut() = Some(reader);
+        Ok(())
+    }
+
+    fn next_state(&self, wait: Duration) -> Result<Option<StateRecord>, BrokerError> {
+        let reader = self.state.borrow();
+        let Some(reader) = reader.as_ref() else { return Ok(None) };
+        match reader.poll(wait) {
+            None | Some(Err(KafkaError::PartitionEOF(_))) => Ok(None),
+            Some(Err(error)) if mends_itself(&error) => Ok(None),
+            Some(Err(error)) => Err(read_failed(&self.topics.state, &error)),
+            Some(Ok(message)) => Ok(Some(StateRecord {
+                offset: u64::try_from(message.offset()).unwrap_or_default(),
+                payload: message.payload().unwrap_or_default().to_vec(),
+            })),
+        }
+    }
+
+    fn group_offset(&self, input: Input) -> Result<Option<u64>, BrokerError> {
+        let topic = self.input_topic(input);
+        self.group.committed(topic, self.partition)
+    }
+
+    fn input_range(&self, input: Input) -> Result<Range<u64>, BrokerError> {
+        self.range(&self.inputs, self.input_topic(input))
+    }
+
+    fn follow_inputs(&self, from: &[(Input, u64)]) -> Result<(), BrokerError> {
+        *self.state.borrow_mut() = None;
+        let mut list = TopicPartitionList::new();
+        for (input, next) in from {
+            let next = Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX));
+            list.add_partition_offset(self.input_topic(*input), self.partition, next)
+                .map_err(|error| failed(&error))?;
+        }
+        self.inputs.assign(&list).map_err(|error| failed(&error))
+    }
+
+    fn next(&self, wait: Duration) -> Result<Option<Message<'_>>, BrokerError> {
+        // Deliveries come while records are read, or they would pile up until the commit.
+        let reads = self.reads.get().wrapping_add(1);
+        self.reads.set(reads);
+        if self.is_open.get() && reads.is_multiple_of(DELIVERY_READS) {
+            self.producer.poll(Duration::ZERO);
+        }
+        match self.inputs.poll(wait) {
+            None | Some(Err(KafkaError::PartitionEOF(_))) => Ok(None),
+            Some(Err(error)) if mends_itself(&error) => Ok(None),
+            Some(Err(error)) => Err(read_failed(&self.topics.raw, &error)),
+            Some(Ok(inner)) => {
+                let is_raw = inner.topic() == self.topics.raw;
+                let input = if is_raw { Input::Raw } else { Input::Forward };
+                Ok(Some(Message { inner, input }))
+            }
+        }
+    }
+
+    fn is_at_end(&self) -> Result<bool, BrokerError> {
+        let mut ends = [0; 2];
+        for (end, input) in ends.iter_mut().zip(Input::ALL) {
+            let asked = self.range(&self.inputs, self.input_topic(input));
+            *end = asked.map_or(-1, |range| i64::try_from(range.end).unwrap_or(i64::MAX));
+        }
+        // An end cannot be compared with the last record read: marks of transactions lie between.
+        // But what has not come since the last time it was asked for is not there.
+        let before = self.ends.replace(ends);
+        Ok(before == ends && !ends.contains(&-1))
+    }
+}
+
+/// What a reader's error means; some of them mend themselves.
+fn read_failed(topic: &str, error: &KafkaError) -> BrokerError {
+    let code = error.rdkafka_error_code();
+    if matches!(code, Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset))
+    {
+        return BrokerError::Lost(format!("{topic}: what was to be read next is gone: {error}"));
+    }
+    BrokerError::Failed(format!("{topic}: {error}"))
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Readers of the outputs would wait for the open transaction until it times out.
+        if self.is_open.get() && self.producer.client().fatal_error().is_none() {
+            // What is still on its way would be waited for.
+            self.producer.purge(PurgeConfig::default().queue().inflight());
+            self.producer.poll(Duration::ZERO);
+            _ = self.producer.abort_transaction(ABORT);
+        }
+    }
+}

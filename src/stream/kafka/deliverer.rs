@@ -1,0 +1,105 @@
+//! The deliverer: puts records that came by HTTP onto the raw topic.
+
+use super::super::broker::BrokerError;
+use super::client::{CALL, Clients, failed};
+use crate::clock::Stopwatch;
+use rdkafka::ClientContext;
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// The records of one submission on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    sent: AtomicUsize,
+    come: AtomicUsize,
+    failed: AtomicBool,
+    is_whole: AtomicBool,
+}
+
+impl Delivery {
+    /// Notes that no more will be sent.
+    pub(crate) fn sent_all(&self) {
+        self.is_whole.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether all of them have come, or failed to.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_whole.load(Ordering::SeqCst)
+            && self.come.load(Ordering::SeqCst) == self.sent.load(Ordering::SeqCst)
+    }
+
+    /// Whether one of them failed to.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+}
+
+#[derive(Debug)]
+struct Deliveries;
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Arc<Delivery>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, delivery: Arc<Delivery>) {
+        if result.is_err() {
+            delivery.failed.store(true, Ordering::SeqCst);
+        }
+        delivery.come.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// The producer of the raw topic.
+pub(crate) struct Deliverer {
+    producer: BaseProducer<Deliveries>,
+    topic: String,
+}
+
+impl Deliverer {
+    pub(crate) fn new(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
+        let producer =
+            clients.deliverer().create_with_context(Deliveries).map_err(|error| failed(&error))?;
+        Ok(Self { producer, topic: topic.to_owned() })
+    }
+
+    /// Sends a record; what became of it comes by `delivery`.
+    pub(crate) fn send(&self, key: &[u8], payload: &[u8], delivery: &Arc<Delivery>) {
+        // What has failed already is not answered, so the rest need not be sent.
+        if delivery.has_failed() {
+            return;
+        }
+        delivery.sent.fetch_add(1, Ordering::SeqCst);
+        let mut record = BaseRecord::<[u8], [u8], Arc<Delivery>>::with_opaque_to(
+            &self.topic,
+            Arc::clone(delivery),
+        )
+        .key(key)
+        .payload(payload);
+        let clock = Stopwatch::start();
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return,
+                Err((error, back)) => {
+                    let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+                    if !is_full || clock.elapsed() > CALL {
+                        delivery.failed.store(true, Ordering::SeqCst);
+                        delivery.come.fetch_add(1, Ordering::SeqCst);
+                        return;
+                    }
+                    self.producer.poll(Duration::from_millis(1));
+                    record = back;
+                }
+            }
+        }
+    }
+
+    /// Looks for what has been delivered.
+    pub(crate) fn poll(&self) {
+        self.producer.poll(Duration::ZERO);
+    }
+}

@@ -1,0 +1,178 @@
+//! The group: which raw partitions are assigned to this instance.
+//!
+//! The member of the group reads nothing; it only learns what it owns, and vouches for it when
+//! offsets are committed. Records are read by the connections of the partitions. What the broker
+//! assigns or takes away is noted here; the supervisor acts on it and answers when it has let go.
+
+use super::client::{CALL, Clients, failed};
+use crate::stream::broker::BrokerError;
+use rdkafka::ClientContext;
+use rdkafka::consumer::{
+    BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata, RebalanceProtocol,
+};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// What the group says of partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// They are ours from now on.
+    Assigned(Vec<u32>),
+    /// They are to be let go, and then [`Group::release`]d.
+    Revoked(Vec<u32>),
+    /// They are somebody else's already.
+    Lost(Vec<u32>),
+}
+
+#[derive(Debug, Default)]
+struct Changes {
+    noted: Mutex<Vec<Change>>,
+    /// Whether everything has been let go, and what is assigned may be given back at once.
+    is_leaving: AtomicBool,
+    failures: Mutex<Vec<String>>,
+}
+
+impl Changes {
+    fn note(&self, change: Change) {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+    }
+
+    fn fail(&self, what: &str, error: &KafkaError) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.push(format!("{what}: {error}"));
+    }
+}
+
+impl ClientContext for Changes {}
+
+impl ConsumerContext for Changes {
+    // The default one discards the errors of assigning.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        event: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        let is_cooperative =
+            matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let partitions = partitions_of(list);
+        if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            let assigned = if is_cooperative {
+                consumer.incremental_assign(list)
+            } else {
+                consumer.assign(list)
+            };
+            match assigned.and_then(|()| consumer.pause(list)) {
+                Ok(()) => self.note(Change::Assigned(partitions)),
+                Err(error) => self.fail("assigning partitions", &error),
+            }
+            return;
+        }
+        let is_leaving = self.is_leaving.load(Ordering::SeqCst);
+        if consumer.assignment_lost() || !is_cooperative || is_leaving {
+            let released = if is_cooperative {
+                consumer.incremental_unassign(list)
+            } else {
+                consumer.unassign()
+            };
+            if let Err(error) = released {
+                self.fail("giving up partitions", &error);
+            }
+            self.note(Change::Lost(partitions));
+            return;
+        }
+        self.note(Change::Revoked(partitions));
+    }
+}
+
+fn partitions_of(list: &TopicPartitionList) -> Vec<u32> {
+    let elements = list.elements();
+    elements.iter().filter_map(|element| u32::try_from(element.partition()).ok()).collect()
+}
+
+/// This instance's membership.
+pub(crate) struct Group {
+    member: BaseConsumer<Changes>,
+    topic: String,
+    is_static: bool,
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Group({})", self.topic)
+    }
+}
+
+impl Group {
+    /// Joins the group for the partitions of a topic.
+    pub(crate) fn join(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
+        let member: BaseConsumer<Changes> = clients
+            .member()
+            .create_with_context(Changes::default())
+            .map_err(|error| failed(&error))?;
+        member.subscribe(&[topic]).map_err(|error| failed(&error))?;
+        Ok(Self { member, topic: topic.to_owned(), is_static: clients.instance_id.is_some() })
+    }
+
+    /// Speaks with the group for a while, and says what changed.
+    pub(crate) fn poll(&self, wait: Duration) -> (Vec<Change>, Vec<String>) {
+        let mut failures = Vec::new();
+        // Everything is paused; what was fetched before that is read by the connections.
+        if let Some(Err(error)) = self.member.poll(wait) {
+            failures.push(error.to_string());
+        }
+        let changes = self.member.context();
+        failures.append(&mut changes.failures.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut noted = changes.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut noted), failures)
+    }
+
+    /// Why this member can never be one again, if it cannot: another has its instance id.
+    pub(crate) fn fatal_error(&self) -> Option<String> {
+        self.member.client().fatal_error().map(|(_, reason)| reason)
+    }
+
+    /// Up to where the group has committed a partition of a topic, if it has.
+    pub(crate) fn committed(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Option<u64>, BrokerError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, partition);
+        let committed =
+            self.member.committed_offsets(list, CALL).map_err(|error| failed(&error))?;
+        let offset = committed.find_partition(topic, partition).map(|found| found.offset());
+        Ok(match offset {
+            Some(Offset::Offset(offset)) => u64::try_from(offset).ok(),
+            _ => None,
+        })
+    }
+
+    /// Gives back partitions that were revoked and have been let go.
+    pub(crate) fn release(&self, partitions: &[u32]) -> Result<(), BrokerError> {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.topic, i32::try_from(*partition).unwrap_or(i32::MAX));
+        }
+        self.member.incremental_unassign(&list).map_err(|error| failed(&error))
+    }
+
+    /// What vouches for this member when offsets are committed.
+    pub(crate) fn metadata(&self) -> Option<ConsumerGroupMetadata> {
+        self.member.group_metadata()
+    }
+
+    /// Leaves the group; what was assigned has been let go.
+    pub(crate) fn leave(&self) {
+        self.member.context().is_leaving.store(true, Ordering::SeqCst);
+        // A member with a name of its own keeps its partitions until it is back.
+        if !self.is_static {
+            self.member.unsubscribe();
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Topics: made on start where they are missing, and looked at before anything is written.
+
+use super::client::{CALL, Clients, SEND_BYTES_MAX};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::RDKafkaErrorCode;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Names of all topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TopicNames {
+    pub(crate) raw: String,
+    pub(crate) rated: String,
+    pub(crate) rejected: String,
+    pub(crate) forward: String,
+    pub(crate) state: String,
+    pub(crate) totals: String,
+    pub(crate) catalog: String,
+    pub(crate) orders: String,
+}
+
+impl Default for TopicNames {
+    fn default() -> Self {
+        Self {
+            raw: "usage.raw".to_owned(),
+            rated: "usage.rated".to_owned(),
+            rejected: "usage.rejected".to_owned(),
+            forward: "usage.forward".to_owned(),
+            state: "usage.state".to_owned(),
+            totals: "usage.totals".to_owned(),
+            catalog: "billing.catalog".to_owned(),
+            orders: "billing.orders".to_owned(),
+        }
+    }
+}
+
+/// The topics that a partition reads and writes, as they were found.
+#[derive(Debug, Clone)]
+pub(crate) struct Topics {
+    pub(crate) raw: String,
+    pub(crate) rated: String,
+    pub(crate) rejected: String,
+    pub(crate) forward: String,
+    pub(crate) state: String,
+    pub(crate) totals: String,
+    /// Partitions of raw, rated, forward and state alike.
+    pub(crate) partitions: u32,
+    /// Largest dead letter that its topic takes, in bytes.
+    pub(crate) rejected_bytes_max: usize,
+}
+
+/// Why the topics cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TopicsError {
+    /// The broker does not answer, or may be back soon.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The topics are not what they must be, or may not be made: a person must act.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// What a topic must be like.
+struct Wanted<'a> {
+    /// The setting that names it.
+    setting: &'a str,
+    name: &'a str,
+    partitions: Option<u32>,
+    config: &'a [(&'a str, &'a str)],
+    is_compacted: bool,
+}
+
+/// What a topic is like.
+struct Found {
+    partitions: u32,
+    config: BTreeMap<String, String>,
+}
+
+/// Room for what a record may grow by: its reason, its place, base64.
+const DEAD_LETTER_BYTES: &str = "4194304";
+const RAW_BYTES: &str = "1200000";
+/// Room for a record's id and source within a rated line, and for a key beside a record.
+const OUT_BYTES: &str = "2400000";
+
+impl Topics {
+    /// Makes the topics that are missing, with so many partitions where there is no raw topic yet,
+    /// and checks those that are there. Says what is odd but can be lived with, too.
+    pub(crate) async fn ensure(
+        clients: &Clients,
+        names: &TopicNames,
+        partitions_new: u32,
+        dedupe_window: Duration,
+    ) -> Result<(Self, Vec<String>), TopicsError> {
+        let bootstrap = &clients.bootstrap_servers;
+        let admin: AdminClient<DefaultClientContext> = clients
+            .admin()
+            .create()
+            .map_err(|error| TopicsError::Unusable(format!("kafka.properties: {error}")))?;
+        let metadata = admin.inner().fetch_metadata(None, CALL).map_err(|error| {
+            TopicsError::Unavailable(format!(
+                "kafka.bootstrap_servers: no broker answers at {bootstrap}: {error}"
+            ))
+        })?;
+        let raw_partitions = metadata
+            .topics()
+            .iter()
+            .find(|topic| topic.name() == names.raw)
+            .and_then(|topic| u32::try_from(topic.partitions().len()).ok())
+            .filter(|count| *count > 0);
+        let partitions = raw_partitions.unwrap_or(partitions_new);
+        let all = wanted(names, partitions);
+        let mut found = Vec::new();
+        for wanted in &all {
+            found.push(find_or_make(&admin, wanted).await?);
+        }
+        let mut odd = Vec::new();
+        for (wanted, found) in all.iter().zip(&found) {
+            check(wanted, found)?;
+        }
+        if let Some(raw) = found.first() {
+            odd.extend(check_retention(names, raw, dedupe_window));
+            if raw.config.get("message.timestamp.type").is_some_and(|kind| kind == "CreateTime") {
+                odd.push(format!(
+                    "kafka.topics.raw: topic {} keeps the producers' own time of records \
+                     (message.timestamp.type=CreateTime), so what is late or in the future is \
+                     theirs to say; set LogAppendTime",
+                    names.raw
+                ));
+            }
+        }
+        let rejected = found.get(2).and_then(|rejected| rejected.config.get("max.message.bytes"));
+        let rejected_bytes_max = rejected.and_then(|bytes| bytes.parse().ok());
+        let TopicNames { raw, rated, rejected, forward, state, totals, .. } = names.clone();
+        // A batch of one record is a little larger than the record.
+        let rejected_bytes_max: usize = rejected_bytes_max.unwrap_or(1_000_000);
+        let rejected_bytes_max = rejected_bytes_max.min(SEND_BYTES_MAX).saturating_sub(2_048);
+        let topics =
+            Self { raw, rated, rejected, forward, state, totals, partitions, rejected_bytes_max };
+        Ok((topics, odd))
+    }
+}
+
+fn wanted(names: &TopicNames, partitions: u32) -> Vec<Wanted<'_>> {
+    const RAW: &[(&str, &str)] = &[
+        ("retention.ms", "-1"),
+        ("message.timestamp.type", "LogAppendTime"),
+        ("max.message.bytes", RAW_BYTES),
+    ];
+    const RATED: &[(&str, &str)] = &[("retention.ms", "-1"), ("max.message.bytes", OUT_BYTES)];
+    const REJECTED: &[(&str, &str)] =
+        &[("retention.ms", "-1"), ("max.message.bytes", DEAD_LETTER_BYTES)];
+    const FORWARD: &[(&str, &str)] = &[
+        ("retention.ms", "-1"),
+        ("message.timestamp.type", "LogAppendTime"),
+        ("max.message.bytes", OUT_BYTES),
+    ];
+    const STATE: &[(&str, &str)] = &[
+        ("cleanup.policy", "delete"),
+        ("retention.ms", "-1"),
+        ("retention.bytes", "-1"),
+        ("segment.bytes", "134217728"),
+        ("max.message.bytes", RAW_BYTES),
+    ];
+    const COMPACTED: &[(&str, &str)] = &[("cleanup.policy", "compact")];
+    let own = |setting, name, config| Wanted {
+        setting,
+        name,
+        partitions: Some(partitions),
+        config,
+        is_compacted: false,
+    };
+    vec![
+        own("kafka.topics.raw", &names.raw, RAW),
+        own("kafka.topics.rated", &names.rated, RATED),
+        Wanted { partitions: None, ..own("kafka.topics.rejected", &names.rejected, REJECTED) },
+        own("kafka.topics.forward", &names.forward, FORWARD),
+        own("kafka.topics.state", &names.state, STATE),
+        Wanted {
+            partitions: None,
+            is_compacted: true,
+            ..own("kafka.topics.totals", &names.totals, COMPACTED)
+        },
+        // Its offsets are what states note of it, so there is one order of them.
+        Wanted {
+            partitions: Some(1),
+            is_compacted: true,
+            ..own("kafka.topics.catalog", &names.catalog, COMPACTED)
+        },
+    ]
+}
+
+async fn find_or_make(
+    admin: &AdminClient<DefaultClientContext>,
+    wanted: &Wanted<'_>,
+) -> Result<Found, TopicsError> {
+    let Wanted { setting, name, .. } = wanted;
+    let partitions = i32::try_from(wanted.partitions.unwrap_or(1)).unwrap_or(1);
+    let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
+    for (key, value) in wanted.config {
+        topic = topic.set(key, value);
+    }
+    if find(admin, name)?.is_none() {
+        let options = AdminOptions::new().operation_timeout(Some(CALL));
+        let made = admin.create_topics(&[topic], &options).await.map_err(|error| {
+            TopicsError::Unavailable(format!("{setting}: cannot make topic {name}: {error}"))
+        })?;
+        for result in made {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) => {
+                    let text = format!(
+                        "{setting}: topic {name} is missing and cannot be made: {code}; make it \
+                         by hand, or allow this user to create topics"
+                    );
+                    let is_final = matches!(
+                        code,
+                        RDKafkaErrorCode::TopicAuthorizationFailed
+                            | RDKafkaErrorCode::ClusterAuthorizationFailed
+                            | RDKafkaErrorCode::PolicyViolation
+                            | RDKafkaErrorCode::InvalidTopic
+                    );
+                    return Err(if is_final {
+                        TopicsError::Unusable(text)
+                    } else {
+                        TopicsError::Unavailable(text)
+                    });
+                }
+            }
+        }
+    }
+    let mut partitions = None;
+    for _ in 0..50 {
+        partitions = find(admin, name)?;
+        if partitions.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let partitions = partitions.ok_or_else(|| {
+        TopicsError::Unavailable(format!("{setting}: topic {name} was made but is not there yet"))
+    })?;
+    Ok(Found { partitions, config: config_of(admin, name).await })
+}
+
+/// How many partitions a topic has, if it is there.
+fn find(admin: &AdminClient<DefaultClientContext>, name: &str) -> Result<Option<u32>, TopicsError> {
+    // Asked for all topics, because asking for one may make it.
+    let metadata = admin
+        .inner()
+        .fetch_metadata(None, CALL)
+        .map_err(|error| TopicsError::Unavailable(format!("no broker answers: {error}")))?;
+    let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+    let count = topic.and_then(|topic| u32::try_from(topic.partitions().len()).ok());
+    Ok(count.filter(|count| *count > 0))
+}
+
+/// What a topic is set to; nothing where that may not be read.
+async fn config_of(
+    admin: &AdminClient<DefaultClientContext>,
+    name: &str,
+) -> BTreeMap<String, String> {
+    let options = AdminOptions::new().operation_timeout(Some(CALL));
+    let resource = ResourceSpecifier::Topic(name);
+    let described = admin.describe_configs([&resource], &options).await.unwrap_or_default();
+    let entries = described.into_iter().flatten().flat_map(|resource| resource.entries);
+    entries.filter_map(|entry| Some((entry.name, entry.value?))).collect()
+}
+
+fn check(wanted: &Wanted<'_>, found: &Found) -> Result<(), TopicsError> {
+    let Wanted { setting, name, .. } = wanted;
+    if let Some(partitions) = wanted.partitions
+        && partitions != found.partitions
+    {
+        return Err(TopicsError::Unusable(format!(
+            "{setting}: topic {name} has {} partitions, but must have {partitions}: raw, rated, \
+             forward and state must have as many as each other, the catalog's topic one; they \
+             cannot be changed yet",
+            found.partitions
+        )));
+    }
+    let policy = found.config.get("cleanup.policy").map_or("", String::as_str);
+    if !wanted.is_compacted && policy.contains("compact") {
+        return Err(TopicsError::Unusable(format!(
+            "{setting}: topic {name} is compacted (cleanup.policy={policy}), which would delete \
+             records that count; set cleanup.policy=delete"
+        )));
+    }
+    if *setting == "kafka.topics.state" {
+        for key in ["retention.ms", "retention.bytes"] {
+            if found.config.get(key).is_some_and(|value| value != "-1") {
+                return Err(TopicsError::Unusable(format!(
+                    "{setting}: topic {name} must keep everything until it is trimmed, but \
+                     {key}={}; set {key}=-1",
+                    found.config.get(key).map_or("", String::as_str)
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Raw usage should be there for as long as it may be asked about.
+fn check_retention(names: &TopicNames, raw: &Found, dedupe_window: Duration) -> Option<String> {
+    let kept: i64 = raw.config.get("retention.ms")?.parse().ok()?;
+    let window = i64::try_from(dedupe_window.as_millis()).unwrap_or(i64::MAX);
+    if kept < 0 || kept >= window {
+        return None;
+    }
+    Some(format!(
+        "kafka.topics.raw: topic {} keeps records for {kept} ms, less than dedupe.window, which is \
+         {window} ms: totals stay right, but older records cannot be shown or verified any more; \
+         set retention.ms={window} or -1",
+        names.raw
+    ))
+}

@@ -1,0 +1,124 @@
+//! Restoring: from an assignment to a rater, the same way after a clean stop, a crash or a move.
+//!
+//! First earlier writers are fenced, then a barrier is committed: whatever stands before it in the
+//! state log is decided. Then the log is read from where the store stops up to the barrier.
+
+use super::broker::{Broker, Outgoing, Output};
+use super::catalog_topic::InForce;
+use super::rater::{Rater, Setup, Tick};
+use super::stop::Stop;
+use aggregator::Store;
+use aggregator::state_log::{BrokenLog, Follower, barrier};
+use std::time::Duration;
+
+/// Records of the state log that one step reads.
+const STEP_RECORDS: usize = 256;
+
+/// A partition whose store is being brought up to the end of its log.
+#[derive(Debug)]
+pub struct Restore<B> {
+    broker: B,
+    store: Store,
+    follower: Follower,
+    /// Where the barrier stands.
+    barrier: u64,
+    /// The offset to be read next, as far as it is known.
+    next: u64,
+    first: u64,
+}
+
+/// How a step of restoring ended.
+#[derive(Debug)]
+pub enum Restored<B> {
+    /// There is more to be read.
+    NotYet(Restore<B>),
+    /// The store is what the log says.
+    Done(Restore<B>),
+}
+
+impl<B: Broker> Restore<B> {
+    /// Fences earlier writers and commits a barrier.
+    ///
+    /// # Errors
+    /// [`Stop`]. With [`Stop::Store`] the store must be removed, and all begun again without it.
+    pub fn begin(broker: B, store: Store) -> Result<Self, Stop> {
+        broker.fence()?;
+        broker.begin()?;
+        broker.send(&Outgoing {
+            output: Output::State,
+            partition: None,
+            key: b"",
+            payload: &barrier(),
+            hops: 0,
+        })?;
+        let Some(barrier) = broker.commit(&[])? else {
+            return Err(Stop::Broker("the place of the barrier did not come".to_owned()));
+        };
+        let position = store.log_position()?;
+        let range = broker.state_range()?;
+        let first = position.map_or(0, |position| position.offset);
+        if position.is_some() && (first < range.start || barrier <= first) {
+            return Err(Stop::Store(format!(
+                "the store ends at offset {first} of the state log, which holds {} to {barrier}",
+                range.start
+            )));
+        }
+        if position.is_none() && range.start > 0 {
+            return Err(Stop::Lost(format!(
+                "the state log begins at offset {}: what stood before is gone, and there is no \
+                 store or snapshot that holds it",
+                range.start
+            )));
+        }
+        broker.follow_state(first)?;
+        let follower = Follower::new(position);
+        Ok(Self { broker, store, follower, barrier, next: first, first })
+    }
+
+    /// Reads some more of the log.
+    ///
+    /// # Errors
+    /// As [`Restore::begin`].
+    pub fn step(mut self, wait: Duration) -> Result<Restored<B>, Stop> {
+        for _ in 0..STEP_RECORDS {
+            if self.next > self.barrier {
+                self.follower.finish().map_err(|error| broken(&error))?;
+                return Ok(Restored::Done(self));
+            }
+            let Some(record) = self.broker.next_state(wait)? else { break };
+            self.next = record.offset + 1;
+            let read = self.follower.read(record.offset, &record.payload);
+            let read = read.map_err(|error| broken(&error))?;
+            if let Some(group) = read {
+                self.store.write_group(&group.delta, group.position)?;
+            }
+        }
+        Ok(Restored::NotYet(self))
+    }
+
+    /// The store, as far as it is restored.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How much of the log has been read, of how much, in offsets.
+    pub const fn progress(&self) -> (u64, u64) {
+        (self.next.saturating_sub(self.first), self.barrier + 1 - self.first)
+    }
+
+    /// The rater of the restored partition.
+    ///
+    /// # Errors
+    /// [`Stop`] if it cannot start.
+    pub fn finish(self, catalog: InForce, setup: Setup, tick: Tick) -> Result<Rater<B>, Stop> {
+        let Self { broker, store, follower, .. } = self;
+        Rater::new(broker, (store, follower.position()), catalog, setup, tick)
+    }
+}
+
+fn broken(error: &BrokenLog) -> Stop {
+    match error {
+        BrokenLog::StrangeStore => Stop::Store(error.to_string()),
+        BrokenLog::Gap { .. } | BrokenLog::Damaged { .. } => Stop::Lost(error.to_string()),
+    }
+}

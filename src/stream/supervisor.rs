@@ -1,0 +1,236 @@
+//! The supervisor: sees to it that a worker runs for every partition that is ours, and no other.
+
+use super::assignment::{Decision, Facts, decide};
+use super::kafka::{Change, Group};
+use super::stop::Stop;
+use super::worker::{Command, Job, work};
+use crate::clock::Stopwatch;
+use crate::service::Metrics;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long one word with the group takes at most.
+const GROUP_POLL: Duration = Duration::from_millis(50);
+/// After so long the group has answered a heartbeat: what it has not taken away is still ours.
+const GROUP_HEARD: Duration = Duration::from_secs(10);
+/// A worker that has worked for so long has not failed in a row.
+const WORKED_WELL: Duration = Duration::from_secs(60);
+
+/// How to reach the workers of the partitions that are held here.
+#[derive(Debug, Default)]
+pub(crate) struct Directory(Mutex<BTreeMap<u32, Sender<Command>>>);
+
+impl Directory {
+    /// Hands a command to the worker of a partition; gives it back if there is none.
+    pub(crate) fn send(&self, partition: u32, command: Command) -> Result<(), Box<Command>> {
+        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match workers.get(&partition) {
+            Some(worker) => worker.send(command).map_err(|back| Box::new(back.0)),
+            None => Err(Box::new(command)),
+        }
+    }
+
+    /// The partitions that are held here.
+    pub(crate) fn held(&self) -> Vec<u32> {
+        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.keys().copied().collect()
+    }
+
+    fn set(&self, partition: u32, worker: Option<Sender<Command>>) {
+        let mut workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match worker {
+            Some(worker) => workers.insert(partition, worker),
+            None => workers.remove(&partition),
+        };
+    }
+}
+
+/// What is known of one partition.
+#[derive(Debug, Default)]
+struct Slot {
+    is_assigned: bool,
+    is_revoked: bool,
+    /// When its worker was started, if there is one.
+    worker: Option<Stopwatch>,
+    is_told_to_stop: bool,
+    failed: Option<(u32, Stopwatch)>,
+    fenced: Option<Stopwatch>,
+}
+
+/// Everything that is needed to run partitions.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    job: Job,
+    group: Arc<Group>,
+    metrics: Arc<Metrics>,
+    directory: Arc<Directory>,
+    is_ending: Arc<AtomicBool>,
+    slots: BTreeMap<u32, Slot>,
+    ended: Receiver<(u32, Result<(), Stop>)>,
+    end: Sender<(u32, Result<(), Stop>)>,
+}
+
+impl Supervisor {
+    /// A supervisor of partitions that work like `job`.
+    pub(crate) fn new(
+        job: Job,
+        metrics: Arc<Metrics>,
+        directory: Arc<Directory>,
+        is_ending: Arc<AtomicBool>,
+    ) -> Self {
+        let (end, ended) = channel();
+        let group = Arc::clone(&job.group);
+        let slots = BTreeMap::new();
+        Self { job, group, metrics, directory, is_ending, slots, ended, end }
+    }
+
+    /// Runs until it is to end and everything has been let go.
+    pub(crate) fn run(mut self) {
+        loop {
+            let (changes, failures) = self.group.poll(GROUP_POLL);
+            for failure in failures {
+                tracing::warn!("the consumer group: {failure}");
+            }
+            for change in changes {
+                self.note(&change);
+            }
+            while let Ok((partition, ended)) = self.ended.try_recv() {
+                self.note_end(partition, ended);
+            }
+            if let Some(reason) = self.group.fatal_error() {
+                tracing::error!("the group does not take this instance any more: {reason}");
+                self.is_ending.store(true, Ordering::SeqCst);
+            }
+            let is_ending = self.is_ending.load(Ordering::SeqCst);
+            self.act(is_ending);
+            if is_ending && self.slots.values().all(|slot| slot.worker.is_none()) {
+                self.group.leave();
+                return;
+            }
+        }
+    }
+
+    fn note(&mut self, change: &Change) {
+        match change {
+            Change::Assigned(partitions) => {
+                tracing::info!("assigned: partitions {partitions:?}");
+                for partition in partitions {
+                    let slot = self.slots.entry(*partition).or_default();
+                    (slot.is_assigned, slot.is_revoked) = (true, false);
+                    (slot.fenced, slot.failed) = (None, None);
+                }
+            }
+            Change::Revoked(partitions) => {
+                tracing::info!("revoked: partitions {partitions:?}");
+                for partition in partitions {
+                    self.slots.entry(*partition).or_default().is_revoked = true;
+                }
+            }
+            Change::Lost(partitions) => {
+                tracing::warn!("lost: partitions {partitions:?}");
+                for partition in partitions {
+                    let slot = self.slots.entry(*partition).or_default();
+                    (slot.is_assigned, slot.is_revoked) = (false, false);
+                }
+            }
+        }
+    }
+
+    fn note_end(&mut self, partition: u32, ended: Result<(), Stop>) {
+        self.directory.set(partition, None);
+        self.metrics.forget(partition);
+        let Some(slot) = self.slots.get_mut(&partition) else { return };
+        let worked = slot.worker.take().map_or(Duration::ZERO, |since| since.elapsed());
+        slot.is_told_to_stop = false;
+        let Err(stop) = ended else { return };
+        if let Stop::Fenced(reason) = &stop {
+            tracing::warn!(partition, "fenced, so let go: {reason}");
+            slot.fenced = Some(Stopwatch::start());
+            return;
+        }
+        let before = slot.failed.map_or(0, |(failures, _)| failures);
+        let failures = if worked >= WORKED_WELL { 1 } else { before + 1 };
+        slot.failed = Some((failures, Stopwatch::start()));
+        self.metrics.partition_failed(partition);
+        tracing::error!(partition, failures, "stopped, to be tried again: {stop}");
+    }
+
+    fn act(&mut self, is_ending: bool) {
+        let mut released = Vec::new();
+        let partitions: Vec<u32> = self.slots.keys().copied().collect();
+        for partition in partitions {
+            let Some(slot) = self.slots.get_mut(&partition) else { continue };
+            let facts = Facts {
+                is_assigned: slot.is_assigned,
+                is_revoked: slot.is_revoked,
+                is_working: slot.worker.is_some(),
+                is_told_to_stop: slot.is_told_to_stop,
+                is_ending,
+                failed: slot.failed.map(|(failures, since)| (failures, since.elapsed())),
+                is_fenced: slot.fenced.is_some_and(|since| since.elapsed() < GROUP_HEARD),
+            };
+            match decide(facts) {
+                Decision::Wait => {}
+                Decision::Start => self.start(partition),
+                Decision::Stop => {
+                    slot.is_told_to_stop = true;
+                    // A worker that has just ended need not be told.
+                    _ = self.directory.send(partition, Command::Stop);
+                }
+                Decision::Release => released.push(partition),
+            }
+        }
+        // One answer for all that was revoked: the group takes the first for the last.
+        let revoked = self.slots.values().filter(|slot| slot.is_revoked).count();
+        if !released.is_empty() && released.len() == revoked {
+            for slot in self.slots.values_mut().filter(|slot| slot.is_revoked) {
+                (slot.is_assigned, slot.is_revoked) = (false, false);
+            }
+            tracing::info!("let go: partitions {released:?}");
+            if let Err(error) = self.group.release(&released) {
+                tracing::warn!("giving back partitions {released:?}: {error}");
+            }
+        }
+    }
+
+    fn start(&mut self, partition: u32) {
+        let (commands, received) = channel();
+        let metrics = match self.metrics.partition(partition) {
+            Ok(metrics) => Arc::new(metrics),
+            Err(error) => return self.note_end(partition, Err(Stop::Failed(error.to_string()))),
+        };
+        let job = Job { partition, metrics, ..self.job.clone() };
+        let end = self.end.clone();
+        let run = move || {
+            let worked = catch_unwind(AssertUnwindSafe(|| work(&job, &received)));
+            let ended = worked.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            // Nobody listens any more only if the process is ending anyway.
+            _ = end.send((partition, ended));
+        };
+        let name = format!("partition-{partition}");
+        match std::thread::Builder::new().name(name).spawn(run) {
+            Ok(_) => {
+                self.directory.set(partition, Some(commands));
+                if let Some(slot) = self.slots.get_mut(&partition) {
+                    slot.worker = Some(Stopwatch::start());
+                    slot.is_told_to_stop = false;
+                }
+            }
+            Err(error) => {
+                let stop = Stop::Failed(format!("cannot start a thread: {error}"));
+                self.note_end(partition, Err(stop));
+            }
+        }
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Stop {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+    Stop::Failed(format!("panicked, nothing uncommitted counts: {text}"))
+}

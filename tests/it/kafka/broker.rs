@@ -1,0 +1,142 @@
+//! A Kafka broker for tests: one that all tests of a process share, or one of a test's own that it
+//! may kill.
+//!
+//! `scripts/kafka.sh` runs it, and ends it as soon as the pipe to its standard input closes. So it
+//! never outlives the process of the tests, even where that is killed. (Linux could kill it at the
+//! death of its parent, but the parent is a thread, and threads of tests end with their tests.)
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Where a broker is, and what keeps it alive.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    /// What clients are given as `bootstrap.servers`.
+    pub(crate) bootstrap: String,
+    /// None of its own if somebody else runs it.
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    directory: PathBuf,
+    /// The script; none while the broker is down.
+    script: Option<Child>,
+}
+
+impl Broker {
+    /// The broker at `KAFKA_BOOTSTRAP`, or else one that all tests of this process share. Where
+    /// none can be started the test has nothing to run on and returns; with `CI` set it fails.
+    pub(crate) fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Broker>> = OnceLock::new();
+        let broker = SHARED.get_or_init(|| {
+            if let Ok(bootstrap) = std::env::var("KAFKA_BOOTSTRAP") {
+                return Some(Self { bootstrap, running: None });
+            }
+            // Nobody drops what is static: the script removes the directory.
+            or_no_test(Self::start(new_directory(), &["--ephemeral"]))
+        });
+        broker.as_ref()
+    }
+
+    /// A broker for one test, which goes away with it; none where [`Broker::shared`] has none.
+    pub(crate) fn dedicated() -> Option<Self> {
+        or_no_test(Self::start(new_directory(), &[]))
+    }
+
+    fn start(directory: PathBuf, options: &[&str]) -> Result<Self, String> {
+        let (script, bootstrap) = launch(&directory, options)?;
+        Ok(Self { bootstrap, running: Some(Running { directory, script: Some(script) }) })
+    }
+
+    /// Ends it as a power failure would end its process.
+    pub(crate) fn kill(&mut self) {
+        let running = self.running.as_mut().unwrap();
+        let mut script = running.script.take().unwrap();
+        let id = std::fs::read_to_string(running.directory.join("pid")).unwrap();
+        signal("KILL", id.trim());
+        script.wait().unwrap();
+    }
+
+    /// Starts it again after [`Broker::kill`], with the same data at the same address.
+    pub(crate) fn restart(&mut self) {
+        let running = self.running.as_mut().unwrap();
+        assert!(running.script.is_none(), "it runs");
+        let (script, bootstrap) = launch(&running.directory, &[]).unwrap();
+        assert_eq!(bootstrap, self.bootstrap);
+        running.script = Some(script);
+    }
+
+    /// Stops it for a while, as a machine that hangs; clients see connections that say nothing.
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let running = self.running.as_ref().unwrap();
+        let id = std::fs::read_to_string(running.directory.join("pid")).unwrap();
+        signal(name, id.trim());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut script) = self.script.take() {
+            drop(script.stdin.take());
+            _ = script.wait();
+        }
+        _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Runs the script until the broker answers; the script and the broker's address.
+fn launch(directory: &Path, options: &[&str]) -> Result<(Child, String), String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kafka.sh");
+    let mut command = Command::new(script);
+    command.args(["run", "--port", "0", "--with-stdin", "--dir"]).arg(directory).args(options);
+    // Tests start it often and ask little of it: compiled less, it starts in half the time.
+    command.env("KAFKA_JVM_OPTS", "-Xms128m -Xmx512m -XX:TieredStopAtLevel=1");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut script = command.spawn().map_err(|error| error.to_string())?;
+    let mut address = String::new();
+    let stdout = script.stdout.take().ok_or("no output")?;
+    BufReader::new(stdout).read_line(&mut address).map_err(|error| error.to_string())?;
+    if let Some(address) = address.strip_suffix('\n') {
+        return Ok((script, address.to_owned()));
+    }
+    let mut said = String::new();
+    _ = script.stderr.take().ok_or("no errors")?.read_to_string(&mut said);
+    _ = script.wait();
+    Err(said)
+}
+
+#[expect(clippy::print_stderr, reason = "a test that is skipped must say so")]
+fn or_no_test(started: Result<Broker, String>) -> Option<Broker> {
+    match started {
+        Ok(broker) => Some(broker),
+        Err(error) if std::env::var_os("CI").is_some() => panic!("no broker: {error}"),
+        Err(error) => {
+            eprintln!("not tested, for there is no broker: {error}");
+            None
+        }
+    }
+}
+
+/// A directory of a name that no other broker has; the script makes it.
+fn new_directory() -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("usage-rater-kafka-{}-{number}", std::process::id()))
+}
+
+fn signal(name: &str, id: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), id]).status();
+    assert!(status.unwrap().success(), "kill -{name} {id}");
+}

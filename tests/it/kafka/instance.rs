@@ -1,0 +1,172 @@
+//! An instance of the service with Kafka, watched by what it says of itself.
+
+use super::wire::Wire;
+use crate::program::Workplace;
+use crate::service::{Client, holds};
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Names of one test's topics and group.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    pub(super) prefix: String,
+}
+
+impl Names {
+    /// Names that no other test has.
+    pub(super) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self { prefix: format!("t{}-{number}", std::process::id()) }
+    }
+
+    pub(super) fn topic(&self, name: &str) -> String {
+        format!("{}.{name}", self.prefix)
+    }
+
+    /// The settings of an instance.
+    pub(super) fn settings(&self, bootstrap: &str, further: &str) -> String {
+        let prefix = &self.prefix;
+        let names = ["raw", "rated", "rejected", "forward", "state", "totals", "catalog", "orders"];
+        let topics: Vec<String> =
+            names.iter().map(|name| format!("{name} = \"{prefix}.{name}\"")).collect();
+        format!(
+            "mode = \"kafka\"\ncatalog = \"catalog.json\"\n[kafka]\n\
+             bootstrap_servers = \"{bootstrap}\"\ngroup = \"{prefix}\"\npartitions = 4\n\
+             [kafka.topics]\n{}\n[kafka.properties]\n\"session.timeout.ms\" = \"6000\"\n\
+             \"heartbeat.interval.ms\" = \"500\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [dedupe]\nwindow = \"36500d\"\n{further}\n",
+            topics.join("\n")
+        )
+    }
+}
+
+/// A running instance; it is killed if a test forgets it.
+pub(super) struct Instance {
+    child: Child,
+    pub(super) address: SocketAddr,
+    said: Arc<Mutex<Vec<String>>>,
+    reading: Option<JoinHandle<()>>,
+}
+
+const BEGINS_TO_LISTEN: &str = "listening on http://";
+
+impl Instance {
+    /// Starts one whose settings are in `config` of the place.
+    pub(super) fn start(place: &Workplace, config: &str) -> Self {
+        let mut command = place.command(&format!("run --config {config}"));
+        command.env("RUST_LOG", "info,usage_rater::phase=trace");
+        let mut child = command.spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let (sender, address) = channel();
+        let notes = Arc::clone(&said);
+        let reading = std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some((_, rest)) = line.split_once(BEGINS_TO_LISTEN) {
+                    _ = sender.send(rest.split(';').next().unwrap().parse().unwrap());
+                }
+                notes.lock().unwrap().push(line);
+            }
+        });
+        let Ok(address) = address.recv_timeout(Duration::from_secs(60)) else {
+            _ = child.kill();
+            panic!("it does not listen: {:#?}", said.lock().unwrap());
+        };
+        Self { child, address, said, reading: Some(reading) }
+    }
+
+    /// What it said so far.
+    pub(super) fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
+    }
+
+    pub(super) fn client(&self) -> Client {
+        Client::connect(self.address).unwrap()
+    }
+
+    pub(super) fn signal(&self, name: &str) {
+        let (kill, id) = (format!("-{name}"), self.child.id().to_string());
+        assert!(Command::new("kill").args([kill, id]).status().unwrap().success());
+    }
+
+    /// Waits until a phase is met that `is_wanted` takes, but no longer than `most`.
+    pub(super) fn await_phase(&self, most: Duration, is_wanted: impl Fn(&str) -> bool) {
+        let pause = Duration::from_micros(50);
+        let mut seen = self.said.lock().unwrap().len();
+        for _ in 0..most.as_micros() / pause.as_micros() {
+            {
+                let said = self.said.lock().unwrap();
+                if said[seen..].iter().any(|line| is_wanted(line)) {
+                    return;
+                }
+                seen = said.len();
+            }
+            std::thread::sleep(pause);
+        }
+    }
+
+    /// Kills it, and says in which phase each partition was.
+    pub(super) fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.reading.take().unwrap().join().unwrap();
+        let said = self.said();
+        let mut phases = std::collections::BTreeMap::new();
+        for line in &said {
+            if let Some((_, rest)) = line.split_once("usage_rater::phase: ") {
+                let (phase, partition) = rest.split_once(" partition=").unwrap();
+                phases.insert(partition.to_owned(), phase.to_owned());
+            }
+        }
+        phases.into_values().collect()
+    }
+
+    /// Asks it to stop, which must end well.
+    #[track_caller]
+    pub(super) fn stop(mut self) {
+        self.signal("TERM");
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.code(), Some(0), "{:#?}", self.said());
+    }
+
+    /// Waits until everything in raw and forward is read and committed.
+    #[track_caller]
+    pub(super) fn catch_up(&self, wire: &Wire, names: &Names) {
+        let wanted: i64 = wire.ends(&names.topic("raw"), 4).iter().sum();
+        let mut last = String::new();
+        let is_there = || {
+            let text = self.client().get("/metrics").expect(200, "").body;
+            let outcome = |name: &str| sum_of(&text, &format!("outcome=\"{name}\""));
+            let [rated, duplicate, rejected, forwarded] =
+                ["rated", "duplicate", "rejected", "forwarded"].map(outcome);
+            let waiting = sum_of(&text, "usage_rater_records_waiting");
+            last = format!("{rated} {duplicate} {rejected} {forwarded} {waiting} of {wanted}");
+            // What was forwarded is read twice, and counted once more.
+            rated + duplicate + rejected + waiting == wanted
+        };
+        if !holds(is_there) {
+            panic!("it does not catch up: {last}\n{}", self.said().join("\n"));
+        }
+    }
+}
+
+/// Σ of the values of the metrics whose line contains `part`.
+fn sum_of(metrics: &str, part: &str) -> i64 {
+    let lines = metrics.lines().filter(|line| !line.starts_with('#') && line.contains(part));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<i64>().ok()).sum()
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // It may have ended already.
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}

@@ -1,0 +1,114 @@
+//! Kafka as a test speaks it: records in, committed records out.
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A record that was read.
+#[derive(Debug, Clone)]
+pub(super) struct Read {
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) key: String,
+    pub(super) text: String,
+}
+
+/// A connection to a broker.
+pub(super) struct Wire {
+    bootstrap: String,
+    producer: BaseProducer,
+}
+
+impl Wire {
+    pub(super) fn new(bootstrap: &str) -> Self {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", bootstrap).set("linger.ms", "5");
+        let producer = config.create().unwrap();
+        Self { bootstrap: bootstrap.to_owned(), producer }
+    }
+
+    /// Makes a topic.
+    pub(super) fn make(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {
+        let admin: AdminClient<_> =
+            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create().unwrap();
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        for (key, value) in config {
+            new = new.set(key, value);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let options = AdminOptions::new();
+        let made = runtime.block_on(admin.create_topics(&[new], &options)).unwrap();
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+    }
+
+    /// Sends a record to a partition of a topic; [`Wire::flush`] waits for it.
+    pub(super) fn send(&self, topic: &str, partition: i32, (key, payload): (&str, &[u8])) {
+        let mut record = BaseRecord::to(topic).partition(partition).key(key).payload(payload);
+        while let Err((error, back)) = self.producer.send(record) {
+            assert_eq!(
+                error.rdkafka_error_code(),
+                Some(rdkafka::error::RDKafkaErrorCode::QueueFull),
+                "{error}"
+            );
+            self.producer.poll(Duration::from_millis(10));
+            record = back;
+        }
+        self.producer.poll(Duration::ZERO);
+    }
+
+    pub(super) fn flush(&self) {
+        self.producer.flush(PATIENCE).unwrap();
+    }
+
+    fn reader(&self) -> BaseConsumer {
+        ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("group.id", "test-reader")
+            .set("isolation.level", "read_committed")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .create()
+            .unwrap()
+    }
+
+    /// All committed records of a topic.
+    pub(super) fn read_all(&self, topic: &str) -> Vec<Read> {
+        let reader = self.reader();
+        let metadata = reader.fetch_metadata(Some(topic), PATIENCE).unwrap();
+        let partitions = metadata.topics()[0].partitions().len();
+        let mut list = TopicPartitionList::new();
+        for partition in 0..partitions {
+            let partition = i32::try_from(partition).unwrap();
+            list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+        }
+        reader.assign(&list).unwrap();
+        let (mut ended, mut found) = (0, Vec::new());
+        while ended < partitions {
+            match reader.poll(PATIENCE) {
+                Some(Ok(message)) => found.push(Read {
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
+                    text: String::from_utf8(message.payload().unwrap_or_default().to_vec())
+                        .unwrap_or_default(),
+                }),
+                Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,
+                Some(Err(error)) => panic!("{topic}: {error}"),
+                None => panic!("{topic}: no end within {PATIENCE:?}"),
+            }
+        }
+        found
+    }
+
+    /// The committed offsets of a group, one for each partition of a topic.
+    pub(super) fn ends(&self, topic: &str, partitions: i32) -> Vec<i64> {
+        let reader = self.reader();
+        let end = |partition| reader.fetch_watermarks(topic, partition, PATIENCE).unwrap().1;
+        (0..partitions).map(end).collect()
+    }
+}

@@ -1,0 +1,221 @@
+//! A partition's connection to the model broker, and the defects that can be put into it.
+
+use super::cluster::{Cluster, Log, Refused};
+use rating::Instant;
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Duration;
+use usage_rater::stream::broker::{
+    Broker, BrokerError, Incoming, Input, Outgoing, Output, StateRecord,
+};
+
+/// A defect that is put in on purpose, to see that it is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Defect {
+    /// None.
+    None,
+    /// A commit that fails is taken for one that succeeded: the store is written first.
+    StoreBeforeCommit,
+    /// Earlier writers go on writing.
+    NoFencing,
+    /// Where to read on is kept outside the transaction.
+    PositionOutside,
+    /// The state log is not read to its end.
+    ShortRestore,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct ModelBroker {
+    cluster: Rc<RefCell<Cluster>>,
+    partition: u32,
+    epoch: Cell<u64>,
+    first_state: Cell<Option<u64>>,
+    next: Cell<[u64; 2]>,
+    next_state: Cell<u64>,
+    defect: Defect,
+    /// The position that [`Defect::PositionOutside`] keeps.
+    outside: Rc<Cell<u64>>,
+}
+
+#[derive(Debug)]
+pub(super) struct ModelMessage {
+    input: Input,
+    offset: u64,
+    appended_at: i128,
+    key: Vec<u8>,
+    payload: Vec<u8>,
+    hops: u8,
+}
+
+impl Incoming for ModelMessage {
+    fn input(&self) -> Input {
+        self.input
+    }
+
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    fn appended_at(&self) -> Instant {
+        Instant::from_nanos(self.appended_at)
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    fn hops(&self) -> u8 {
+        self.hops
+    }
+}
+
+impl From<Refused> for BrokerError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Fenced => Self::Fenced("a later writer".to_owned()),
+            Refused::Failed => Self::Failed("the model says so".to_owned()),
+        }
+    }
+}
+
+impl ModelBroker {
+    pub(super) fn new(
+        cluster: &Rc<RefCell<Cluster>>,
+        partition: u32,
+        (defect, outside): (Defect, Rc<Cell<u64>>),
+    ) -> Self {
+        Self {
+            cluster: Rc::clone(cluster),
+            partition,
+            epoch: Cell::new(0),
+            first_state: Cell::new(None),
+            next: Cell::new([0; 2]),
+            next_state: Cell::new(0),
+            defect,
+            outside,
+        }
+    }
+
+    const fn log_of(&self, input: Input) -> Log {
+        match input {
+            Input::Raw => Log::Raw(self.partition),
+            Input::Forward => Log::Forward(self.partition),
+        }
+    }
+}
+
+impl Broker for ModelBroker {
+    type Message<'a> = ModelMessage;
+
+    fn fence(&self) -> Result<(), BrokerError> {
+        self.epoch.set(self.cluster.borrow_mut().fence(self.partition)?);
+        Ok(())
+    }
+
+    fn begin(&self) -> Result<(), BrokerError> {
+        self.first_state.set(None);
+        Ok(())
+    }
+
+    fn send(&self, record: &Outgoing<'_>) -> Result<(), BrokerError> {
+        let log = Log::of(record.output, self.partition, record.partition);
+        let sent = (record.key, record.payload, record.hops);
+        let writer = (self.partition, self.epoch.get());
+        let offset = self.cluster.borrow_mut().send(writer, log, sent)?;
+        if record.output == Output::State && self.first_state.get().is_none() {
+            self.first_state.set(Some(offset));
+        }
+        Ok(())
+    }
+
+    fn commit(&self, read: &[(Input, u64)]) -> Result<Option<u64>, BrokerError> {
+        if let Some((_, raw)) = read.first() {
+            self.outside.set(self.outside.get().max(*raw));
+        }
+        let committed = self.cluster.borrow_mut().commit(self.partition, self.epoch.get());
+        match committed {
+            Err(Refused::Failed) if self.defect == Defect::StoreBeforeCommit => {}
+            other => other?,
+        }
+        let first = self.first_state.take();
+        if read.is_empty() && self.defect == Defect::ShortRestore {
+            // The barrier is thought to stand where it does not.
+            return Ok(first.map(|offset| offset.saturating_sub(9)));
+        }
+        Ok(first)
+    }
+
+    fn state_range(&self) -> Result<Range<u64>, BrokerError> {
+        Ok(0..self.cluster.borrow().end_of(Log::State(self.partition)))
+    }
+
+    fn follow_state(&self, from: u64) -> Result<(), BrokerError> {
+        self.next_state.set(from);
+        Ok(())
+    }
+
+    fn next_state(&self, _: Duration) -> Result<Option<StateRecord>, BrokerError> {
+        let cluster = self.cluster.borrow();
+        let found = cluster.read(Log::State(self.partition), self.next_state.get());
+        Ok(found.map(|(offset, entry)| {
+            self.next_state.set(offset + 1);
+            StateRecord { offset, payload: entry.payload.clone() }
+        }))
+    }
+
+    fn input_range(&self, input: Input) -> Result<Range<u64>, BrokerError> {
+        Ok(0..self.cluster.borrow().end_of(self.log_of(input)))
+    }
+
+    fn group_offset(&self, _: Input) -> Result<Option<u64>, BrokerError> {
+        // It is what the simulation is to do without.
+        Ok(None)
+    }
+
+    fn follow_inputs(&self, from: &[(Input, u64)]) -> Result<(), BrokerError> {
+        let mut next = [0; 2];
+        for (slot, (_, offset)) in next.iter_mut().zip(from) {
+            *slot = *offset;
+        }
+        if self.defect == Defect::PositionOutside {
+            next[0] = next[0].max(self.outside.get());
+        }
+        self.next.set(next);
+        Ok(())
+    }
+
+    fn next(&self, _: Duration) -> Result<Option<ModelMessage>, BrokerError> {
+        let cluster = self.cluster.borrow();
+        let mut next = self.next.get();
+        for (slot, input) in Input::ALL.into_iter().enumerate() {
+            if let Some((offset, entry)) = cluster.read(self.log_of(input), next[slot]) {
+                next[slot] = offset + 1;
+                self.next.set(next);
+                let entry = entry.clone();
+                return Ok(Some(ModelMessage {
+                    input,
+                    offset,
+                    appended_at: entry.appended_at,
+                    key: entry.key,
+                    payload: entry.payload,
+                    hops: entry.hops,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_at_end(&self) -> Result<bool, BrokerError> {
+        let cluster = self.cluster.borrow();
+        let next = self.next.get();
+        let at_end =
+            |(slot, input): (usize, Input)| cluster.read(self.log_of(input), next[slot]).is_none();
+        Ok(Input::ALL.into_iter().enumerate().all(at_end))
+    }
+}
