@@ -54,6 +54,7 @@ pub(crate) fn take_orders(catalog: &mut Catalog, book: &OrderBook) -> Result<(),
             CycleRule { length: cycle.length, day: cycle.day, month: cycle.month }
         }));
     }
+    let mut faults = Vec::new();
     for ordered in book.subscriptions() {
         // What the catalog itself says of a subscription stands, so an order must not say other.
         if in_catalog.contains(&ordered.id) {
@@ -61,20 +62,24 @@ pub(crate) fn take_orders(catalog: &mut Catalog, book: &OrderBook) -> Result<(),
             if own.is_some_and(|own| own.key == ordered.plan) {
                 continue;
             }
-            return Err(Failure::Input(vec![format!(
+            faults.push(format!(
                 "subscription \"{}\": the catalog and an order name different plans; \
                  leave it out of the catalog, so that orders alone decide",
                 ordered.id
-            )]));
+            ));
+            continue;
         }
         let OrderedSubscription { id, customer, plan, start, end, cycle } = ordered;
         let name = id.clone();
         let cycle = Some(CycleRule { length: cycle.length, day: cycle.day, month: cycle.month });
         let (aliases, overrides) = (Vec::new(), Vec::new());
         let entry = SubscriptionEntry { id, aliases, customer, plan, start, end, cycle, overrides };
-        catalog
-            .add_subscription(entry)
-            .map_err(|reason| Failure::Input(vec![format!("subscription \"{name}\": {reason}")]))?;
+        if let Err(reason) = catalog.add_subscription(entry) {
+            faults.push(format!("subscription \"{name}\": {reason}"));
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Failure::Input(faults));
     }
     let mut cycles = cycles.into_iter();
     catalog.set_cycles(|_| cycles.next().flatten());

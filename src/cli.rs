@@ -38,7 +38,7 @@ Example:
 
 const HELP_AFTER_CHECK: &str = "\
 Which of the two a file is, is seen from its fields. Orders are checked against the customers and
-plans of the last good catalog among the files.
+plans of the last catalog among the files, which may have faults of its own.
 
 Example:
   usage-rater check catalog.json orders.json";

@@ -23,6 +23,29 @@ const CATALOG_FAULTS: [(&str, &[&str]); 12] = [
     ("18:57", &["2026-02-30"]),
 ];
 
+/// Every kind of fault that shows only when several things stand together.
+const KINDS: &str = include_str!("faults/kinds.json");
+
+const KINDS_FAULTS: [(&str, &[&str]); 17] = [
+    ("8:48", &["`up_to` must rise"]),
+    ("8:79", &["the last tier must have `up_to` null"]),
+    ("9:5", &["the charge has no meter"]),
+    ("10:106", &["\"x\""]),
+    ("11:46", &["1234567890123456", "15 digits"]),
+    ("11:106", &["0.1234567890123", "12 digits"]),
+    ("12:43", &["\"time_weighted_sum\"", "scope"]),
+    ("14:45", &["version 2", "before version 1"]),
+    ("14:79", &["from USD to EUR"]),
+    ("15:45", &["versions 1 and 3", "overlap"]),
+    ("16:79", &["\"usd\"", "did you mean \"USD\"?"]),
+    ("19:29", &["\"Europe/Berln\"", "did you mean \"Europe/Berlin\"?"]),
+    ("20:28", &["\"CUS-7\" already names"]),
+    ("23:57", &["\"new\"", "no version in force on 2026-01-01"]),
+    ("24:76", &["the end 2026-06-30 lies before the start"]),
+    ("25:17", &["\"bonds\"", "did you mean \"bounds\"?"]),
+    ("25:89", &["below 0"]),
+];
+
 const ORDERS: &str = include_str!("faults/orders.json");
 
 const ORDERS_FAULTS: [(&str, &[&str]); 12] = [
@@ -66,6 +89,54 @@ fn twelve_faults_of_a_catalog_are_twelve_lines() {
     let ran = place.fail("check catalog.json", 1, &[]);
     let told = ran.stderr.strip_suffix("12 faults\n").unwrap();
     check_lines(told, "catalog.json", &CATALOG_FAULTS);
+}
+
+#[test]
+fn every_kind_of_fault_is_told_at_once() {
+    let place = Workplace::new();
+    for text in [KINDS.to_owned(), KINDS.replace('\n', "\r\n"), format!("\u{feff}{KINDS}")] {
+        place.write("catalog.json", text);
+        let ran = place.fail("check catalog.json", 1, &[]);
+        let told = ran.stderr.strip_suffix("18 faults\n").unwrap();
+        check_lines(told, "catalog.json", &KINDS_FAULTS);
+    }
+}
+
+/// The faults of a catalog used to hide those of the orders beside it.
+#[test]
+fn orders_are_checked_beside_a_faulty_catalog() {
+    let place = Workplace::new();
+    let catalog = usage::CATALOG.replace("\"included\":", "\"inclded\":");
+    assert_ne!(catalog, usage::CATALOG);
+    place.write("catalog.json", &catalog);
+    place.write("orders.json", ORDERS);
+    let ran = place.fail("check orders.json catalog.json", 1, &["\"inclded\"", "13 faults\n"]);
+    let (first, others) = ran.stderr.split_once('\n').unwrap();
+    assert!(first.starts_with("catalog.json:"), "{first}");
+    check_lines(others.strip_suffix("13 faults\n").unwrap(), "orders.json", &ORDERS_FAULTS);
+    // Orders that are good are not called so while the catalog is not.
+    place.write("orders.json", "\u{feff}{\"orders\":[]}");
+    let ran = place.fail("check orders.json catalog.json", 1, &["1 fault\n"]);
+    assert_eq!(ran.stdout, "");
+    place.write("catalog.json", usage::CATALOG);
+    let ran = place.succeed("check orders.json catalog.json");
+    assert!(ran.stdout.contains("orders.json: good"), "{}", ran.stdout);
+    place.fail("check orders.json", 1, &["name one beside them", "1 fault\n"]);
+}
+
+#[test]
+fn a_field_of_orders_does_not_make_a_catalog_orders() {
+    let place = Workplace::new();
+    let catalog = usage::CATALOG.replacen('{', "{\"settings\":{},", 1);
+    place.write("catalog.json", catalog);
+    place.fail("check catalog.json", 1, &["1:2: unknown field \"settings\"", "1 fault\n"]);
+}
+
+#[test]
+fn a_file_that_is_wrong_throughout_has_at_least_so_many_faults() {
+    let place = Workplace::new();
+    place.write("catalog.json", format!("{{\"meters\":[{}7]}}", "7,".repeat(2_000)));
+    place.fail("check catalog.json", 1, &["at least 1000 faults\n"]);
 }
 
 #[test]

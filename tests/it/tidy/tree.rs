@@ -34,7 +34,8 @@ impl Tree {
                 // `file_type` does not follow links, so the one to the build cache is no directory.
                 let kind = entry.file_type()?;
                 let hidden = kind.is_dir() && name.starts_with('.') && name != ".ci";
-                if hidden || ignored.contains(&name.as_str()) {
+                // In a worktree, git's directory is a file.
+                if hidden || name == ".git" || ignored.contains(&name.as_str()) {
                     continue;
                 }
                 let path = if dir.is_empty() { name } else { format!("{dir}/{name}") };
