@@ -18,7 +18,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${USAGE_RATER_CACHE:-$HOME/.cache/usage-rater}
 kafka=$cache/kafka-4.1.1
-patience_s=120
+patience_s=240
 
 fail() { echo "kafka: $*" >&2; exit 3; }
 usage() { sed -n '4,7s/^# *//p' "$0" >&2; exit 2; }

@@ -90,7 +90,7 @@ def arguments():
                         help="copies instead of the Java copy; {bootstrap} {group} {input} {output} {bytes} {commit_ms} are filled in")
     parser.add_argument("--copy-bytes", type=int, default=0, help="of a record that the copy writes; else as long as rated ones")
     parser.add_argument("--compression", default="none", help="of what is written by the peer, the Java copy and the generator")
-    parser.add_argument("--peer-jvm", default="-Xms1g -Xmx1g -XX:+UseParallelGC", metavar="OPTIONS")
+    parser.add_argument("--peer-jvm", default="-Xms2g -Xmx2g -XX:+UseParallelGC", metavar="OPTIONS")
     parser.add_argument("--peer-args", default="", metavar="ARGUMENTS", help="further arguments of the peer")
     parser.add_argument("--broker-jvm", default="-Xms1g -Xmx1g", metavar="OPTIONS")
     parser.add_argument("--at-most-s", type=int, default=600, help="for one of them in one round")

@@ -107,7 +107,7 @@ public final class Rater {
         producer(settings, ProducerConfig.LINGER_MS_CONFIG, 50);
         producer(settings, ProducerConfig.BUFFER_MEMORY_CONFIG, 128L << 20);
         producer(settings, ProducerConfig.SEND_BUFFER_CONFIG, 1 << 20);
-        producer(settings, ProducerConfig.TRANSACTION_TIMEOUT_CONFIG, 10_000);
+        producer(settings, ProducerConfig.TRANSACTION_TIMEOUT_CONFIG, 60_000);
         arguments.into(settings);
         return settings;
     }

@@ -87,7 +87,7 @@ public final class Copy {
     private static Properties producer(Arguments arguments, int number) {
         Properties settings = new Properties();
         settings.putAll(Map.of("bootstrap.servers", arguments.text("bootstrap"), "transactional.id", arguments.text("group") + "-" + number,
-            "transaction.timeout.ms", 10_000, "batch.size", 256 << 10, "linger.ms", 50, "buffer.memory", 128L << 20,
+            "transaction.timeout.ms", 60_000, "batch.size", 256 << 10, "linger.ms", 50, "buffer.memory", 128L << 20,
             "send.buffer.bytes", 1 << 20, "key.serializer", ByteArraySerializer.class, "value.serializer", ByteArraySerializer.class));
         arguments.into(settings);
         return settings;
