@@ -5,9 +5,9 @@
 //! that comes too early waits. So corrections form trees whose roots are usage records, and a
 //! circle of corrections waits for ever.
 
+use crate::admitted::{Content, read_content, write_content};
 use crate::codec::{Reader, put_signed, put_text};
 use crate::commit::Delta;
-use crate::dedupe::{Content, read_content, write_content};
 use crate::error::Error;
 use crate::keys::{correction_ids, correction_key};
 use crate::limits::{AMENDMENTS_MAX, CANCELLATIONS_MAX, CORRECTION_DEPTH_MAX};

@@ -6,10 +6,10 @@
 //! rows      key of the position │ part:4, 2^32 - 1 for those of the whole │ block:4
 //! correct.  identity of the target:16 │ identity of the correction:16
 //! waiting   number:8
-//! ids       run:4   │ first identity of the block:16
+//! ids       run:8   │ first identity of the block:16
 //! rated     number:8
 //! rejected  number:8
-//! meta      name
+//! meta      name, "bucket/" with the first run:8
 //! ```
 //! All numbers are big-endian, so that keys sort as they count. Names hold no zero byte: a catalog
 //! with control characters in a name is refused. The shard of an identity is its leading bits, so
@@ -115,17 +115,25 @@ pub(crate) fn correction_ids(key: &[u8]) -> Option<(u128, u128)> {
 }
 
 /// The key of a block of identities.
-pub(crate) fn run_key(run: u32, first: u128) -> [u8; 20] {
-    let mut key = [0; 20];
-    let (number, identity) = key.split_at_mut(4);
+pub(crate) fn run_key(run: u64, first: u128) -> [u8; 24] {
+    let mut key = [0; 24];
+    let (number, identity) = key.split_at_mut(8);
     number.copy_from_slice(&run.to_be_bytes());
     identity.copy_from_slice(&first.to_be_bytes());
     key
 }
 
 /// The run of a block of identities.
-pub(crate) fn run_of(key: &[u8]) -> Option<u32> {
-    key.first_chunk::<4>().map(|run| u32::from_be_bytes(*run))
+pub(crate) fn run_of(key: &[u8]) -> Option<u64> {
+    key.first_chunk::<8>().map(|run| u64::from_be_bytes(*run))
+}
+
+/// What the keys of buckets of identities begin with.
+pub(crate) const BUCKET: &[u8] = b"bucket/";
+
+/// The key of the bucket that begins with a run.
+pub(crate) fn bucket_key(first_run: u64) -> Vec<u8> {
+    [BUCKET, &first_run.to_be_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -155,7 +163,8 @@ mod tests {
         let wanted = b"\x01\x02S\0api\0pro\0\0\x80\0\0\0\0\0\0\x01";
         assert_eq!(bytes(&key), wanted);
         assert_eq!(TotalKey::read(wanted), Some(key));
-        assert_eq!(run_key(1, 2)[..5], [0, 0, 0, 1, 0]);
+        assert_eq!(run_key(1, 2)[..9], [0, 0, 0, 0, 0, 0, 0, 1, 0]);
+        assert_eq!(bucket_key(2), b"bucket/\0\0\0\0\0\0\0\x02");
         assert_eq!(run_of(&run_key(7, 9)), Some(7));
         assert_eq!((shard("CUS-7"), shard("")), (3_770, 812));
     }

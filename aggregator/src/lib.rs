@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod admitted;
+mod buckets;
 mod codec;
 mod commit;
 mod corrections;

@@ -27,9 +27,16 @@ pub const PERIODS_MAX: usize = 512;
 pub const RUN_BLOCK_BYTES_MAX: usize = 16 << 10;
 /// Bytes of rated or rejected lines in one value, before compression.
 pub const OUTPUT_CHUNK_BYTES_MAX: usize = 1 << 20;
-/// Runs that can be told apart: the fingerprint table keeps 30 bits of their number. With a run a
-/// commit, fifty commits a second fill them in eight months.
-pub const RUNS_MAX: u32 = 1 << 30;
+/// Runs that can be told apart at a time: the fingerprint table keeps 30 bits of their number. With
+/// a run a commit and fifty commits a second, identities may be kept for eight months.
+pub const RUNS_MAX: u64 = 1 << 30;
+/// Identities after which another bucket of them begins.
+pub const BUCKET_IDENTITIES: u64 = 1 << 18;
+/// How far apart the ends of what is in a bucket may be before another begins, in nanoseconds: a
+/// day.
+pub const BUCKET_SPREAD_NANOS: i128 = 86_400_000_000_000;
+/// Blocks of identities that a commit may always forget; it may forget twice those that it adds.
+pub const FORGET_BLOCKS_MIN: usize = 64;
 /// Identities that one partition remembers: about 4 GiB of fingerprints.
 pub const IDENTITIES_MAX: usize = 400_000_000;
 /// Stretches of owners by which keys begin. Frozen.

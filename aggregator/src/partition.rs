@@ -20,10 +20,11 @@ mod times;
 #[cfg(test)]
 mod trial;
 
+use crate::admitted::{AdmittedLine, Seen};
 use crate::commit::{Delta, Outputs, Transaction};
 use crate::corrections::Corrections;
 use crate::counters::Counters;
-use crate::dedupe::{AdmittedLine, Dedupe, Seen};
+use crate::dedupe::Dedupe;
 use crate::error::Error;
 use crate::identity::{Seeds, owner_hash};
 use crate::limits::{COMMIT_OUTPUT_BYTES_MAX, COMMIT_RECORDS_MAX};
@@ -130,6 +131,10 @@ pub struct Partition {
     owner: Option<CustomerId>,
     /// Up to when usage is thought to be complete.
     watermark: Instant,
+    /// The latest of the times before which nothing was taken any more.
+    oldest: Option<Instant>,
+    /// The end of the last period that the record being applied has changed.
+    changed_until: Instant,
     /// Whether closed totals leave with the commit that changes them.
     publishes_totals: bool,
     /// How much of the catalog's topic the catalog in force was made of.
@@ -182,6 +187,8 @@ impl Partition {
             homes: Vec::new(),
             owner: None,
             watermark: store.watermark()?,
+            oldest: None,
+            changed_until: Instant::MIN,
             publishes_totals: false,
             catalog_position: store.catalog_position()?,
             new_plans: Delta::default(),
@@ -364,6 +371,9 @@ impl Partition {
             self.causes += 1;
         }
         self.owner = None;
+        self.changed_until = Instant::MIN;
+        let clock = self.clock_now(received.clock);
+        let received = &Received { clock, ..*received };
         let catalog = Arc::clone(&self.catalog);
         let mut lines = std::mem::take(&mut self.lines);
         let verdict = self.judge(&catalog, record, received, &mut lines);
@@ -389,6 +399,14 @@ impl Partition {
         self.taken += 1;
         self.counters.read += 1;
         Ok(verdict)
+    }
+
+    /// What time it is for a record: the time of identities that were forgotten is over for good.
+    fn clock_now(&mut self, clock: Clock) -> Clock {
+        self.oldest = self.oldest.max(clock.oldest);
+        let after = |time: Instant| Instant::from_nanos(time.nanos().saturating_add(1));
+        let forgotten = self.dedupe.forgotten().map(after);
+        Clock { oldest: clock.oldest.max(forgotten), ..clock }
     }
 
     /// Takes out the oldest record whose subject or target has come, to be applied or rejected
@@ -504,7 +522,8 @@ impl Partition {
         };
         let event_type = self.measured_type();
         let what = (record.used_at, event_type, named_by(catalog, owner, lines));
-        self.dedupe.admit((identity, seen), what, &self.admitted, None)?;
+        let lines_until = (&*self.admitted, self.changed_until);
+        self.dedupe.admit((identity, seen), what, lines_until, None)?;
         self.waiting.release(&Cause::Target(identity));
         Ok(Ok(Verdict::Rated(lines.len())))
     }

@@ -9,12 +9,12 @@ use crate::identity::Seeds;
 use crate::limits::SHARDS;
 use crate::rocks::{Rocks, StoreMemory};
 use crate::state_log::LogPosition;
-use crate::tables::{Entry, Table, Tables};
+use crate::tables::{Entry, Table, Tables, Visit};
 use rating::{Catalog, Instant};
 use std::path::Path;
 
 /// Layout of this program's stores. Frozen per release that changes it.
-const FORMAT: &str = "usage-rater state 3";
+const FORMAT: &str = "usage-rater state 4";
 
 /// What a store is for: it must be opened for the same again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,6 +316,16 @@ impl Store {
             each(key, value)?;
             Ok(true)
         })
+    }
+
+    /// Calls `visit` with the entries of a table from `from` on, until it returns `false`.
+    pub(crate) fn scan_from(
+        &self,
+        table: Table,
+        from: &[u8],
+        visit: &mut Visit<'_>,
+    ) -> Result<(), Error> {
+        self.tables.scan_from(table, from, visit)
     }
 
     /// The greatest key of a table.

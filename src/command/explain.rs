@@ -112,7 +112,15 @@ fn table(explanation: &Explanation<'_>, limit: usize) -> String {
         _ = writeln!(out, "  {name:<34} {value}");
     }
     out.push('\n');
-    if explanation.agrees() {
+    if explanation.agrees() && !explanation.is_complete {
+        _ = writeln!(
+            out,
+            "  {} of these records, or some of earlier periods that count with them, are older \
+             than the dedupe\n  window and no longer kept. The others and all rated lines were \
+             counted and added up anew.\n",
+            explanation.forgotten
+        );
+    } else if explanation.agrees() {
         out.push_str("  These records make this total: counted, hashed and rated anew.\n\n");
     } else {
         for disagreement in &explanation.disagreements {
@@ -145,6 +153,8 @@ pub(crate) fn json(explanation: &Explanation<'_>) -> String {
         "],\"taken_back\":{},\"shifted\":\"{}\",\"rated\":\"{}\",\"lineage\":\"{:064x}\"",
         explanation.taken_back, explanation.shifted, explanation.rated, explanation.lineage
     );
+    let (forgotten, is_complete) = (explanation.forgotten, explanation.is_complete);
+    _ = write!(out, ",\"forgotten\":{forgotten},\"complete\":{is_complete}");
     match &explanation.rerated {
         Some((quantity, rated)) => {
             _ = write!(out, ",\"rerated\":{{\"quantity\":\"{quantity}\",\"rated\":\"{rated}\"}}");

@@ -301,7 +301,8 @@ impl<B: Broker> Rater<B> {
             bytes: message.payload(),
             key: message.key(),
             origin: Origin { source, position: message.offset() },
-            received_at: message.appended_at(),
+            // A producer's clock that runs ahead must not make all others' records too late.
+            received_at: message.appended_at().min(tick.now),
             hops: message.hops(),
         })?;
         drop(message);

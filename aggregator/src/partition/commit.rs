@@ -37,7 +37,7 @@ impl Partition {
         self.note_closed_totals()?;
         let delta = &mut self.transaction.delta;
         delta.append(&std::mem::take(&mut self.new_plans));
-        self.dedupe.stage(delta)?;
+        self.dedupe.stage((&self.store, self.oldest), delta)?;
         self.positions.stage(delta);
         self.corrections.stage(delta);
         self.waiting.stage(delta);

@@ -7,8 +7,8 @@
 use super::lines::{Entry, Voice};
 use super::names::{Names, named_by, subscription_hash};
 use super::{Partition, Received, Verdict, too_old};
+use crate::admitted::{Admitted, AdmittedLine, Content, Named, Seen};
 use crate::corrections::{Correction, Standing};
-use crate::dedupe::{Admitted, AdmittedLine, Content, Named, Seen};
 use crate::error::Error;
 use crate::limits::WAITING_BYTES_MAX;
 use crate::slots::SlotKey;
@@ -30,6 +30,24 @@ struct Target {
     depth: usize,
     /// Its own content; `None` of a cancellation.
     content: Option<Content>,
+}
+
+/// What stands at the place of a record.
+enum Stands {
+    Content(Content),
+    /// It is cancelled.
+    Nothing,
+    /// What it was is no longer kept: its time is over.
+    Forgotten,
+}
+
+impl Stands {
+    fn content(self) -> Option<Content> {
+        match self {
+            Self::Content(content) => Some(content),
+            Self::Nothing | Self::Forgotten => None,
+        }
+    }
 }
 
 /// A correction as it came.
@@ -105,7 +123,8 @@ impl Partition {
             position: received.origin.position,
         };
         let what = (record.used_at, 0, Named::Customer);
-        self.dedupe.admit((identity, seen), what, &[], Some(target.identity))?;
+        let lines_until = (&[][..], self.changed_until);
+        self.dedupe.admit((identity, seen), what, lines_until, Some(target.identity))?;
         self.waiting.release(&Cause::Target(identity));
         Ok(Ok(Verdict::Rated(lines)))
     }
@@ -151,24 +170,26 @@ impl Partition {
             return Ok(Err(unknown("the record has too many corrections, or they nest too deep")));
         }
         let used_at = self.corrected_at(target.identity)?;
-        Ok(check_window(used_at, received))
+        Ok(used_at.ok_or_else(forgotten).and_then(|used_at| check_window(used_at, received)))
     }
 
     /// When that was used which a correction of a record takes away or brings back: what a
-    /// cancellation cancels, through all that cancel each other.
-    fn corrected_at(&self, record: u128) -> Result<Instant, Error> {
+    /// cancellation cancels, through all that cancel each other. `None` if that is forgotten.
+    fn corrected_at(&self, record: u128) -> Result<Option<Instant>, Error> {
         let missing = || Error::Damaged { what: "correction" };
         let mut record = record;
         loop {
-            match self.dedupe.admitted(&self.store, record)?.ok_or_else(missing)? {
-                Admitted::Usage(content) => return Ok(content.used_at),
-                Admitted::Correction { target } => {
+            match self.dedupe.admitted(&self.store, record)? {
+                Some(Admitted::Usage(content)) => return Ok(Some(content.used_at)),
+                Some(Admitted::Correction { target }) => {
                     let found = self.corrections.get(&self.store, (target, record))?;
                     if let Some(content) = found.ok_or_else(missing)?.replacement {
-                        return Ok(content.used_at);
+                        return Ok(Some(content.used_at));
                     }
                     record = target;
                 }
+                None if self.dedupe.forgotten().is_some() => return Ok(None),
+                None => return Err(missing()),
             }
         }
     }
@@ -247,9 +268,16 @@ impl Partition {
         correction: Correction,
     ) -> Result<Result<usize, Rejection>, Error> {
         let root = target.root;
-        let before = self.standing_content(root)?;
+        let before = self.standing(root)?;
         self.corrections.insert(&self.store, (target.identity, asked.identity), correction)?;
-        let after = self.standing_content(root)?;
+        let after = self.standing(root)?;
+        let (before, after) = match (before, after) {
+            (Stands::Forgotten, _) | (_, Stands::Forgotten) => {
+                self.corrections.remove_pending(target.identity, asked.identity);
+                return Ok(Err(forgotten()));
+            }
+            (before, after) => (before.content(), after.content()),
+        };
         if before == after {
             return Ok(Ok(0));
         }
@@ -276,18 +304,25 @@ impl Partition {
         Ok(done.map(|()| lines.sum()))
     }
 
-    /// The content that stands at the place of a record; `None` where it is cancelled.
+    /// The content that stands at the place of a record; `None` where it is cancelled or
+    /// forgotten.
     pub(super) fn standing_content(&self, root: u128) -> Result<Option<Content>, Error> {
+        self.standing(root).map(Stands::content)
+    }
+
+    fn standing(&self, root: u128) -> Result<Stands, Error> {
         let missing = || Error::Damaged { what: "correction" };
         match self.corrections.standing(&self.store, root)? {
-            Standing::Cancelled => Ok(None),
+            Standing::Cancelled => Ok(Stands::Nothing),
             Standing::Own => match self.dedupe.admitted(&self.store, root)? {
-                Some(Admitted::Usage(content)) => Ok(Some(content)),
+                Some(Admitted::Usage(content)) => Ok(Stands::Content(content)),
+                None if self.dedupe.forgotten().is_some() => Ok(Stands::Forgotten),
                 Some(Admitted::Correction { .. }) | None => Err(missing()),
             },
             Standing::Amended(own, target) => {
                 let found = self.corrections.get(&self.store, (target, own))?;
-                Ok(found.ok_or_else(missing)?.replacement)
+                let content = found.ok_or_else(missing)?.replacement;
+                Ok(content.map_or(Stands::Nothing, Stands::Content))
             }
         }
     }
@@ -347,6 +382,12 @@ fn check_window(used_at: Instant, received: &Received<'_>) -> Result<(), Rejecti
         Some(oldest) if used_at < oldest => Err(too_old(used_at, Some(oldest))),
         _ => Ok(()),
     }
+}
+
+fn forgotten() -> Rejection {
+    let reason = "what it corrects is so old that it is no longer kept: its period is closed for \
+                  good";
+    Rejection::new(Code::LateClosed, reason)
 }
 
 fn unknown(message: &str) -> Rejection {

@@ -7,7 +7,7 @@
 use super::load::{any_charge, by_record, frame_of, place_at_start, place_of, span_of};
 use super::said::{ChargeNames, damaged_line};
 use super::{Names, Partition};
-use crate::dedupe::Content;
+use crate::admitted::Content;
 use crate::error::Error;
 use crate::keys::{NO_CELL, TotalKey, shard};
 use crate::lineage::record_hash;
@@ -57,6 +57,12 @@ pub struct Explanation<'a> {
     /// Quantity and Σ rated, worked out from the records alone, those of earlier periods included
     /// that share a scope with them; `None` where that leaves the domain of amounts.
     pub rerated: Option<(Quantity, Amount)>,
+    /// How many records of the period are no longer kept, because nothing can change it any more.
+    /// Where there are some, its lineage cannot be worked out anew.
+    pub forgotten: u64,
+    /// Whether all records are kept that it takes to rate the period anew, those of earlier periods
+    /// included that share a scope with it.
+    pub is_complete: bool,
     /// What does not agree; empty if all does.
     pub disagreements: Vec<String>,
 }
@@ -173,17 +179,26 @@ impl Partition {
             rated: said.rated,
             lineage: U256::ZERO,
             rerated: None,
+            forgotten: 0,
+            is_complete: true,
             disagreements: Vec::new(),
             total,
         };
         let charge = (subscription, timeline, names);
-        let mut standing = self.earlier(charge, explanation.total.period, said.elsewhere)?;
+        let scope_start = self.scope_start(charge, explanation.total.period);
+        explanation.is_complete =
+            scope_start == explanation.total.period.start || !self.is_forgotten(scope_start);
+        let mut standing =
+            self.earlier(charge, (scope_start, explanation.total.period.start), said.elsewhere)?;
         for ((source, id), lines) in said.records {
             if lines.standing == 0 {
                 explanation.taken_back += 1;
                 continue;
             }
             match self.standing_line(charge, (&source, &id))? {
+                None if self.is_forgotten(explanation.total.period.end) => {
+                    explanation.forgotten += 1;
+                }
                 None => {
                     explanation.disagreements.push(format!("{source} {id} is not admitted"));
                 }
@@ -195,7 +210,10 @@ impl Partition {
         }
         standing.sort_by(|a, b| (a.at, &a.source, &a.id).cmp(&(b.at, &b.source, &b.id)));
         let period = explanation.total.period;
-        explanation.rerated = self.rerate((subscription, timeline), period, &standing);
+        explanation.is_complete &= explanation.forgotten == 0;
+        if explanation.is_complete {
+            explanation.rerated = self.rerate((subscription, timeline), period, &standing);
+        }
         explanation
             .records
             .sort_by(|a, b| (a.used_at, &a.source, &a.id).cmp(&(b.used_at, &b.source, &b.id)));
@@ -203,25 +221,37 @@ impl Partition {
         Ok(explanation)
     }
 
-    /// The records of earlier periods that share a scope with a period.
-    fn earlier(
+    /// Whether records of a time may be forgotten.
+    fn is_forgotten(&self, time: Instant) -> bool {
+        self.dedupe.forgotten().is_some_and(|until| time <= until)
+    }
+
+    /// When the scope begins that holds the beginning of a period.
+    fn scope_start(
         &self,
-        charge: (&Subscription, &Timeline, Names<'_>),
+        (subscription, timeline, _): (&Subscription, &Timeline, Names<'_>),
         period: Period,
-        elsewhere: BTreeSet<(String, String)>,
-    ) -> Result<Vec<Standing>, Error> {
-        let (subscription, timeline, _) = charge;
+    ) -> Instant {
         let at = (&*self.catalog, period.start);
         let scope = frame_of(&self.catalog, subscription, period.start)
             .and_then(|framed| span_of(any_charge(timeline)?, subscription, at, framed));
-        let from = scope.map_or(period.start, |scope| scope.time.start);
+        scope.map_or(period.start, |scope| scope.time.start)
+    }
+
+    /// The records of a stretch of time before a period that share a scope with it.
+    fn earlier(
+        &self,
+        charge: (&Subscription, &Timeline, Names<'_>),
+        (from, to): (Instant, Instant),
+        elsewhere: BTreeSet<(String, String)>,
+    ) -> Result<Vec<Standing>, Error> {
         let mut earlier = Vec::new();
-        if from == period.start {
+        if from == to {
             return Ok(earlier);
         }
         for (source, id) in elsewhere {
             let found = self.standing_line(charge, (&source, &id))?;
-            earlier.extend(found.filter(|found| from <= found.at && found.at < period.start));
+            earlier.extend(found.filter(|found| from <= found.at && found.at < to));
         }
         Ok(earlier)
     }
@@ -350,27 +380,49 @@ impl Explanation<'_> {
 
     fn compare(&mut self) {
         let kept = &self.total.total;
-        let mut differ = |what: &str, kept: String, found: String| {
-            if kept != found {
-                self.disagreements
-                    .push(format!("{what}: the total says {kept}, its records {found}"));
-            }
-        };
-        differ("records", kept.records.to_string(), self.records.len().to_string());
-        differ("lineage", format!("{:064x}", kept.lineage), format!("{:064x}", self.lineage));
-        differ("sum of rated amounts", kept.rated.to_string(), self.rated.to_string());
+        let records = self.records.len() as u64 + self.forgotten;
+        let mut compared = vec![
+            ("records", kept.records.to_string(), records.to_string()),
+            ("sum of rated amounts", kept.rated.to_string(), self.rated.to_string()),
+        ];
+        if self.forgotten == 0 {
+            compared.extend(self.compared_records());
+        }
+        if self.is_complete {
+            compared.extend(self.compared_amounts());
+        }
+        let differ = compared.into_iter().filter(|(_, kept, found)| kept != found);
+        self.disagreements.extend(differ.map(|(what, kept, found)| {
+            format!("{what}: the total says {kept}, its records {found}")
+        }));
+    }
+
+    /// What a total says of its records, and what they come to.
+    fn compared_records(&self) -> [Compared; 3] {
+        let kept = &self.total.total;
         let times = self.records.iter().map(|record| record.used_at);
         let text = |at: Option<Instant>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
-        differ("first use", text(kept.first_used_at), text(times.clone().min()));
-        differ("last use", text(kept.last_used_at), text(times.max()));
+        [
+            ("lineage", format!("{:064x}", kept.lineage), format!("{:064x}", self.lineage)),
+            ("first use", text(kept.first_used_at), text(times.clone().min())),
+            ("last use", text(kept.last_used_at), text(times.max())),
+        ]
+    }
+
+    fn compared_amounts(&self) -> [Compared; 2] {
         let unrated = || ("too large".to_owned(), "too large".to_owned());
         let text =
             |(quantity, rated): (Quantity, Amount)| (quantity.to_string(), rated.to_string());
         let (quantity, rated) = self.rerated.map_or_else(unrated, text);
-        differ("quantity", self.total.settled.quantity.to_string(), quantity);
-        differ("amount rated anew", kept.rated.to_string(), rated);
+        [
+            ("quantity", self.total.settled.quantity.to_string(), quantity),
+            ("amount rated anew", self.total.total.rated.to_string(), rated),
+        ]
     }
 }
+
+/// What is compared, what the total says, and what its records come to.
+type Compared = (&'static str, String, String);
 
 /// The time, cell and measure of the line of a content that goes to a charge.
 fn find_line(

@@ -2,7 +2,7 @@
 
 use super::load::{Framed, by_record, place_of};
 use super::{Names, Partition};
-use crate::dedupe::AdmittedLine;
+use crate::admitted::AdmittedLine;
 use crate::error::Error;
 use crate::keys::NO_CELL;
 use crate::lineage::record_hash;
@@ -115,6 +115,8 @@ impl Partition {
         };
         let (timeline, terms) = timeline_of(catalog, &entry.line, entry.at)?;
         let quantity = entry.line.measured.quantity;
+        let period_end = self.slots.get(index).ok_or(SLOT)?.period.end;
+        self.changed_until = self.changed_until.max(period_end);
         if self.is_simple(index) {
             let slot = self.slots.try_change(index).ok_or(SLOT)?;
             let by = (timeline, terms, slot.share);

@@ -1,7 +1,7 @@
 //! The names that tell a total or a position from others.
 
 use super::said::ChargeNames;
-use crate::dedupe::Named;
+use crate::admitted::Named;
 use crate::keys::{NO_CELL, TotalKey, shard};
 use crate::slots::SlotKey;
 use rating::resolve::{Line, Owner};

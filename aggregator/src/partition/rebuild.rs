@@ -10,8 +10,8 @@
 use super::load::{Framed, any_charge, by_record, frame_of, place_of, span_of};
 use super::said::{ChargeNames, damaged_line};
 use super::{Names, Partition};
+use crate::admitted::Content;
 use crate::codec::decode_total;
-use crate::dedupe::Content;
 use crate::error::Error;
 use crate::identity::owner_hash;
 use crate::keys::{NO_CELL, TotalKey};

@@ -5,7 +5,7 @@
 //! which is rare, all admitted records are looked through, once in a commit for all totals.
 
 use super::Partition;
-use crate::dedupe::Content;
+use crate::admitted::Content;
 use crate::error::Error;
 use crate::slots::SlotIndex;
 use rating::{Instant, Period};

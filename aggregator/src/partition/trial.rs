@@ -3,6 +3,7 @@
 mod anchors;
 mod corrections;
 mod explanations;
+mod forgetting;
 mod kinds;
 mod refusals;
 
