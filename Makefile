@@ -90,4 +90,4 @@ bootstrap: ## Install the tools that are missing; silent when none is
 	@if [ -L target ] || [ ! -e target ]; then ln -sfn "$(CARGO_TARGET_DIR)" target; fi
 	@mkdir -p "$(CARGO_TARGET_DIR)"
 	@ls "$(CARGO_TARGET_DIR)"/release/build/librocksdb-sys-*/output >/dev/null 2>&1 || \
-		echo "The first build compiles RocksDB: about 10 minutes on 2 cores, once."
+		echo "The first build compiles RocksDB: 10 to 35 minutes on 2 cores, once."

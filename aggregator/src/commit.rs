@@ -63,10 +63,19 @@ impl Delta {
     /// Puts the values of each table in the order of their keys: RocksDB takes them faster so.
     pub(crate) fn sort(&mut self) {
         let bytes = &self.bytes;
-        let key = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
-        // Of several changes of one key the last must stay the last, so the sort is stable.
-        self.entries
-            .sort_by(|a, b| (a.table as u8, key(&a.key)).cmp(&(b.table as u8, key(&b.key))));
+        let key = |entry: &Entry| bytes.get(entry.key.clone()).unwrap_or_default();
+        // The keys lie wherever they were written; the first bytes of each, kept together, tell
+        // nearly all of them apart.
+        let mut order: Vec<(u8, u128, usize)> = (self.entries.iter().enumerate())
+            .map(|(index, entry)| (entry.table as u8, first_bytes(key(entry)), index))
+            .collect();
+        let rest = |index: usize| self.entries.get(index).map(key);
+        order.sort_unstable_by(|a, b| {
+            // Of several changes of one key the last must stay the last.
+            (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| (rest(a.2), a.2).cmp(&(rest(b.2), b.2)))
+        });
+        let sorted = order.iter().filter_map(|(_, _, index)| self.entries.get(*index).cloned());
+        self.entries = sorted.collect();
     }
 
     /// Adds all changes of another delta behind its own.
@@ -83,6 +92,17 @@ impl Delta {
         self.bytes.clear();
         self.entries.clear();
     }
+}
+
+/// The beginning of a key as a number that sorts as the key does; a shorter key is filled up with
+/// zeros, so that equal numbers say nothing yet.
+fn first_bytes(key: &[u8]) -> u128 {
+    let mut first = [0; 16];
+    let length = key.len().min(first.len());
+    if let (Some(to), Some(from)) = (first.get_mut(..length), key.get(..length)) {
+        to.copy_from_slice(from);
+    }
+    u128::from_be_bytes(first)
 }
 
 /// Lines that leave the partition with a commit.

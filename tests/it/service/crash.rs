@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 20;
 const SENDERS: usize = 4;
 /// Records of a request: few, so that many commits are hit, and sometimes many.
 const SIZES: [usize; 4] = [1, 7, 60, 2_000];
