@@ -63,10 +63,12 @@ missing() {
     have_certificates || printf ' ca-certificates'
 }
 
-# A broker to test against. JAVA stands for the Java that this release of Debian or Ubuntu has.
+# A broker to test against, and in CI what judges the metrics. JAVA stands for the Java that this release of Debian or Ubuntu has.
 missing_for_kafka() {
     have java || printf ' JAVA'
     have mvn || printf ' maven'
+    # A service of its own comes with it, which only a machine of the CI may be given unasked.
+    [ -z "${CI:-}" ] || have promtool || printf ' prometheus'
 }
 
 # Kafka needs Java 17 or later; the package `default-jre-headless` is an older one in places.

@@ -5,6 +5,7 @@
 //! never outlives the process of the tests, even where that is killed. (Linux could kill it at the
 //! death of its parent, but the parent is a thread, and threads of tests end with their tests.)
 
+use crate::program::signal;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -134,9 +135,4 @@ fn new_directory() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("usage-rater-kafka-{}-{number}", std::process::id()))
-}
-
-fn signal(name: &str, id: &str) {
-    let status = Command::new("kill").args([&format!("-{name}"), id]).status();
-    assert!(status.unwrap().success(), "kill -{name} {id}");
 }

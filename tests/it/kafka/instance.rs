@@ -1,11 +1,11 @@
 //! An instance of the service with Kafka, watched by what it says of itself.
 
 use super::wire::Wire;
-use crate::program::Workplace;
+use crate::program::{Workplace, signal};
 use crate::service::{Client, holds};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -92,8 +92,7 @@ impl Instance {
     }
 
     pub(super) fn signal(&self, name: &str) {
-        let (kill, id) = (format!("-{name}"), self.child.id().to_string());
-        assert!(Command::new("kill").args([kill, id]).status().unwrap().success());
+        signal(name, self.child.id());
     }
 
     /// Waits until a phase is met that `is_wanted` takes, but no longer than `most`.

@@ -69,6 +69,7 @@ fn promtool(text: &str) {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut child) = child else {
+        assert!(std::env::var_os("CI").is_none(), "promtool is not installed");
         eprintln!("promtool is not installed; the format was read by this test only");
         return;
     };
