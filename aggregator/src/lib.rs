@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod announced;
 mod codec;
 mod commit;
 mod corrections;
@@ -22,6 +23,7 @@ mod store;
 mod tables;
 mod waiting;
 
+pub use announced::Announced;
 pub use commit::{CommitPort, Delta, Embedded, Outputs, Transaction};
 pub use counters::Counters;
 pub use error::{Error, ErrorKind};

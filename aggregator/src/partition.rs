@@ -20,6 +20,7 @@ mod times;
 #[cfg(test)]
 mod trial;
 
+use crate::announced::Announced;
 use crate::commit::{Delta, Outputs, Transaction};
 use crate::corrections::Corrections;
 use crate::counters::Counters;
@@ -136,6 +137,8 @@ pub struct Partition {
     catalog_position: u64,
     /// Plan versions that this state has not seen before.
     new_plans: Delta,
+    /// The list of snapshots that the next commit announces.
+    announcing: Option<Vec<Announced>>,
     // Reused from record to record.
     lines: Vec<Line>,
     measures: Vec<Measure>,
@@ -185,6 +188,7 @@ impl Partition {
             publishes_totals: false,
             catalog_position: store.catalog_position()?,
             new_plans: Delta::default(),
+            announcing: None,
             lines: Vec::new(),
             measures: Vec::new(),
             admitted: Vec::new(),
