@@ -151,7 +151,7 @@ impl Metrics {
             restoring: gauge(&self.restoring)?,
             fetched: gauge(&self.fetched)?,
             fetching: gauge(&self.fetching)?,
-            announced: self.snapshots.get_metric_with_label_values(&[&label, "announced"])?,
+            taken: self.snapshots.get_metric_with_label_values(&[&label, "taken"])?,
             failed: self.snapshots.get_metric_with_label_values(&[&label, "failed"])?,
             snapshot_offset: gauge(&self.snapshot_offset)?,
             commit_seconds: self.commit_seconds.clone(),
@@ -260,7 +260,7 @@ pub(crate) struct PartitionMetrics {
     restoring: IntGauge,
     fetched: IntGauge,
     fetching: IntGauge,
-    announced: IntCounter,
+    taken: IntCounter,
     failed: IntCounter,
     snapshot_offset: IntGauge,
     commit_seconds: Histogram,
@@ -313,9 +313,13 @@ impl PartitionMetrics {
         self.fetching.set(i64::try_from(of).unwrap_or(i64::MAX));
     }
 
-    /// Counts a snapshot that is announced, and shows up to where it holds the state log.
+    /// Counts a snapshot that is complete.
+    pub(crate) fn snapshot_taken(&self) {
+        self.taken.inc();
+    }
+
+    /// Shows up to where the last announced snapshot holds the state log.
     pub(crate) fn snapshot_announced(&self, offset: u64) {
-        self.announced.inc();
         self.snapshot_offset.set(i64::try_from(offset).unwrap_or(i64::MAX));
     }
 

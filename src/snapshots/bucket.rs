@@ -65,12 +65,16 @@ impl Bucket {
         Ok(Self::of(Arc::new(store), ObjectPath::default(), runtime))
     }
 
-    /// What `s3://BUCKET/FOLDER` names. Credentials, region and endpoint are those of the
-    /// environment, as other tools have them: `AWS_ACCESS_KEY_ID` and so on.
+    /// What `s3://BUCKET/FOLDER` names. Credentials, region and endpoint come from `environment`,
+    /// as other tools have them: `AWS_ACCESS_KEY_ID` and so on.
     ///
     /// # Errors
     /// [`Failure`] if the address or the environment make no sense.
-    pub(crate) fn s3(url: &str, runtime: Handle) -> Result<Self, Failure> {
+    pub(crate) fn s3(
+        url: &str,
+        environment: impl Iterator<Item = (String, String)>,
+        runtime: Handle,
+    ) -> Result<Self, Failure> {
         let odd = |error: String| Failure::Input(vec![format!("snapshots.url: {error}")]);
         let folder = url.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
         let folder = folder.map_or("", |(_, folder)| folder.trim_matches('/'));
@@ -79,15 +83,17 @@ impl Bucket {
         let options = ClientOptions::new()
             .with_timeout_disabled()
             .with_connect_timeout(SILENCE)
-            .with_read_timeout(SILENCE)
-            .with_allow_http(std::env::var("AWS_ALLOW_HTTP").is_ok_and(|text| text == "true"));
+            .with_read_timeout(SILENCE);
         let retries = RetryConfig { retry_timeout: RETRIES, ..RetryConfig::default() };
-        let store = AmazonS3Builder::from_env()
-            .with_url(url)
-            .with_client_options(options)
-            .with_retry(retries)
-            .build()
-            .map_err(|error| odd(error.to_string()))?;
+        let mut builder =
+            AmazonS3Builder::new().with_url(url).with_client_options(options).with_retry(retries);
+        for (key, value) in environment.filter(|(key, _)| key.starts_with("AWS_")) {
+            // There are settings of other tools, too.
+            if let Ok(key) = key.to_ascii_lowercase().parse() {
+                builder = builder.with_config(key, value);
+            }
+        }
+        let store = builder.build().map_err(|error| odd(error.to_string()))?;
         Ok(Self::of(Arc::new(store), root, runtime))
     }
 

@@ -45,23 +45,29 @@ impl Provenance {
         })?;
         let directory = store_directory(&job.state_dir, job.partition);
         self.made_of = MadeOf::Itself;
-        if !directory.join("CURRENT").exists() {
-            self.made_of = MadeOf::Nothing;
-            match self.fetch(job, heed) {
-                Ok(Some(snapshot)) => self.made_of = MadeOf::Snapshot(snapshot),
-                Ok(None) => {}
-                Err(SnapshotError::GivenUp) => return Ok(None),
-                Err(error) => {
-                    tracing::warn!(
-                        partition = job.partition,
-                        "no snapshot can be fetched, so the state log must do: {error}"
-                    );
-                    self.unavailable = Some(error.to_string());
-                }
+        if directory.join("CURRENT").exists() {
+            let store = open_store(job)?;
+            if store.log_position()?.is_some() {
+                return Ok(Some(store));
             }
+            // It holds nothing, and the log may no longer begin where it would have to.
+            drop(store);
+            remove(&directory).map_err(|error| Stop::Failed(error.to_string()))?;
         }
-        let layout = Layout { partitions: job.topics.partitions, is_replica: true };
-        let store = Store::open(&directory, super::worker::draw_seeds()?, layout, &job.memory)?;
+        self.made_of = match self.fetch(job, heed) {
+            Ok(Some(snapshot)) => MadeOf::Snapshot(snapshot),
+            Ok(None) => MadeOf::Nothing,
+            Err(SnapshotError::GivenUp) => return Ok(None),
+            Err(error) => {
+                tracing::warn!(
+                    partition = job.partition,
+                    "no snapshot can be fetched, so the state log must do: {error}"
+                );
+                self.unavailable = Some(error.to_string());
+                MadeOf::Nothing
+            }
+        };
+        let store = open_store(job)?;
         if let MadeOf::Snapshot(snapshot) = &self.made_of
             && store.log_position()? != Some(snapshot.position)
         {
@@ -155,4 +161,10 @@ impl Provenance {
             self.refused.iter().map(|(name, why)| format!("; {name}: {why}")).collect();
         Stop::Lost(format!("{reason}{}", refused.concat()))
     }
+}
+
+fn open_store(job: &Job) -> Result<Store, Stop> {
+    let directory = store_directory(&job.state_dir, job.partition);
+    let layout = Layout { partitions: job.topics.partitions, is_replica: true };
+    Ok(Store::open(&directory, super::worker::draw_seeds()?, layout, &job.memory)?)
 }

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::service::{Begun, CatalogText, Metrics, PartitionMetrics, Settings, start_thread};
 use crate::snapshots::Bucket;
 use aggregator::StoreMemory;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -141,8 +142,11 @@ fn clients(settings: &Settings) -> Clients {
 fn snapshots(settings: &Settings, runtime: &Handle) -> Result<Plan, Failure> {
     let url = settings.snapshots.url.as_deref();
     let own = || settings.state_dir.join("snapshots");
+    let text =
+        |(key, value): (OsString, OsString)| key.into_string().ok().zip(value.into_string().ok());
+    let environment = std::env::vars_os().filter_map(text);
     let bucket = match url.map(|url| (url, url.strip_prefix("file://"))) {
-        Some((url, None)) => Bucket::s3(url, runtime.clone())?,
+        Some((url, None)) => Bucket::s3(url, environment, runtime.clone())?,
         Some((_, Some(directory))) => Bucket::directory(Path::new(directory), runtime.clone())?,
         None => Bucket::directory(&own(), runtime.clone())?,
     };

@@ -238,6 +238,7 @@ impl Snapshots for Snapshotter {
                     "snapshot of group {sequence} at offset {offset} of the state log: {bytes} \
                      bytes, {uploaded} of them new"
                 );
+                self.whose.metrics.snapshot_taken();
                 snapshot
             }),
             Err(error) => {
