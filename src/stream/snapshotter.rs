@@ -6,6 +6,7 @@
 //! trimming the log and collecting what nobody needs.
 
 use super::kafka::{Clients, trim};
+use super::phase;
 use super::snapshot_port::Snapshots;
 use super::stop::Stop;
 use crate::clock;
@@ -130,7 +131,10 @@ impl Snapshotter {
     }
 
     fn failed(&mut self, error: &SnapshotError) {
-        tracing::warn!(partition = self.whose.partition, "no snapshot was taken: {error}");
+        tracing::warn!(
+            partition = self.whose.partition,
+            "a snapshot is not taken, or the log not trimmed for it: {error}"
+        );
         self.whose.metrics.snapshot_failed();
         self.doing = Doing::Nothing;
         self.has_failed = true;
@@ -161,7 +165,9 @@ impl Snapshotter {
             return Ok(());
         }
         let announced = self.announced.clone();
+        let partition = self.whose.partition;
         self.begin(move |taker, is_over| {
+            phase(partition, "uploading");
             let told = &mut |_| !is_over.load(Ordering::Relaxed);
             let taken = taker.take(&directory, at, &announced, told);
             remove(&directory)?;
@@ -181,6 +187,7 @@ impl Snapshotter {
                 && announced.len() == ANNOUNCED_MAX
             {
                 taker.check(&announced)?;
+                phase(partition, "trimming");
                 let before = oldest.position.offset;
                 trim(&clients, (&topic, partition), before, &plan.runtime)
                     .map_err(|error| SnapshotError::Unavailable(error.to_string()))?;
