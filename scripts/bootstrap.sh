@@ -1,8 +1,8 @@
 #!/bin/sh
 # Sees to the tools the build needs beside the Rust toolchain, or with the argument `kafka` to those
-# of scripts/kafka.sh, or `moto` to those of scripts/moto.sh, which tests alone call. Silent and quick when nothing is missing, for every
-# `make demo` and `make test` begins here; on Debian and Ubuntu it installs what is, given root or
-# password-less sudo, and otherwise says what to type.
+# of scripts/kafka.sh and with `moto` to those of scripts/moto.sh, which tests alone call. Silent and
+# quick when nothing is missing, for every `make demo` and `make test` begins here; on Debian and
+# Ubuntu it installs what is, given root or password-less sudo, and otherwise says what to type.
 set -eu
 
 have() { command -v "$1" >/dev/null 2>&1; }

@@ -176,27 +176,32 @@ impl Snapshotter {
         Ok(())
     }
 
-    /// Has a thread do what announced snapshots allow.
+    /// Has a thread do what announced snapshots allow, once they are found whole.
     fn begin_trim(&mut self) {
         let announced = self.announced.clone();
+        let Some(oldest) = announced.first().filter(|_| announced.len() == ANNOUNCED_MAX) else {
+            return;
+        };
+        let before = oldest.position.offset;
         let (plan, partition) = (self.plan.clone(), self.whose.partition);
         let (clients, topic) = (self.whose.clients.clone(), self.whose.state_topic.clone());
         self.begin(move |taker, _| {
-            if let Some(oldest) = announced.first()
-                && plan.is_shared
-                && announced.len() == ANNOUNCED_MAX
-            {
-                taker.check(&announced)?;
+            match taker.check(&announced) {
+                // Another machine has taken one of them, for itself.
+                Err(SnapshotError::Damaged(_)) if !plan.is_shared => return Ok(None),
+                checked => checked?,
+            }
+            let mut trimmed = Ok(());
+            if plan.is_shared {
                 phase(partition, "trimming");
-                let before = oldest.position.offset;
-                trim(&clients, (&topic, partition), before, &plan.runtime)
-                    .map_err(|error| SnapshotError::Unavailable(error.to_string()))?;
-                tracing::debug!(partition, "the state log is trimmed up to {before}");
+                trimmed = trim(&clients, (&topic, partition), before, &plan.runtime);
+                tracing::debug!(partition, "trimming the log to {before}: {trimmed:?}");
             }
             let now = clock::now().nanos().div_euclid(1_000_000_000);
             let now = i64::try_from(now).unwrap_or(i64::MAX);
             let collected = taker.collect(&announced, (now, GRACE))?;
             tracing::debug!(partition, "of older snapshots, gone are {collected:?}");
+            trimmed.map_err(|error| SnapshotError::Unavailable(error.to_string()))?;
             Ok(None)
         });
     }

@@ -5,6 +5,7 @@ use super::broker::Broker;
 use super::instance::{Instance, Names};
 use super::load::{Load, PARTITIONS, catalog};
 use super::wire::Wire;
+use crate::moto::Moto;
 use crate::program::Workplace;
 use crate::service::eventually;
 use std::collections::BTreeSet;
@@ -216,4 +217,42 @@ fn a_machine_of_its_own_keeps_its_log() {
     other.catch_up(&world.wire, &world.names);
     assert_eq!(said(&other, "is fetched"), 0, "{:#?}", other.said());
     world.finish(other);
+}
+
+#[test]
+fn an_object_store_that_all_reach_keeps_what_the_log_need_not() {
+    let Some(broker) = Broker::shared() else { return };
+    let Some(moto) = Moto::start("snapshots") else { return };
+    let mut world = World::new(broker);
+    world.configure_with("a", "url = \"s3://snapshots/of/tests\"");
+    world.configure_with("b", "url = \"s3://snapshots/of/tests\"");
+    let first = Instance::start_with(&world.place, "a.toml", moto.environment());
+    world.send(500);
+    world.send_until_trimmed();
+    first.kill();
+    world.send(200);
+    let other = Instance::start_with(&world.place, "b.toml", moto.environment());
+    other.catch_up(&world.wire, &world.names);
+    assert_eq!(said(&other, "is fetched"), 4, "{:#?}", other.said());
+    other.kill();
+    // Without it, what it kept cannot be had: nothing is rated, and the service says why.
+    drop(moto);
+    std::fs::remove_dir_all(world.store("b", 2)).unwrap();
+    let lonely = Instance::start_with(&world.place, "b.toml", nobody_there());
+    eventually("it says what is missing", || said(&lonely, "the object store fails") > 0);
+    lonely.kill();
+}
+
+/// An environment that leads to an S3 server that does not answer.
+fn nobody_there() -> impl Iterator<Item = (String, String)> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    [
+        ("AWS_ENDPOINT", format!("http://{address}")),
+        ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "any".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "any".to_owned()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into_iter()
 }
