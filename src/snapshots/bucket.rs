@@ -26,7 +26,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// How long a connection may take, and how long it may say nothing.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long a request is tried again.
-const RETRIES: Duration = Duration::from_secs(60);
+const RETRIES: Duration = Duration::from_secs(10);
 
 /// Where snapshots are kept, or a folder of it.
 #[derive(Debug, Clone)]
