@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod announced;
+mod checkpoint;
 mod codec;
 mod commit;
 mod corrections;
@@ -24,6 +25,7 @@ mod tables;
 mod waiting;
 
 pub use announced::Announced;
+pub use checkpoint::check_files;
 pub use commit::{CommitPort, Delta, Embedded, Outputs, Transaction};
 pub use counters::Counters;
 pub use error::{Error, ErrorKind};

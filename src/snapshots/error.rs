@@ -11,6 +11,9 @@ pub(crate) enum SnapshotError {
     /// What is there is not what was put there.
     #[error("{0}")]
     Damaged(String),
+    /// The store that was copied is damaged, and must not be worked with.
+    #[error("the store is damaged: {0}")]
+    Store(String),
     /// The disk of this machine refuses.
     #[error("{0}")]
     Disk(String),

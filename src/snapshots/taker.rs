@@ -4,9 +4,9 @@ use super::bucket::{Bucket, Told, sha256_of};
 use super::error::SnapshotError;
 use super::limits::{FILES_MAX, MANIFEST_BYTES_MAX};
 use super::manifest::{FileEntry, Manifest};
-use aggregator::Announced;
 use aggregator::state_log::LogPosition;
-use std::collections::BTreeMap;
+use aggregator::{Announced, check_files};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -21,7 +21,12 @@ pub(crate) struct Taker {
     pub(super) epoch: u64,
     /// Digests of table files by their names: those never change, and need be read once.
     digests: BTreeMap<String, (Identity, String)>,
+    /// Checks that table files of these names are what the database wrote.
+    pub(super) check: Check,
 }
+
+/// Checks files of a checkpoint.
+pub(super) type Check = fn(&Path, &BTreeSet<String>) -> Result<(), aggregator::Error>;
 
 /// What tells a file from another of the same name: device, number, size and time of change.
 type Identity = (u64, u64, u64, i64, i64);
@@ -40,7 +45,7 @@ impl Taker {
     /// Takes snapshots to the folder of a partition.
     pub(crate) fn new(folder: &Bucket, partition: u32, epoch: u64) -> Self {
         let (manifests, objects) = (folder.folder("manifests"), folder.folder("objects"));
-        Self { manifests, objects, partition, epoch, digests: BTreeMap::new() }
+        Self { manifests, objects, partition, epoch, digests: BTreeMap::new(), check: check_files }
     }
 
     /// Uploads what a checkpoint at `position` has and no announced snapshot had, and then its
@@ -61,8 +66,20 @@ impl Taker {
             self.objects.list()?.into_iter().map(|found| (found.name, found.bytes)).collect();
         let is_there = |object: &str, bytes| there.get(object) == Some(&bytes);
         let known = self.objects_of(announced);
+        let found = self.digest_all(checkpoint, told)?;
+        // What was checked once need not be again; what is new, or has changed, must.
+        let is_new = |sha256: &String| !known.contains_key(sha256);
+        let new = found.iter().filter(|(_, _, sha256)| is_new(sha256));
+        let new = new.map(|(name, ..)| name.clone()).filter(|name| is_table(Path::new(name)));
+        (self.check)(checkpoint, &new.collect()).map_err(|error| {
+            if error.is_damage() {
+                SnapshotError::Store(error.to_string())
+            } else {
+                SnapshotError::Disk(error.to_string())
+            }
+        })?;
         let (mut files, mut uploaded) = (Vec::new(), 0u64);
-        for (name, bytes, sha256) in self.digest_all(checkpoint, told)? {
+        for (name, bytes, sha256) in found {
             let known = known.get(&sha256).filter(|object| is_there(object, bytes));
             let object = if let Some(object) = known {
                 object.clone()
@@ -139,7 +156,7 @@ impl Taker {
                 Some((_, sha256)) => sha256.clone(),
                 None => sha256_of(&path, told)?,
             };
-            if path.extension().is_some_and(|extension| extension == "sst") {
+            if is_table(&path) {
                 digests.insert(name.clone(), (identity, sha256.clone()));
             }
             found.push((name, metadata.len(), sha256));
@@ -152,6 +169,10 @@ impl Taker {
         found.sort();
         Ok(found)
     }
+}
+
+fn is_table(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "sst")
 }
 
 fn identity_of(metadata: &Metadata) -> Identity {

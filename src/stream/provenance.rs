@@ -149,7 +149,7 @@ impl Provenance {
     }
 
     /// Says why nothing could be made of the log alone, or asks to try again where that may help.
-    pub(super) fn explain(&self, stop: Stop) -> Stop {
+    pub(super) fn explain(&self, job: &Job, stop: Stop) -> Stop {
         let Stop::Lost(reason) = stop else { return stop };
         if self.made_of != MadeOf::Nothing {
             return Stop::Lost(reason);
@@ -159,7 +159,8 @@ impl Provenance {
         }
         let refused: Vec<String> =
             self.refused.iter().map(|(name, why)| format!("; {name}: {why}")).collect();
-        Stop::Lost(format!("{reason}{}", refused.concat()))
+        let folder = job.snapshots.folder(job.partition);
+        Stop::Lost(format!("{reason}; snapshots were looked for in {folder}{}", refused.concat()))
     }
 }
 

@@ -87,6 +87,8 @@ pub(super) struct Snapshotter {
     /// When the next snapshot is due, once that is known.
     due: Option<Duration>,
     has_failed: bool,
+    /// Why the store must not be worked with, if it must not.
+    damage: Option<String>,
     /// Tells the thread that nobody waits for it.
     is_over: Arc<AtomicBool>,
 }
@@ -102,6 +104,7 @@ impl Snapshotter {
             announced: Vec::new(),
             due: None,
             has_failed: false,
+            damage: None,
             is_over: Arc::new(AtomicBool::new(false)),
         }
     }
@@ -209,6 +212,9 @@ impl Snapshotter {
 
 impl Snapshots for Snapshotter {
     fn take(&mut self, store: &Store, at: LogPosition, elapsed: Duration) -> Result<(), Stop> {
+        if let Some(reason) = self.damage.take() {
+            return Err(Stop::Store(reason));
+        }
         let interval = self.plan.interval;
         if std::mem::take(&mut self.has_failed) {
             self.due = Some(elapsed + interval.min(RETRY_MAX));
@@ -255,6 +261,9 @@ impl Snapshots for Snapshotter {
             }),
             Err(error) => {
                 self.failed(&error);
+                if let SnapshotError::Store(reason) = error {
+                    self.damage = Some(reason);
+                }
                 None
             }
         }

@@ -82,7 +82,7 @@ pub(crate) fn work(job: &Job, commands: &Receiver<Command>) -> Result<(), Stop> 
             Ok(()) => return Ok(()),
             // A store that the log does not know, or that cannot be read, is made anew.
             Err(Stop::Store(reason)) if provenance.refuse(job, &reason)? => {}
-            Err(stop) => return Err(provenance.explain(stop)),
+            Err(stop) => return Err(provenance.explain(job, stop)),
         }
     }
 }
