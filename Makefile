@@ -19,7 +19,7 @@ LOCKED := $(if $(CI),--locked)
 DENY_VERSION := 0.20.2
 DENY := $(CACHE)/tools/bin/cargo-deny
 
-.PHONY: help demo build test soak bench fuzz fmt fmt-check clippy deny doc check kafka kafka-fetch bootstrap
+.PHONY: help demo build test soak bench fuzz fmt fmt-check clippy deny doc check kafka kafka-fetch bootstrap moto-fetch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | \
@@ -31,7 +31,7 @@ demo: build ## Build, then rate and bill an example month
 build: bootstrap ## Build the binary, target/release/usage-rater
 	cargo build --release $(LOCKED)
 
-test: bootstrap kafka-fetch ## Run every test, doctests and the recomputation's self-test included
+test: bootstrap kafka-fetch moto-fetch ## Run every test, doctests and the recomputation's self-test included
 	cargo test --release --workspace $(LOCKED)
 	python3 tests/recompute/selftest.py
 
@@ -84,6 +84,11 @@ kafka: kafka-fetch ## Run a Kafka broker on this machine until Ctrl-C, to try `r
 kafka-fetch:
 	@scripts/bootstrap.sh kafka
 	@scripts/kafka.sh fetch || [ -z "$(CI)" ]
+
+# As with the broker.
+moto-fetch:
+	@scripts/bootstrap.sh moto
+	@scripts/moto.sh fetch || [ -z "$(CI)" ]
 
 bootstrap: ## Install the tools that are missing; silent when none is
 	@scripts/bootstrap.sh

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod admitted;
+mod announced;
 mod buckets;
+mod checkpoint;
 mod codec;
 mod commit;
 mod corrections;
@@ -24,6 +26,8 @@ mod store;
 mod tables;
 mod waiting;
 
+pub use announced::Announced;
+pub use checkpoint::check_files;
 pub use commit::{CommitPort, Delta, Embedded, Outputs, Transaction};
 pub use counters::Counters;
 pub use error::{Error, ErrorKind};

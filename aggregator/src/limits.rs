@@ -39,6 +39,8 @@ pub const BUCKET_SPREAD_NANOS: i128 = 86_400_000_000_000;
 pub const FORGET_BLOCKS_MIN: usize = 64;
 /// Identities that one partition remembers: about 4 GiB of fingerprints.
 pub const IDENTITIES_MAX: usize = 400_000_000;
+/// Snapshots that a state remembers: the log is kept from the oldest of them on.
+pub const ANNOUNCED_MAX: usize = 2;
 /// Stretches of owners by which keys begin. Frozen.
 pub const SHARDS: u16 = 4_096;
 /// Memory of RocksDB for writes that are not yet in a file, in bytes.

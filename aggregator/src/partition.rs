@@ -22,6 +22,7 @@ mod trial;
 mod waits;
 
 use crate::admitted::{AdmittedLine, Seen};
+use crate::announced::Announced;
 use crate::commit::{Delta, Outputs, Transaction};
 use crate::corrections::Corrections;
 use crate::counters::Counters;
@@ -142,6 +143,8 @@ pub struct Partition {
     catalog_position: u64,
     /// Plan versions that this state has not seen before.
     new_plans: Delta,
+    /// The list of snapshots that the next commit announces.
+    announcing: Option<Vec<Announced>>,
     // Reused from record to record.
     lines: Vec<Line>,
     measures: Vec<Measure>,
@@ -193,6 +196,7 @@ impl Partition {
             publishes_totals: false,
             catalog_position: store.catalog_position()?,
             new_plans: Delta::default(),
+            announcing: None,
             lines: Vec::new(),
             measures: Vec::new(),
             admitted: Vec::new(),

@@ -4,6 +4,7 @@ use crate::commit::Delta;
 use crate::error::Error;
 use crate::limits::{BLOCK_CACHE_BYTES, LOG_BYTES_MAX, WRITE_BUFFER_BYTES};
 use crate::tables::{Entry, Table, Tables, Visit};
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     FlushOptions, IteratorMode, Options, WaitForCompactOptions, WriteBatch, WriteBufferManager,
@@ -151,6 +152,11 @@ impl Tables for Rocks {
         let mut options = FlushOptions::default();
         options.set_wait(false);
         self.flush_with(&options)
+    }
+
+    fn checkpoint(&self, directory: &Path) -> Result<(), Error> {
+        let checkpoint = Checkpoint::new(&self.db).map_err(|error| self.failed(error))?;
+        checkpoint.create_checkpoint(directory).map_err(|error| self.failed(error))
     }
 
     fn quiesce(&self) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! The store: the tables of one partition, opened only if this program and configuration wrote
 //! them.
 
+use crate::announced::{self, Announced};
 use crate::codec::{Reader, put_text, put_varint};
 use crate::commit::Delta;
 use crate::counters::Counters;
@@ -202,6 +203,14 @@ impl Store {
         self.write(&[delta, &end])
     }
 
+    /// The snapshots that the log told of last, older first.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if they make no sense.
+    pub fn announced(&self) -> Result<Vec<Announced>, Error> {
+        self.meta("snapshots")?.map_or(Ok(Vec::new()), |bytes| announced::decode(&bytes))
+    }
+
     /// Checks that plan versions are still what they were when this state first saw them, and
     /// gives the delta that notes the new ones.
     pub(crate) fn check_plans(&self, catalog: &Catalog) -> Result<Delta, Error> {
@@ -360,6 +369,14 @@ impl Store {
     /// [`Error::Store`] if the disk refuses.
     pub fn begin_flush(&self) -> Result<(), Error> {
         self.tables.begin_flush()
+    }
+
+    /// Makes a copy of the store in a directory that is not there yet, on the same file system.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the disk refuses.
+    pub fn checkpoint(&self, directory: &Path) -> Result<(), Error> {
+        self.tables.checkpoint(directory)
     }
 
     /// Waits until the database has written and compacted all that it has, so that its work can

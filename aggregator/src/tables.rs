@@ -2,6 +2,7 @@
 
 use crate::commit::Delta;
 use crate::error::Error;
+use std::path::Path;
 
 /// A column family of the store; `keys.rs` draws the keys of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +130,13 @@ pub trait Tables: Send {
     /// # Errors
     /// As [`Tables::get`].
     fn begin_flush(&self) -> Result<(), Error>;
+
+    /// Makes a copy of all that was written so far in a directory that is not there yet. What is
+    /// in files already is not copied but linked, so both must be of one file system.
+    ///
+    /// # Errors
+    /// As [`Tables::get`].
+    fn checkpoint(&self, directory: &Path) -> Result<(), Error>;
 
     /// Waits until all background work is done, so that it can be measured.
     ///

@@ -24,6 +24,10 @@ pub(crate) struct Metrics {
     live: IntGaugeVec,
     restored: IntGaugeVec,
     restoring: IntGaugeVec,
+    fetched: IntGaugeVec,
+    fetching: IntGaugeVec,
+    snapshots: IntCounterVec,
+    snapshot_offset: IntGaugeVec,
     failures: IntCounterVec,
     received: IntGauge,
     commit_seconds: Histogram,
@@ -82,6 +86,23 @@ impl Metrics {
                 "usage_rater_restore_records",
                 "Records of the state log to be read to restore the partition.",
             )?,
+            fetched: gauges(
+                "usage_rater_restore_snapshot_bytes_read",
+                "Bytes of a snapshot received so far while the partition is restored.",
+            )?,
+            fetching: gauges(
+                "usage_rater_restore_snapshot_bytes",
+                "Bytes of the snapshot that the partition is restored from.",
+            )?,
+            snapshots: counters(
+                "usage_rater_snapshots_total",
+                "Snapshots of partitions' states, by outcome.",
+                &["partition", "outcome"],
+            )?,
+            snapshot_offset: gauges(
+                "usage_rater_snapshot_offset",
+                "Offset of the state log up to which the last announced snapshot holds it.",
+            )?,
             failures: counters(
                 "usage_rater_partition_failures_total",
                 "Times that a partition stopped by itself, to be tried again.",
@@ -128,6 +149,11 @@ impl Metrics {
             live: gauge(&self.live)?,
             restored: gauge(&self.restored)?,
             restoring: gauge(&self.restoring)?,
+            fetched: gauge(&self.fetched)?,
+            fetching: gauge(&self.fetching)?,
+            taken: self.snapshots.get_metric_with_label_values(&[&label, "taken"])?,
+            failed: self.snapshots.get_metric_with_label_values(&[&label, "failed"])?,
+            snapshot_offset: gauge(&self.snapshot_offset)?,
             commit_seconds: self.commit_seconds.clone(),
             record_age_seconds: self.record_age_seconds.clone(),
             received: self.received.clone(),
@@ -148,6 +174,9 @@ impl Metrics {
             &self.live,
             &self.restored,
             &self.restoring,
+            &self.fetched,
+            &self.fetching,
+            &self.snapshot_offset,
         ];
         for gauge in gauges {
             _ = gauge.remove_label_values(&[&label]);
@@ -229,6 +258,11 @@ pub(crate) struct PartitionMetrics {
     live: IntGauge,
     restored: IntGauge,
     restoring: IntGauge,
+    fetched: IntGauge,
+    fetching: IntGauge,
+    taken: IntCounter,
+    failed: IntCounter,
+    snapshot_offset: IntGauge,
     commit_seconds: Histogram,
     record_age_seconds: Histogram,
     received: IntGauge,
@@ -271,6 +305,27 @@ impl PartitionMetrics {
     pub(crate) fn restoring(&self, read: u64, of: u64) {
         self.restored.set(i64::try_from(read).unwrap_or(i64::MAX));
         self.restoring.set(i64::try_from(of).unwrap_or(i64::MAX));
+    }
+
+    /// Shows how much of a snapshot is fetched, in bytes.
+    pub(crate) fn fetching(&self, received: u64, of: u64) {
+        self.fetched.set(i64::try_from(received).unwrap_or(i64::MAX));
+        self.fetching.set(i64::try_from(of).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a snapshot that is complete.
+    pub(crate) fn snapshot_taken(&self) {
+        self.taken.inc();
+    }
+
+    /// Shows up to where the last announced snapshot holds the state log.
+    pub(crate) fn snapshot_announced(&self, offset: u64) {
+        self.snapshot_offset.set(i64::try_from(offset).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a snapshot that was not taken.
+    pub(crate) fn snapshot_failed(&self) {
+        self.failed.inc();
     }
 
     /// Shows that the partition is restored and rates.

@@ -33,6 +33,7 @@ pub(crate) struct Settings {
     /// A record whose own time is older is late.
     pub(crate) dedupe_window: Duration,
     pub(crate) waiting: Waiting,
+    pub(crate) snapshots: Snapshots,
     /// How far ahead of its receipt a record's time may lie.
     pub(crate) future_tolerance: Duration,
 }
@@ -85,6 +86,15 @@ pub(crate) struct Waiting {
     pub(crate) age: Duration,
 }
 
+/// Where snapshots of the state go, and how often they are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Snapshots {
+    /// A place that all instances reach: `s3://bucket/folder` or `file:///directory`. Without one,
+    /// a directory beside the state.
+    pub(crate) url: Option<String>,
+    pub(crate) interval: Duration,
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -115,6 +125,7 @@ impl Default for Settings {
             periods: Periods { grace: HOUR, idle: Duration::from_secs(5) },
             dedupe_window: 40 * DAY,
             waiting: Waiting { bytes_max: 64 << 20, age: 7 * DAY },
+            snapshots: Snapshots { url: None, interval: 10 * MINUTE },
             future_tolerance: HOUR,
         }
     }

@@ -6,6 +6,7 @@ mod deliverer;
 mod entry_reader;
 mod group;
 mod topics;
+mod trim;
 
 pub(crate) use client::Clients;
 pub(crate) use connection::Connection;
@@ -13,3 +14,4 @@ pub(crate) use deliverer::{Deliverer, Delivery};
 pub(crate) use entry_reader::EntryReader;
 pub(crate) use group::{Change, Group};
 pub(crate) use topics::{TopicNames, Topics, TopicsError};
+pub(crate) use trim::trim;

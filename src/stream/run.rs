@@ -5,12 +5,16 @@ use super::catalog_topic::{CatalogBoard, Entries, InForce, follow};
 use super::front::Front;
 use super::kafka::{Clients, EntryReader, Group, Topics, TopicsError};
 use super::rater::Rules;
+use super::snapshotter::Plan;
 use super::supervisor::{Directory, Supervisor};
 use super::worker::Job;
 use crate::clock::Stopwatch;
 use crate::failure::Failure;
 use crate::service::{Begun, CatalogText, Metrics, PartitionMetrics, Settings, start_thread};
+use crate::snapshots::Bucket;
 use aggregator::StoreMemory;
+use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -60,6 +64,7 @@ fn serve(
         state_dir: settings.state_dir.clone(),
         catalog: Arc::clone(&catalog),
         rules: rules(settings),
+        snapshots: snapshots(settings, runtime)?,
         metrics: Arc::new(unused(&metrics)?),
     };
     let directory = Arc::new(Directory::default());
@@ -130,6 +135,31 @@ fn clients(settings: &Settings) -> Clients {
         kafka.properties,
         settings.commit_interval,
     )
+}
+
+/// Where snapshots of these settings go. Without a place that all instances reach, the log is kept
+/// whole: another machine may have to make a partition's state of it.
+fn snapshots(settings: &Settings, runtime: &Handle) -> Result<Plan, Failure> {
+    let url = settings.snapshots.url.as_deref();
+    let own = || settings.state_dir.join("snapshots");
+    let text =
+        |(key, value): (OsString, OsString)| key.into_string().ok().zip(value.into_string().ok());
+    let environment = std::env::vars_os().filter_map(text);
+    let bucket = match url.map(|url| (url, url.strip_prefix("file://"))) {
+        Some((url, None)) => Bucket::s3(url, environment, runtime.clone())?,
+        Some((_, Some(directory))) => Bucket::directory(Path::new(directory), runtime.clone())?,
+        None => Bucket::directory(&own(), runtime.clone())?,
+    };
+    if url.is_none() {
+        tracing::info!(
+            "snapshots go to {} on this machine, and the state log is not trimmed; with \
+             snapshots.url it would be",
+            own().display()
+        );
+    }
+    let bucket = bucket.folder(&settings.kafka.group).folder(&settings.kafka.topics.raw);
+    let (interval, runtime) = (settings.snapshots.interval, runtime.clone());
+    Ok(Plan { bucket, interval, is_shared: url.is_some(), runtime })
 }
 
 /// The metrics of a partition that is never shown; each worker gets its own.

@@ -2,14 +2,16 @@
 
 use super::catalog_topic::{CatalogBoard, InForce};
 use super::kafka::{Clients, Connection, Group, Topics};
+use super::provenance::Provenance;
 use super::rater::{Rater, Rules, Setup, Tick};
 use super::restore::{Restore, Restored};
+use super::snapshotter::{Plan, Snapshotter, Whose};
 use super::stop::Stop;
 use super::{murmur2, phase, store_directory};
 use crate::clock::{self, Stopwatch};
 use crate::failure::Failure;
 use crate::service::{PartitionMetrics, WantedPeriod, reads};
-use aggregator::{Layout, Routing, Seeds, Store, StoreMemory};
+use aggregator::{Routing, Seeds, StoreMemory};
 use rating::Instant;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,6 +55,7 @@ pub(crate) struct Job {
     /// Where the catalog in force is found.
     pub(crate) catalog: Arc<CatalogBoard>,
     pub(crate) rules: Rules,
+    pub(crate) snapshots: Plan,
     pub(crate) metrics: Arc<PartitionMetrics>,
 }
 
@@ -71,40 +74,16 @@ const LAG_INTERVAL: Duration = Duration::from_secs(1);
 /// [`Stop`] with the reason; the partition may be started again.
 pub(crate) fn work(job: &Job, commands: &Receiver<Command>) -> Result<(), Stop> {
     let clock = Stopwatch::start();
-    let mut is_second = false;
+    let mut provenance = Provenance::new();
     loop {
-        let worked = restored(job, commands, clock)
+        let worked = restored(job, commands, clock, &mut provenance)
             .and_then(|rater| rater.map_or(Ok(()), |rater| live(job, commands, rater, clock)));
         match worked {
             Ok(()) => return Ok(()),
-            // A store that the log does not know, or that cannot be read, is made anew, once.
-            Err(Stop::Store(reason)) if !is_second => {
-                tracing::warn!(
-                    partition = job.partition,
-                    "the store is made anew from the state log: {reason}"
-                );
-                put_store_aside(job)?;
-                is_second = true;
-            }
-            Err(stop) => return Err(stop),
+            // A store that the log does not know, or that cannot be read, is made anew.
+            Err(Stop::Store(reason)) if provenance.refuse(job, &reason)? => {}
+            Err(stop) => return Err(provenance.explain(job, stop)),
         }
-    }
-}
-
-/// Puts the store out of the way; the one that was put there before goes.
-fn put_store_aside(job: &Job) -> Result<(), Stop> {
-    let directory = store_directory(&job.state_dir, job.partition);
-    let mut aside = directory.clone().into_os_string();
-    aside.push(".aside");
-    let moved = match std::fs::remove_dir_all(&aside) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => std::fs::rename(&directory, &aside),
-    };
-    match moved {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Stop::Failed(format!("cannot move {} away: {error}", directory.display())))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -113,9 +92,11 @@ fn restored(
     job: &Job,
     commands: &Receiver<Command>,
     clock: Stopwatch,
+    provenance: &mut Provenance,
 ) -> Result<Option<Rater<Connection>>, Stop> {
     phase(job.partition, "restoring");
-    let store = open_store(job)?;
+    let mut heed = Heed { commands, waiting: Vec::new(), is_told: false };
+    let Some(store) = provenance.open(job, &mut heed)? else { return Ok(None) };
     let (clients, topics) = (&job.clients, Arc::clone(&job.topics));
     let connection = Connection::new(
         clients,
@@ -124,15 +105,13 @@ fn restored(
         (job.partition, Arc::clone(&job.metrics)),
     )?;
     let mut restore = Restore::begin(connection, store)?;
-    let (mut told, mut waiting) = (clock.elapsed(), Vec::new());
+    if let Some(snapshot) = provenance.snapshot() {
+        restore = restore.made_of(snapshot);
+    }
+    let mut told = clock.elapsed();
     loop {
-        match commands.try_recv() {
-            Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return Ok(None),
-            // It is on the board.
-            Ok(Command::Catalog(_)) => {}
-            // They are answered when it is live.
-            Ok(other) => waiting.push(other),
-            Err(TryRecvError::Empty) => {}
+        if heed.is_told_to_stop() {
+            return Ok(None);
         }
         restore = match restore.step(RESTORE_STEP)? {
             // A record is never rated by an older catalog than one that has rated its owner.
@@ -148,9 +127,10 @@ fn restored(
                 restore
             }
             Restored::Done(restore) => {
-                let catalog = job.catalog.in_force();
+                let (catalog, epoch) = (job.catalog.in_force(), restore.epoch());
                 let mut rater = restore.finish(catalog, setup(job), tick(clock))?;
-                for command in waiting {
+                rater.take_snapshots(Box::new(snapshotter(job, epoch)))?;
+                for command in heed.waiting {
                     obey(&mut rater, command, clock)?;
                 }
                 return Ok(Some(rater));
@@ -169,22 +149,49 @@ fn restored(
     }
 }
 
+/// The commands of a worker that is not live yet.
+pub(super) struct Heed<'a> {
+    commands: &'a Receiver<Command>,
+    /// They are answered when it is.
+    waiting: Vec<Command>,
+    is_told: bool,
+}
+
+impl Heed<'_> {
+    /// Whether the worker has been told to stop by now.
+    pub(super) fn is_told_to_stop(&mut self) -> bool {
+        loop {
+            match self.commands.try_recv() {
+                _ if self.is_told => return true,
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => self.is_told = true,
+                // It is on the board.
+                Ok(Command::Catalog(_)) => {}
+                Ok(other) => self.waiting.push(other),
+                Err(TryRecvError::Empty) => return false,
+            }
+        }
+    }
+}
+
+fn snapshotter(job: &Job, epoch: u64) -> Snapshotter {
+    let whose = Whose {
+        partition: job.partition,
+        epoch,
+        store_directory: store_directory(&job.state_dir, job.partition),
+        clients: job.clients.clone(),
+        state_topic: job.topics.state.clone(),
+        metrics: Arc::clone(&job.metrics),
+    };
+    Snapshotter::new(job.snapshots.clone(), whose)
+}
+
 fn is_new_enough(restore: &Restore<Connection>, catalog: &InForce) -> Result<bool, Stop> {
     let rated_by = restore.store().catalog_position()?;
     Ok(catalog.is_known && catalog.position.is_none_or(|position| rated_by <= position))
 }
 
-fn open_store(job: &Job) -> Result<Store, Stop> {
-    std::fs::create_dir_all(&job.state_dir).map_err(|error| {
-        Stop::Failed(format!("cannot make {}: {error}", job.state_dir.display()))
-    })?;
-    let directory = store_directory(&job.state_dir, job.partition);
-    let layout = Layout { partitions: job.topics.partitions, is_replica: true };
-    Ok(Store::open(&directory, draw_seeds()?, layout, &job.memory)?)
-}
-
 /// Secrets for a state that may be about to begin.
-fn draw_seeds() -> Result<Seeds, Stop> {
+pub(super) fn draw_seeds() -> Result<Seeds, Stop> {
     crate::rating_run::draw_seeds().map_err(|failure| Stop::Failed(failure.to_string()))
 }
 

@@ -6,5 +6,6 @@ mod killed;
 mod load;
 mod moved;
 mod refused;
+mod snapshots;
 mod whole_way;
 mod wire;

@@ -8,6 +8,7 @@
 mod cluster;
 mod dice;
 mod model_broker;
+mod model_snapshots;
 mod model_tables;
 mod usage;
 mod world;
@@ -155,7 +156,7 @@ fn run_all(seeds: Range<u64>) -> Hits {
 }
 
 /// What every run of enough seeds must have met.
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 19] = [
     "call refused",
     "commit carried out later",
     "commit done, answer lost",
@@ -165,9 +166,12 @@ const KINDS: [&str; 16] = [
     "killed while restoring",
     "late commit came through",
     "let go",
+    "log trimmed",
+    "made of a snapshot",
     "misrouted record",
     "open transaction ended by fencing",
     "partition moved",
+    "snapshot refused",
     "store lost",
     "store of another time",
     "zombie fenced",
@@ -211,6 +215,11 @@ fn a_position_outside_the_transaction_is_found() {
 #[test]
 fn a_log_that_is_not_read_to_its_end_is_found() {
     is_found(Defect::ShortRestore);
+}
+
+#[test]
+fn a_log_that_is_trimmed_too_early_is_found() {
+    is_found(Defect::EarlyTrim);
 }
 
 #[expect(clippy::print_stderr, reason = "what was met is worth knowing")]

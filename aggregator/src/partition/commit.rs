@@ -1,6 +1,7 @@
 //! Commits: everything taken since the last one becomes true at once.
 
 use super::{Partition, event_types};
+use crate::announced::{self, Announced};
 use crate::codec::encode_total;
 use crate::commit::CommitPort;
 use crate::error::Error;
@@ -20,6 +21,15 @@ impl Partition {
         self.stage()?;
         port.commit(&self.store, &self.transaction)?;
         self.settle();
+        Ok(())
+    }
+
+    /// Tells of a snapshot of this partition's store with the next commit.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the list of those before makes no sense.
+    pub fn announce(&mut self, snapshot: Announced) -> Result<(), Error> {
+        self.announcing = Some(announced::with(self.store.announced()?, snapshot));
         Ok(())
     }
 
@@ -56,6 +66,9 @@ impl Partition {
         delta.put(Table::Meta, b"sources", &Store::encode_sources(&self.sources));
         delta.put(Table::Meta, b"catalog", &self.catalog_position.to_le_bytes());
         delta.put(Table::Meta, b"watermark", &self.watermark.nanos().to_le_bytes());
+        if let Some(list) = self.announcing.take() {
+            delta.put(Table::Meta, b"snapshots", &announced::encode(&list));
+        }
         delta.sort();
         Ok(())
     }

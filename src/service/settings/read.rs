@@ -1,6 +1,6 @@
 //! Settings from TOML: every fault at once, each with its line, and the key that was meant.
 
-use super::{Kafka, Mode, Settings, duration};
+use super::{Kafka, Mode, Settings, Snapshots, duration};
 use crate::failure::Failure;
 use crate::input;
 use rating::fault::did_you_mean;
@@ -22,6 +22,7 @@ const ROOT: &[&str] = &[
     "periods",
     "dedupe",
     "waiting",
+    "snapshots",
 ];
 const KAFKA: &[&str] = &[
     "bootstrap_servers",
@@ -60,6 +61,11 @@ const HTTP: &[&str] = &[
     "connections_max",
     "body_timeout",
 ];
+const SNAPSHOTS: &[&str] = &["url", "interval"];
+/// How the places begin that snapshots can go to.
+const SNAPSHOT_URLS: &[&str] = &["s3://", "file:///"];
+/// Shorter, and nothing else would be done.
+const SNAPSHOT_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Longest duration that a setting may be: a hundred years.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// Bodies are cut into records by 32-bit offsets.
@@ -130,6 +136,25 @@ fn read(root: &DeTable<'_>, directory: &Path, settings: &mut Settings, faults: &
     let waiting = root.section("waiting", &["bytes_max", "age"], faults);
     waiting.size("bytes_max", &mut settings.waiting.bytes_max, faults);
     waiting.duration("age", &mut settings.waiting.age, faults);
+    let snapshots = root.section("snapshots", SNAPSHOTS, faults);
+    read_snapshots(&snapshots, &mut settings.snapshots, faults);
+}
+
+fn read_snapshots(section: &Section<'_>, snapshots: &mut Snapshots, faults: &mut Faults<'_>) {
+    if let Some((url, at)) = section.text("url", faults) {
+        let is_one =
+            SNAPSHOT_URLS.iter().any(|start| url.len() > start.len() && url.starts_with(start));
+        if !is_one {
+            let reason = "is not a place such as s3://bucket/folder or file:///directory";
+            faults.add_at(at, format!("\"{url}\" {reason}"));
+        }
+        snapshots.url = Some(url.to_owned());
+    }
+    section.duration("interval", &mut snapshots.interval, faults);
+    if snapshots.interval < SNAPSHOT_INTERVAL_MIN {
+        let at = section.value("interval").map_or(0, |value| value.span().start);
+        faults.add_at(at, "interval must be at least 100ms");
+    }
 }
 
 fn read_kafka(section: &Section<'_>, kafka: &mut Kafka, faults: &mut Faults<'_>) {

@@ -60,7 +60,17 @@ const BEGINS_TO_LISTEN: &str = "listening on http://";
 impl Instance {
     /// Starts one whose settings are in `config` of the place.
     pub(super) fn start(place: &Workplace, config: &str) -> Self {
+        Self::start_with(place, config, std::iter::empty())
+    }
+
+    /// As [`Instance::start`], with more in its environment.
+    pub(super) fn start_with(
+        place: &Workplace,
+        config: &str,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Self {
         let mut command = place.command(&format!("run --config {config}"));
+        command.envs(environment);
         command.env("RUST_LOG", "info,usage_rater::phase=trace");
         let mut child = command.spawn().unwrap();
         let stderr = child.stderr.take().unwrap();

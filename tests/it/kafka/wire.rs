@@ -105,6 +105,13 @@ impl Wire {
         found
     }
 
+    /// The first offsets that a topic holds, one for each partition.
+    pub(super) fn starts(&self, topic: &str, partitions: i32) -> Vec<i64> {
+        let reader = self.reader();
+        let start = |partition| reader.fetch_watermarks(topic, partition, PATIENCE).unwrap().0;
+        (0..partitions).map(start).collect()
+    }
+
     /// The committed offsets of a group, one for each partition of a topic.
     pub(super) fn ends(&self, topic: &str, partitions: i32) -> Vec<i64> {
         let reader = self.reader();

@@ -80,6 +80,8 @@ pub(super) struct Faults {
 #[derive(Debug)]
 pub(super) struct Cluster {
     logs: BTreeMap<Log, Vec<Entry>>,
+    /// Before these offsets, records are deleted.
+    starts: BTreeMap<Log, u64>,
     transactions: Vec<(Outcome, Vec<Log>)>,
     producers: BTreeMap<u32, Producer>,
     pub(super) now: i128,
@@ -95,6 +97,7 @@ impl Cluster {
     pub(super) fn new(dice: Dice, faults: Faults, now: i128) -> Self {
         Self {
             logs: BTreeMap::new(),
+            starts: BTreeMap::new(),
             transactions: Vec::new(),
             producers: BTreeMap::new(),
             now,
@@ -245,6 +248,19 @@ impl Cluster {
         }
     }
 
+    /// Deletes the records of a log before an offset.
+    pub(super) fn trim(&mut self, log: Log, before: u64) {
+        if before > self.start_of(log) {
+            self.starts.insert(log, before);
+            self.hit("log trimmed");
+        }
+    }
+
+    /// The first offset that a log holds.
+    pub(super) fn start_of(&self, log: Log) -> u64 {
+        self.starts.get(&log).copied().unwrap_or_default()
+    }
+
     /// The end of a log, open transactions included.
     pub(super) fn end_of(&self, log: Log) -> u64 {
         self.logs.get(&log).map_or(0, |entries| entries.len() as u64)
@@ -253,6 +269,7 @@ impl Cluster {
     /// The first committed record of a log from an offset on, and where it is.
     pub(super) fn read(&self, log: Log, from: u64) -> Option<(u64, &Entry)> {
         let entries = self.logs.get(&log)?;
+        let from = from.max(self.start_of(log));
         for (offset, entry) in (0u64..).zip(entries).skip(usize::try_from(from).unwrap()) {
             if entry.is_mark {
                 continue;

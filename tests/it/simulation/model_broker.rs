@@ -23,6 +23,8 @@ pub(super) enum Defect {
     PositionOutside,
     /// The state log is not read to its end.
     ShortRestore,
+    /// The state log is trimmed before it announces the snapshot.
+    EarlyTrim,
 }
 
 /// A connection.
@@ -152,7 +154,8 @@ impl Broker for ModelBroker {
     }
 
     fn state_range(&self) -> Result<Range<u64>, BrokerError> {
-        Ok(0..self.cluster.borrow().end_of(Log::State(self.partition)))
+        let (cluster, log) = (self.cluster.borrow(), Log::State(self.partition));
+        Ok(cluster.start_of(log)..cluster.end_of(log))
     }
 
     fn follow_state(&self, from: u64) -> Result<(), BrokerError> {

@@ -6,12 +6,13 @@
 use super::cluster::{Cluster, Faults, Log};
 use super::dice::Dice;
 use super::model_broker::{Defect, ModelBroker};
-use super::model_tables::{Disk, Disks, ModelTables};
+use super::model_snapshots::{ModelSnapshots, Shelf, Whose};
+use super::model_tables::{Disk, Disks, ModelTables, Rows};
 use super::usage::Usage;
 use aggregator::{Layout, Routing, Seeds, Store};
 use rating::{Catalog, Instant};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -40,6 +41,10 @@ pub(super) struct World {
     pub(super) dice: Dice,
     catalog: Arc<Catalog>,
     disks: Disks,
+    shelves: Vec<Rc<RefCell<Shelf>>>,
+    /// Of which snapshot a store was made, until it is live.
+    made_of: BTreeMap<(usize, u32), String>,
+    refused: BTreeMap<(usize, u32), BTreeSet<String>>,
     lives: BTreeMap<(usize, u32), Life>,
     /// Whom the group has assigned a partition to.
     owners: Vec<usize>,
@@ -73,6 +78,9 @@ impl World {
             dice,
             catalog,
             disks: Disks::default(),
+            shelves: (0..PARTITIONS).map(|_| Rc::default()).collect(),
+            made_of: BTreeMap::new(),
+            refused: BTreeMap::new(),
             lives: BTreeMap::new(),
             owners: vec![0; PARTITIONS as usize],
             outside: (0..PARTITIONS).map(|_| Rc::default()).collect(),
@@ -133,7 +141,14 @@ impl World {
                 _ => "killed while live",
             });
             self.disk(key).lock().unwrap().crash();
+            self.forget(key);
         }
+    }
+
+    /// Nobody remembers what the store of an instance was made of.
+    fn forget(&mut self, key: (usize, u32)) {
+        self.made_of.remove(&key);
+        self.refused.remove(&key);
     }
 
     /// The group assigns a partition to another instance; the one before does not know yet.
@@ -157,6 +172,7 @@ impl World {
         let key = self.any_disk();
         self.lives.remove(&key);
         self.disks.borrow_mut().remove(&key);
+        self.forget(key);
         self.hit("store lost");
     }
 
@@ -167,6 +183,7 @@ impl World {
             if self.lives.remove(&(instance, partition)).is_some() {
                 self.disk((instance, partition)).lock().unwrap().crash();
             }
+            self.forget((instance, partition));
         }
         let (a, b) = (self.disk((0, partition)), self.disk((1, partition)));
         let mut disks = self.disks.borrow_mut();
@@ -199,20 +216,51 @@ impl World {
 
     fn begin(&mut self, key: (usize, u32)) -> Result<(), Broken> {
         let (_, partition) = key;
-        let tables = ModelTables(self.disk(key));
-        let seeds = Seeds { identity: [7; 16], content: self.dice.next() };
-        let layout = Layout { partitions: PARTITIONS, is_replica: true };
-        let store = Store::of(Box::new(tables), "model".to_owned(), seeds, layout);
+        let mut store = self.open(key);
+        // As production does: what no group was written to is as good as no store.
+        if store.as_ref().is_ok_and(|store| store.log_position().unwrap().is_none())
+            && let Some((name, rows)) = self.snapshot_for(key)
+        {
+            self.disks.borrow_mut().insert(key, Arc::new(Mutex::new(Disk::of(rows))));
+            self.made_of.insert(key, name);
+            self.hit("made of a snapshot");
+            store = self.open(key);
+        }
+        let snapshot = self.made_of.get(&key).cloned();
         let outside = Rc::clone(&self.outside[partition as usize]);
         let broker = ModelBroker::new(&self.cluster, partition, (self.defect, outside));
         let begun = store.map_err(Stop::from).and_then(|store| Restore::begin(broker, store));
         match begun {
             Ok(restore) => {
+                let restore = match snapshot {
+                    Some(name) => restore.made_of(name),
+                    None => restore,
+                };
                 self.lives.insert(key, Life::Restoring(Box::new(restore)));
                 Ok(())
             }
             Err(stop) => self.stopped(key, stop),
         }
+    }
+
+    fn open(&mut self, key: (usize, u32)) -> Result<Store, aggregator::Error> {
+        let tables = ModelTables(self.disk(key));
+        let seeds = Seeds { identity: [7; 16], content: self.dice.next() };
+        let layout = Layout { partitions: PARTITIONS, is_replica: true };
+        Store::of(Box::new(tables), "model".to_owned(), seeds, layout)
+    }
+
+    fn snapshot_for(&mut self, key: (usize, u32)) -> Option<(String, Rows)> {
+        let shelf = Rc::clone(&self.shelves[key.1 as usize]);
+        let found = shelf.borrow().newest(self.refused.entry(key).or_default());
+        found
+    }
+
+    fn snapshots(&mut self, (instance, partition): (usize, u32), epoch: u64) -> ModelSnapshots {
+        let disk = self.disk((instance, partition));
+        let shelf = Rc::clone(&self.shelves[partition as usize]);
+        let chance = (Dice::new(self.dice.next()), self.defect == Defect::EarlyTrim);
+        ModelSnapshots::new(&self.cluster, Whose { partition, epoch, disk }, shelf, chance)
     }
 
     fn go_on(&mut self, key: (usize, u32), life: Life) -> Result<(), Broken> {
@@ -223,8 +271,12 @@ impl World {
                 Ok(Restored::Done(restore)) => {
                     let catalog = Arc::clone(&self.catalog);
                     let catalog = InForce { catalog, position: None, is_known: true };
-                    let rater = restore.finish(catalog, setup(key.1), tick);
-                    rater.map(|rater| Life::Live(Box::new(rater)))
+                    let snapshots = self.snapshots(key, restore.epoch());
+                    self.forget(key);
+                    restore.finish(catalog, setup(key.1), tick).and_then(|mut rater| {
+                        rater.take_snapshots(Box::new(snapshots))?;
+                        Ok(Life::Live(Box::new(rater)))
+                    })
                 }
                 Err(stop) => Err(stop),
             },
@@ -264,6 +316,10 @@ impl World {
             Stop::Store(_) => {
                 self.hit("store made anew");
                 self.disks.borrow_mut().remove(&key);
+                if let Some(name) = self.made_of.remove(&key) {
+                    self.hit("snapshot refused");
+                    self.refused.entry(key).or_default().insert(name);
+                }
             }
             Stop::Lost(reason) | Stop::Failed(reason) => return Err(Broken::Stopped(reason)),
         }
