@@ -191,7 +191,7 @@ impl RatingRun {
         self.dead_letter.clear();
         DeadLetter { rejection, place, record: bytes, record_bytes: length, is_cut: false }
             .write_line(&mut self.dead_letter);
-        self.partition.reject(&self.dead_letter);
+        self.partition.reject(rejection.code, &self.dead_letter);
         *self.rejected.entry(rejection.code).or_default() += 1;
     }
 

@@ -23,7 +23,7 @@ mod tables;
 mod waiting;
 
 pub use commit::{CommitPort, Delta, Embedded, Outputs, Transaction};
-pub use counters::Counters;
+pub use counters::{Counters, RejectedByCode};
 pub use error::{Error, ErrorKind};
 pub use identity::Seeds;
 pub use lineage::record_hash;
@@ -33,5 +33,5 @@ pub use partition::{
 pub use query::{PeriodTotal, Query};
 pub use rocks::StoreMemory;
 pub use store::{Layout, SavedSource, Store};
-pub use tables::{Entry, Table, Tables, Visit};
+pub use tables::{Entry, StoreUsage, Table, Tables, Visit};
 pub use waiting::{Cause, Waiting};

@@ -22,7 +22,7 @@ mod trial;
 
 use crate::commit::{Delta, Outputs, Transaction};
 use crate::corrections::Corrections;
-use crate::counters::Counters;
+use crate::counters::{Counters, RejectedByCode};
 use crate::dedupe::{AdmittedLine, Dedupe, Seen};
 use crate::error::Error;
 use crate::identity::{Seeds, owner_hash};
@@ -107,6 +107,7 @@ pub struct Partition {
     /// The number of each meter's type, by the meter's position in the catalog.
     meter_types: Vec<u32>,
     counters: Counters,
+    rejected: RejectedByCode,
     sources: Vec<SavedSource>,
     /// Recently used periods of each cycle.
     periods: Vec<Vec<Period>>,
@@ -169,6 +170,7 @@ impl Partition {
             types_changed: false,
             meter_types: Vec::new(),
             counters: store.counters()?,
+            rejected: store.rejected_by_code()?,
             sources: store.sources()?,
             periods: Vec::new(),
             transaction: Transaction::default(),
@@ -319,6 +321,12 @@ impl Partition {
         &self.counters
     }
 
+    /// Refused records by code, those since the last commit included.
+    #[must_use]
+    pub const fn rejected(&self) -> &RejectedByCode {
+        &self.rejected
+    }
+
     /// The committed state.
     #[must_use]
     pub fn query(&self) -> Query<'_> {
@@ -432,7 +440,8 @@ impl Partition {
     }
 
     /// Counts a refused record and keeps its dead letter, one line of JSON.
-    pub fn reject(&mut self, dead_letter: &str) {
+    pub fn reject(&mut self, code: Code, dead_letter: &str) {
+        self.rejected.count(code);
         self.taken += 1;
         self.counters.read += 1;
         self.counters.rejected += 1;

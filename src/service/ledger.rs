@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     Contradicts(String),
     /// It could not be kept durably.
     NotKept(String),
+    /// It may be taken in a moment; or whether it was taken is not known.
+    NotNow(String),
 }
 
 /// State whose changes become durable together.

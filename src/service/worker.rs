@@ -12,6 +12,7 @@ use crate::service::earlier;
 use crate::service::ledger::Ledger;
 use crate::service::limits::COMMIT_REQUESTS_MAX;
 use crate::service::metrics::PartitionMetrics;
+use crate::service::reads::{Question, Read, Unread};
 use crate::service::settings::Periods;
 use rating::Instant;
 use std::sync::Arc;
@@ -105,10 +106,7 @@ impl<L: Ledger> Worker<L> {
                 }
                 owed.push(Owed::Usage(submission, answer));
             }
-            read
-            @ (Request::Totals { .. } | Request::Rejected { .. } | Request::Explain { .. }) => {
-                owed.push(Owed::Read(read));
-            }
+            read @ (Request::Read(_) | Request::Rejected { .. }) => owed.push(Owed::Read(read)),
             Request::Catalog { new, reply } => {
                 self.commit()?;
                 let replaced = self.ledger.replace_catalog(new)?;
@@ -142,11 +140,16 @@ impl<L: Ledger> Worker<L> {
                 drop((body, room));
                 _ = reply.send(answer);
             }
-            Owed::Read(Request::Totals { subscription, wanted, reply }) => {
-                _ = reply.send(self.ledger.totals(&subscription, wanted));
-            }
-            Owed::Read(Request::Explain { subscription, charge, period, reply }) => {
-                _ = reply.send(self.ledger.explain(&subscription, &charge, &period));
+            Owed::Read(Request::Read(Read { question, reply })) => {
+                let answer = match &question {
+                    Question::Totals { subscription, wanted } => {
+                        self.ledger.totals(subscription, *wanted)
+                    }
+                    Question::Explain { subscription, charge, period } => {
+                        self.ledger.explain(subscription, charge, period)
+                    }
+                };
+                _ = reply.send(answer.map_err(Unread::Failed));
             }
             Owed::Read(Request::Rejected { limit, reply }) => {
                 _ = reply.send(self.ledger.rejected(limit));
@@ -268,10 +271,11 @@ mod tests {
         answer
     }
 
-    fn totals(desk: &Desk) -> Asked<Result<Option<String>, Failure>> {
+    fn totals(desk: &Desk) -> Asked<Result<Option<String>, Unread>> {
         let (reply, answer) = oneshot::channel();
         let (subscription, wanted) = ("s".to_owned(), WantedPeriod::Any);
-        desk.submit(Request::Totals { subscription, wanted, reply }).unwrap();
+        let question = Question::Totals { subscription, wanted };
+        desk.submit(Request::Read(Read { question, reply })).unwrap();
         answer
     }
 

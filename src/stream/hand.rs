@@ -122,7 +122,7 @@ impl<B: Broker> Hand<'_, B> {
         }
         // A key that leaves no room for its letter is not one that anybody looks for.
         let key = if self.dead_letter.len() <= room { key } else { b"" };
-        self.partition.reject("");
+        self.partition.reject(rejection.code, "");
         self.broker.send(&Outgoing {
             output: Output::Rejected,
             partition: None,

@@ -456,6 +456,27 @@ impl<B: Broker> Rater<B> {
         Ok(Ok(()))
     }
 
+    /// Why another catalog cannot be gone on with, if it cannot; the one in force stays.
+    ///
+    /// # Errors
+    /// As [`Rater::step`].
+    pub fn try_catalog(
+        &mut self,
+        newer: Arc<Catalog>,
+        tick: Tick,
+    ) -> Result<Result<(), String>, Stop> {
+        self.commit(tick)?;
+        let before = Arc::clone(self.partition.shared_catalog());
+        if let Err(error) = self.partition.set_catalog(newer) {
+            return Ok(Err(error.to_string()));
+        }
+        let contradicts = crate::contradiction::find(&self.partition)?;
+        self.partition.set_catalog(before)?;
+        // Those that the other catalog released wait on.
+        self.take_released(tick)?;
+        Ok(contradicts.map_or(Ok(()), Err))
+    }
+
     /// Commits what is open and leaves the store so that nothing must be replayed.
     ///
     /// # Errors

@@ -1,45 +1,20 @@
 //! The worker: the thread of one partition, from its start until it is let go.
 
 use super::catalog_topic::{CatalogBoard, InForce};
+use super::command::{Command, obey, put_off, serve};
 use super::kafka::{Clients, Connection, Group, Topics};
+use super::limits::COMMANDS_MAX;
 use super::rater::{Rater, Rules, Setup, Tick};
 use super::restore::{Restore, Restored};
 use super::stop::Stop;
 use super::{murmur2, phase, store_directory};
 use crate::clock::{self, Stopwatch};
-use crate::failure::Failure;
-use crate::service::{PartitionMetrics, WantedPeriod, reads};
+use crate::service::PartitionMetrics;
 use aggregator::{Layout, Routing, Seeds, Store, StoreMemory};
-use rating::Instant;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
-use tokio::sync::oneshot;
-
-/// What a worker can be asked for while it works.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// To commit what is open and let go.
-    Stop,
-    /// To go on with another catalog.
-    Catalog(InForce),
-    /// For the totals of a subscription, as of a commit begun after this.
-    Totals {
-        subscription: String,
-        wanted: WantedPeriod,
-        reply: oneshot::Sender<Result<Option<String>, Failure>>,
-    },
-    /// For the records of the totals of a charge.
-    Explain {
-        subscription: String,
-        charge: String,
-        period: String,
-        reply: oneshot::Sender<Result<Option<String>, Failure>>,
-    },
-    /// To close the periods that ended by an instant.
-    Close { until: Instant, done: std::sync::mpsc::Sender<()> },
-}
 
 /// What a worker needs to know of the world.
 #[derive(Debug, Clone)]
@@ -126,13 +101,11 @@ fn restored(
     let mut restore = Restore::begin(connection, store)?;
     let (mut told, mut waiting) = (clock.elapsed(), Vec::new());
     loop {
-        match commands.try_recv() {
-            Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return Ok(None),
-            // It is on the board.
-            Ok(Command::Catalog(_)) => {}
-            // They are answered when it is live.
-            Ok(other) => waiting.push(other),
-            Err(TryRecvError::Empty) => {}
+        match commands.try_recv().map(|command| put_off(command, job.partition)) {
+            Ok(Some(Command::Stop)) | Err(TryRecvError::Disconnected) => return Ok(None),
+            // As many as the channel holds are done when it is live; of the others, nobody hears.
+            Ok(Some(other)) if waiting.len() < COMMANDS_MAX => waiting.push(other),
+            Ok(_) | Err(TryRecvError::Empty) => {}
         }
         restore = match restore.step(RESTORE_STEP)? {
             // A record is never rated by an older catalog than one that has rated its owner.
@@ -151,7 +124,7 @@ fn restored(
                 let catalog = job.catalog.in_force();
                 let mut rater = restore.finish(catalog, setup(job), tick(clock))?;
                 for command in waiting {
-                    obey(&mut rater, command, clock)?;
+                    obey(&mut rater, command, tick(clock))?;
                 }
                 return Ok(Some(rater));
             }
@@ -216,6 +189,7 @@ fn live(
 ) -> Result<(), Stop> {
     // With nothing to commit yet, what the state holds is what is committed.
     job.metrics.committed(rater.counters(), rater.partition().watermark());
+    job.metrics.rejected(rater.partition().rejected());
     job.metrics.is_live();
     phase(job.partition, "live");
     let records = rater.counters().read;
@@ -227,6 +201,7 @@ fn live(
         if let Some(appended) = progress.committed {
             job.metrics.ages(&appended, clock::now());
             job.metrics.committed(rater.counters(), rater.partition().watermark());
+            job.metrics.rejected(rater.partition().rejected());
         }
         if clock.elapsed().saturating_sub(looked) >= LAG_INTERVAL {
             looked = clock.elapsed();
@@ -235,40 +210,12 @@ fn live(
                 job.metrics.lag(lag);
             }
             job.metrics.watermark(rater.partition().watermark());
-        }
-        loop {
-            match commands.try_recv() {
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
-                    return rater.stop(tick(clock));
-                }
-                Ok(command) => obey(&mut rater, command, clock)?,
-                Err(TryRecvError::Empty) => break,
+            if let Ok(usage) = rater.partition().store().usage() {
+                job.metrics.store(&usage);
             }
         }
-    }
-}
-
-/// Does what was asked for. Whoever asked may have gone away since.
-fn obey(rater: &mut Rater<Connection>, command: Command, clock: Stopwatch) -> Result<(), Stop> {
-    match command {
-        Command::Stop => {}
-        Command::Catalog(newer) => {
-            if let Err(reason) = rater.set_catalog(newer, tick(clock))? {
-                tracing::error!("the new catalog is not taken: {reason}");
-            }
-        }
-        Command::Totals { subscription, wanted, reply } => {
-            rater.commit(tick(clock))?;
-            _ = reply.send(reads::totals(rater.partition(), &subscription, wanted));
-        }
-        Command::Explain { subscription, charge, period, reply } => {
-            rater.commit(tick(clock))?;
-            _ = reply.send(reads::explain(rater.partition(), &subscription, &charge, &period));
-        }
-        Command::Close { until, done } => {
-            rater.close(until, tick(clock))?;
-            _ = done.send(());
+        if !serve(&mut rater, commands, || tick(clock))? {
+            return rater.stop(tick(clock));
         }
     }
-    Ok(())
 }

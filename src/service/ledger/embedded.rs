@@ -159,7 +159,7 @@ impl EmbeddedLedger {
         let record_bytes = record.len() as u64;
         let letter = DeadLetter { rejection, place, record, record_bytes, is_cut: false };
         letter.write_line(&mut self.dead_letter);
-        partition.reject(&self.dead_letter);
+        partition.reject(rejection.code, &self.dead_letter);
     }
 
     /// Applies the records that waited for what has come.

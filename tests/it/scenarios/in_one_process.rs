@@ -96,7 +96,7 @@ fn apply(run: &mut RatingRun, line: usize, text: &str) -> Judged {
             let mut letter = String::new();
             DeadLetter { rejection: &rejection, place, record, record_bytes, is_cut: false }
                 .write_line(&mut letter);
-            run.partition_mut().reject(&letter);
+            run.partition_mut().reject(rejection.code, &letter);
             Judged::Told(rejection.code.to_string())
         }
     }
