@@ -82,6 +82,8 @@ pub struct Clock {
 pub struct Received<'a> {
     /// Its bytes.
     pub bytes: &'a [u8],
+    /// The key that it had in its log; empty without one.
+    pub key: &'a [u8],
     /// Where it stood.
     pub origin: Origin,
     /// What time it is for it.
@@ -558,7 +560,7 @@ impl Partition {
             }
             return Err(self.conflict(seen));
         }
-        if self.waiting.bytes() + received.bytes.len() > bytes_max {
+        if self.waiting.bytes() + received.bytes.len() + received.key.len() > bytes_max {
             let message = format!("{rejection}, and no more records can wait for theirs");
             return Err(Rejection::new(Code::UnknownSubject, message));
         }
@@ -568,8 +570,7 @@ impl Partition {
     }
 
     fn keep_waiting(&mut self, received: &Received<'_>, cause: Cause, of: (u128, u64)) {
-        let came = (received.bytes, received.origin, received.clock.received_at);
-        self.waiting.add(Waiting::new(came, cause, of));
+        self.waiting.add(Waiting::new(received, cause, of));
     }
 
     fn conflict(&self, seen: Seen) -> Rejection {

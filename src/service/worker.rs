@@ -67,6 +67,7 @@ impl<L: Ledger> Worker<L> {
                 self.ledger.give_up_waiting(clock::now())?;
                 self.commit()?;
                 self.close_what_ended()?;
+                self.metrics.store(&self.ledger.store_usage()?);
                 looked = Stopwatch::start();
             }
         }
@@ -128,6 +129,7 @@ impl<L: Ledger> Worker<L> {
             self.metrics.commit_seconds(clock.elapsed());
         }
         self.metrics.committed(&self.ledger.counters(), self.ledger.watermark());
+        self.metrics.rejected(&self.ledger.rejected_by_code());
         Ok(())
     }
 
@@ -177,7 +179,7 @@ mod tests {
     use crate::service::metrics::Metrics;
     use crate::service::split::{self, Form};
     use crate::service::wanted::WantedPeriod;
-    use aggregator::Counters;
+    use aggregator::{Counters, RejectedByCode, StoreUsage};
     use axum::body::Bytes;
     use tokio::sync::oneshot;
 
@@ -212,6 +214,14 @@ mod tests {
 
         fn counters(&self) -> Counters {
             Counters::default()
+        }
+
+        fn rejected_by_code(&self) -> RejectedByCode {
+            RejectedByCode::default()
+        }
+
+        fn store_usage(&self) -> Result<StoreUsage, Failure> {
+            Ok(StoreUsage::default())
         }
 
         fn watermark(&self) -> Instant {

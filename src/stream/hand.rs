@@ -60,7 +60,8 @@ impl<B: Broker> Hand<'_, B> {
             Ok(record) => record,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let received = Received { bytes: arrival.bytes, origin: arrival.origin, clock };
+        let received =
+            Received { bytes: arrival.bytes, key: arrival.key, origin: arrival.origin, clock };
         Ok(Ok(self.partition.apply(&record, &received)?))
     }
 

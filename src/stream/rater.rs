@@ -335,7 +335,8 @@ impl<B: Broker> Rater<B> {
             self.begin(tick)?;
             let received_at = waiting.received_at.unwrap_or(tick.now);
             let origin = waiting.origin;
-            let arrival = Arrival { bytes: &waiting.bytes, key: b"", origin, received_at, hops: 0 };
+            let (bytes, key) = (&*waiting.bytes, &*waiting.key);
+            let arrival = Arrival { bytes, key, origin, received_at, hops: 0 };
             self.hand().take(&arrival)?;
         }
         Ok(())
@@ -346,7 +347,7 @@ impl<B: Broker> Rater<B> {
         let before = earlier(tick.now, self.setup.rules.waiting_age);
         while let Some((waiting, rejection)) = self.partition.take_expired(before) {
             self.begin(tick)?;
-            self.hand().reject((&waiting.bytes, b""), &rejection, waiting.origin)?;
+            self.hand().reject((&waiting.bytes, &waiting.key), &rejection, waiting.origin)?;
         }
         Ok(())
     }
