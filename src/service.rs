@@ -43,7 +43,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use worker::Worker;
 
 /// Threads that speak HTTP; the work is done by the worker.
@@ -102,14 +102,14 @@ async fn serve(settings: Settings, given: Option<CatalogText>) -> Result<(), Fai
         Mode::Embedded => start_worker(settings, given, begun)?,
         Mode::Kafka => stream::start(settings, given, begun)?,
     };
+    let read_again = Arc::new(Notify::new());
+    tokio::spawn(catalog_file::follow(catalog, Arc::clone(&desk), Arc::clone(&read_again)));
     loop {
         tokio::select! {
             ended = &mut worker => return ended.unwrap_or_else(|_| Err(vanished())),
             wish = signals.next() => match wish {
                 Wish::Stop => break,
-                Wish::ReadAgain => {
-                    tokio::spawn(catalog_file::read_again(catalog.clone(), Arc::clone(&desk)));
-                }
+                Wish::ReadAgain => read_again.notify_one(),
             },
         }
     }

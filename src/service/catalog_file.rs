@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 const NAME: &str = "catalog.json";
 const UNFINISHED: &str = "catalog.json.unfinished";
@@ -32,13 +32,20 @@ pub(crate) fn load(path: &Path) -> Result<CatalogText, Failure> {
     Ok(CatalogText { catalog: Arc::new(catalog), text: text.into() })
 }
 
-/// Reads the catalog's file again, because a signal asked for that, and hands it in. What keeps it
-/// from being taken is told, and the catalog before stays in force.
-pub(crate) async fn read_again(file: Option<PathBuf>, desk: Arc<Desk>) {
-    let Some(file) = file else {
-        tracing::warn!("SIGHUP: the settings name no catalog file to be read again");
-        return;
-    };
+/// Reads the catalog's file again whenever a signal asks for that, one time after the other.
+pub(crate) async fn follow(file: Option<PathBuf>, desk: Arc<Desk>, asked: Arc<Notify>) {
+    loop {
+        asked.notified().await;
+        match &file {
+            Some(file) => read_again(file.clone(), &desk).await,
+            None => tracing::warn!("SIGHUP: the settings name no catalog file to be read again"),
+        }
+    }
+}
+
+/// Reads the catalog's file and hands it in. What keeps it from being taken is told, and the
+/// catalog before stays in force.
+async fn read_again(file: PathBuf, desk: &Desk) {
     let name = file.display().to_string();
     let loading = tokio::task::spawn_blocking(move || load(&file));
     let new = match loading.await {

@@ -28,6 +28,8 @@ use tokio::sync::oneshot;
 const PAUSE: Duration = Duration::from_secs(1);
 /// After so long without a further entry, those that came are put together.
 const QUIET: Duration = Duration::from_millis(100);
+/// How long it reads, once it has come to the end, before it looks at what has come.
+const READ_AT_ONCE: Duration = Duration::from_secs(1);
 /// How long what was written may take to be read.
 const READ: Duration = Duration::from_secs(30);
 /// The instance that holds this partition decides about entries at once.
@@ -198,14 +200,18 @@ impl TopicKeeper {
         OTHERS + Duration::from_millis(u64::from(std::process::id() % 1_000))
     }
 
-    /// Reads what has come, until nothing does for a while; whether anything has.
+    /// Reads what has come, until nothing does for a while; whether anything has. What keeps
+    /// coming is looked at all the same.
     fn read(&mut self) -> Result<bool, BrokerError> {
-        let mut came = false;
+        let (clock, mut came) = (Stopwatch::start(), false);
         while let Some(entry) = self.reader.next(QUIET)? {
             came = true;
             match self.entries.take(entry.offset, &entry.key, entry.value.as_deref()) {
                 Ok(is_new) => self.is_new |= is_new,
                 Err(reason) => tracing::error!("kafka.topics.catalog: {reason}"),
+            }
+            if self.reader.has_read_all() && clock.elapsed() > READ_AT_ONCE {
+                break;
             }
         }
         Ok(came)

@@ -371,6 +371,10 @@ mod tests {
             ],
         );
         check(
+            "mode = \"kafka\"\n[http]\nadvertise = \"rater-1\"",
+            &["3:13: \"rater-1\" is not an address with a port, such as 127.0.0.1:8080"],
+        );
+        check(
             "mode = \"embedded\"\nstate = 3\n[periods]\ngrace = \"1y\"",
             &[
                 "2:9: state must be a table: [state]",

@@ -62,10 +62,11 @@ impl Pen {
     pub(crate) fn take(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
         let calls = Arc::clone(&clients.calls);
         // Not of the group: all who take their catalog from this topic decide together.
-        let producer: BaseProducer<Deliveries> = clients
-            .producer(&format!("usage-rater/{topic}"))
-            .create_with_context(Deliveries::default())
-            .map_err(|error| failed(&error))?;
+        let mut config = clients.producer(&format!("usage-rater/{topic}"));
+        // It is not held for long enough to tell of itself.
+        config.set("statistics.interval.ms", "0");
+        let producer: BaseProducer<Deliveries> =
+            config.create_with_context(Deliveries::default()).map_err(|error| failed(&error))?;
         let taken = calls.during("init_transactions", TAKE, || producer.init_transactions(TAKE));
         taken.map_err(|error| failed(&error))?;
         Ok(Self { producer, topic: topic.to_owned(), calls })

@@ -17,6 +17,9 @@ use std::time::Duration;
 /// The time between two looks for error events.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How long events are taken: what the client logs comes with them.
+const HEAR: Duration = Duration::from_millis(50);
+
 /// The first refusal of our credentials.
 #[derive(Debug, Default)]
 struct Refused(Mutex<Option<String>>);
@@ -49,7 +52,7 @@ pub(super) fn reach(clients: &Clients) -> Result<Metadata, TopicsError> {
     let clock = Stopwatch::start();
     loop {
         let asked = probe.client().fetch_metadata(None, LOOK);
-        probe.poll(Duration::ZERO);
+        probe.poll(HEAR);
         let refused = probe.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (asked, refused) {
             (Ok(metadata), _) => return Ok(metadata),

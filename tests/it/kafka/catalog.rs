@@ -90,7 +90,7 @@ impl Scene {
     fn start_with(&self, state: &str, topic: &str) -> Instance {
         let settings = self
             .names
-            .settings(&self.bootstrap, &format!("[state]\ndir = \"{state}\""))
+            .settings(&self.bootstrap, &further(state))
             .replace("catalog = \"catalog.json\"\n", "")
             .replace(&self.names.topic("catalog"), &self.names.topic(topic));
         let config = format!("{state}.toml");
@@ -141,6 +141,11 @@ impl Scene {
         self.place.write("catalog.json", file_of(entries));
         Load::given(self.file.clone(), self.sent).check(&self.place, &self.wire, &self.names);
     }
+}
+
+/// A state of its own, and periods that the clock does not close: prices change in them.
+fn further(state: &str) -> String {
+    format!("[state]\ndir = \"{state}\"\n[periods]\nidle = \"1h\"")
 }
 
 fn told(server: &Instance, words: &str) -> bool {
@@ -304,7 +309,7 @@ fn a_file_is_read_again_at_a_signal() {
     let mut scene = Scene::new(broker);
     let mut all = entries();
     scene.place.write("catalog.json", file_of(&all));
-    let settings = scene.names.settings(&scene.bootstrap, "[state]\ndir = \"a\"");
+    let settings = scene.names.settings(&scene.bootstrap, &further("a"));
     scene.place.write("a.toml", settings);
     let server = Instance::start(&scene.place, "a.toml");
     scene.use_in(1, 100);
