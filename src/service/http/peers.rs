@@ -68,6 +68,9 @@ async fn pass_on(
     let mut reason = "nobody has held it yet".to_owned();
     for _ in 0..TRIES {
         let Some(owner) = find(&owners, partition, wrong.clone()).await? else { break };
+        if wrong.as_ref() == Some(&owner) {
+            break;
+        }
         match ask(&owner, uri).await {
             Ok(Some(response)) => return Ok(response),
             Ok(None) => reason = format!("{owner} held it last, and cannot answer now"),

@@ -283,6 +283,13 @@ fn check(wanted: &Wanted<'_>, found: &Found) -> Result<(), TopicsError> {
              records that count; set cleanup.policy=delete"
         )));
     }
+    let kept = found.config.get("retention.ms").map_or("-1", String::as_str);
+    if *setting == "kafka.topics.catalog" && policy.contains("delete") && kept != "-1" {
+        return Err(TopicsError::Unusable(format!(
+            "{setting}: topic {name} forgets entries after {kept} ms (cleanup.policy={policy}), and \
+             with them what is in force; set cleanup.policy=compact"
+        )));
+    }
     let largest = found.config.get("max.message.bytes").and_then(|bytes| bytes.parse().ok());
     if *setting == "kafka.topics.state" && largest.is_some_and(|bytes: u64| bytes < STATE_BYTES) {
         return Err(TopicsError::Unusable(format!(

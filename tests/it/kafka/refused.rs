@@ -45,6 +45,15 @@ fn credentials_that_are_wrong() {
 }
 
 #[test]
+fn a_catalog_topic_that_forgets() {
+    let Some(broker) = Broker::shared() else { return };
+    let (names, wire) = (Names::new(), Wire::new(&broker.bootstrap));
+    wire.make(&names.topic("catalog"), 1, &[]);
+    let settings = names.settings(&broker.bootstrap, "");
+    refused(&settings, &["kafka.topics.catalog", "cleanup.policy"]);
+}
+
+#[test]
 fn a_state_topic_that_takes_too_little() {
     let Some(broker) = Broker::shared() else { return };
     let (names, wire) = (Names::new(), Wire::new(&broker.bootstrap));
