@@ -161,6 +161,7 @@ fn start_worker(
             .partition(0)
             .map_err(|error| Failure::Dependency(format!("cannot register metrics: {error}")))?;
         shown.committed(&ledger.counters(), ledger.watermark());
+        shown.rejected(&ledger.rejected_by_code());
         desk.set_open();
         announce(address, &settings, &ledger);
         let Settings { commit_interval, periods, .. } = settings;

@@ -14,6 +14,7 @@ mod lines;
 mod load;
 mod names;
 mod rebuild;
+mod refuse;
 mod routing;
 mod said;
 mod times;
@@ -38,6 +39,7 @@ pub use explain::{ExplainedRecord, Explanation};
 use names::{Names, named_by};
 use rating::resolve::{self, Line, Measure, Owner};
 use rating::{Catalog, Code, Correction, CustomerId, Instant, Period, Rejection, UsageRecord};
+use refuse::{gave_up, too_old};
 pub use routing::Routing;
 use std::sync::Arc;
 
@@ -323,12 +325,6 @@ impl Partition {
         &self.counters
     }
 
-    /// Refused records by code, those since the last commit included.
-    #[must_use]
-    pub const fn rejected(&self) -> &RejectedByCode {
-        &self.rejected
-    }
-
     /// The committed state.
     #[must_use]
     pub fn query(&self) -> Query<'_> {
@@ -439,15 +435,6 @@ impl Partition {
             self.counters.read -= 1;
         }
         waiting
-    }
-
-    /// Counts a refused record and keeps its dead letter, one line of JSON.
-    pub fn reject(&mut self, code: Code, dead_letter: &str) {
-        self.rejected.count(code);
-        self.taken += 1;
-        self.counters.read += 1;
-        self.counters.rejected += 1;
-        self.transaction.outputs.rejected.push_str(dead_letter);
     }
 
     const fn check_usable(&self) -> Result<(), Error> {
@@ -581,25 +568,4 @@ impl Partition {
         );
         Rejection::new(Code::Conflict, reason)
     }
-}
-
-/// A record that waited in vain.
-fn gave_up(waiting: Waiting) -> (Waiting, Rejection) {
-    let rejection = match &waiting.cause {
-        Cause::Subject(name) => {
-            let message = format!("\"{name}\" did not come into the catalog in time");
-            Rejection::new(Code::UnknownSubject, message)
-        }
-        Cause::Target(_) => {
-            let message = "the record to correct did not come, or is of another customer";
-            Rejection::new(Code::UnknownReference, message)
-        }
-    };
-    (waiting, rejection)
-}
-
-fn too_old(used_at: Instant, oldest: Option<Instant>) -> Rejection {
-    let oldest = oldest.unwrap_or(Instant::MIN);
-    let message = format!("{used_at} lies before {oldest}: its period is closed for good");
-    Rejection::new(Code::LateClosed, message)
 }

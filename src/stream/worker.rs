@@ -99,7 +99,7 @@ fn restored(
         (job.partition, Arc::clone(&job.metrics)),
     )?;
     let mut restore = Restore::begin(connection, store)?;
-    let (mut told, mut waiting) = (clock.elapsed(), Vec::new());
+    let (mut told, mut waiting, mut is_behind) = (clock.elapsed(), Vec::new(), false);
     loop {
         match commands.try_recv().map(|command| put_off(command, job.partition)) {
             Ok(Some(Command::Stop)) | Err(TryRecvError::Disconnected) => return Ok(None),
@@ -110,13 +110,7 @@ fn restored(
         restore = match restore.step(RESTORE_STEP)? {
             // A record is never rated by an older catalog than one that has rated its owner.
             Restored::Done(restore) if !is_new_enough(&restore, &job.catalog.in_force())? => {
-                if clock.elapsed().saturating_sub(told) >= RESTORE_TOLD {
-                    told = clock.elapsed();
-                    tracing::info!(
-                        partition = job.partition,
-                        "restored, and waiting for the catalog that it was rated by"
-                    );
-                }
+                is_behind = true;
                 std::thread::sleep(RESTORE_STEP);
                 restore
             }
@@ -134,10 +128,12 @@ fn restored(
         job.metrics.restoring(read, of);
         if clock.elapsed().saturating_sub(told) >= RESTORE_TOLD {
             told = clock.elapsed();
-            tracing::info!(
-                partition = job.partition,
-                "restoring: {read} of {of} records of the log"
-            );
+            let so_far = if is_behind {
+                "restored, and waiting for the catalog that it was rated by".to_owned()
+            } else {
+                format!("restoring: {read} of {of} records of the log")
+            };
+            tracing::info!(partition = job.partition, "{so_far}");
         }
     }
 }

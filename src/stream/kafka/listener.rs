@@ -5,7 +5,7 @@ use rdkafka::ClientContext;
 use rdkafka::Statistics;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::statistics::Broker;
+use rdkafka::statistics::{Broker, Partition};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -70,15 +70,21 @@ impl Listener {
                 facts.queue_records += whole(partition.fetchq_cnt);
                 facts.queue_bytes += partition.fetchq_size;
                 let is_forward = self.forward.as_deref() == Some(topic.topic.as_str());
-                // It is -1 while it is not known.
-                if is_forward && number.to_string() == self.partition && partition.consumer_lag >= 0
-                {
-                    facts.forward_lag = Some(whole(partition.consumer_lag));
+                if is_forward && number.to_string() == self.partition {
+                    facts.forward_lag = lag(partition);
                 }
             }
         }
         facts
     }
+}
+
+/// What is yet to be read; its own `consumer_lag` counts from offsets that readers here never
+/// store. Both offsets are below 0 while they are not known.
+fn lag(partition: &Partition) -> Option<u64> {
+    let (end, next) = (partition.hi_offset, partition.next_offset);
+    let unfetched = (end >= 0 && next >= 0).then(|| whole(end.saturating_sub(next)))?;
+    Some(unfetched.saturating_add(whole(partition.fetchq_cnt)))
 }
 
 fn connection(broker: &Broker) -> ConnectionFacts {
@@ -140,13 +146,14 @@ impl Drop for Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rdkafka::statistics::{Partition, Topic, Window};
+    use rdkafka::statistics::{Topic, Window};
 
     #[test]
     fn what_a_client_tells_is_shown_and_forgotten_with_it() {
         let metrics = Arc::new(Metrics::new().unwrap());
         let listener = Listener::new("reader", Some(3), &metrics).with_lag("usage.forward");
-        let partition = Partition { fetchq_cnt: 12, consumer_lag: 7, ..Partition::default() };
+        let partition =
+            Partition { fetchq_cnt: 12, hi_offset: 40, next_offset: 33, ..Partition::default() };
         let topic = Topic {
             topic: "usage.forward".to_owned(),
             partitions: [(3, partition)].into(),
@@ -172,7 +179,7 @@ mod tests {
             "usage_rater_kafka_queue_records{client=\"reader\",partition=\"3\"} 12",
             "usage_rater_kafka_rtt_seconds{broker=\"1\",client=\"reader\",partition=\"3\"} 0.0015",
             "usage_rater_kafka_requests_pending{broker=\"1\",client=\"reader\",partition=\"3\"} 3",
-            "usage_rater_forward_lag_records{partition=\"3\"} 7",
+            "usage_rater_forward_lag_records{partition=\"3\"} 19",
         ] {
             assert!(shown.contains(line), "no {line} in {shown}");
         }

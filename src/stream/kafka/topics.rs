@@ -286,8 +286,8 @@ fn check(wanted: &Wanted<'_>, found: &Found) -> Result<(), TopicsError> {
     let kept = found.config.get("retention.ms").map_or("-1", String::as_str);
     if *setting == "kafka.topics.catalog" && policy.contains("delete") && kept != "-1" {
         return Err(TopicsError::Unusable(format!(
-            "{setting}: topic {name} forgets entries after {kept} ms (cleanup.policy={policy}), and \
-             with them what is in force; set cleanup.policy=compact"
+            "{setting}: topic {name} forgets entries after {kept} ms (cleanup.policy={policy}), \
+             and with them what is in force; set cleanup.policy=compact"
         )));
     }
     let largest = found.config.get("max.message.bytes").and_then(|bytes| bytes.parse().ok());

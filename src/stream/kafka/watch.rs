@@ -87,7 +87,7 @@ impl Calls {
             }
             found.stuck += 1;
             let line = format!(
-                "{thread} has waited for {name} of librdkafka for {lasted:?}; it was given {given:?}"
+                "{thread} has waited {lasted:?} for {name} of librdkafka, which was given {given:?}"
             );
             if *lasted > *given + END {
                 found.end.get_or_insert_with(|| line.clone());

@@ -6,7 +6,7 @@ use super::instance::{Instance, Names};
 use super::load::{Load, PARTITIONS};
 use super::wire::Wire;
 use crate::program::Workplace;
-use crate::service::eventually;
+use crate::service::{eventually, holds};
 use std::fmt::Write as _;
 use usage_rater::stream::murmur2::partition_of;
 
@@ -232,7 +232,7 @@ fn an_instance_that_is_behind_the_catalog_does_not_go_live() {
     scene.produce("copy", &all);
     let server = scene.start_with("a", "copy");
     scene.use_in(1, 50);
-    eventually("it waits for the catalog", || told(&server, "waiting for the catalog"));
+    assert!(holds(|| told(&server, "waiting for the catalog")), "{:#?}", server.said());
     assert_eq!(server.counted("outcome=\"rated\""), 0, "nothing is rated meanwhile");
     let reply = server.client().get("/readyz");
     reply.expect(503, "is being restored");

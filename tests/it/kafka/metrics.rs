@@ -35,9 +35,11 @@ fn everything_that_runs_tells_of_itself() {
         });
     }
     assert_eq!(server.counted("usage_rater_stuck_calls"), 0);
-    let text = server.client().get("/metrics").body;
-    assert!(text.contains("usage_rater_forward_lag_records{partition=\"0\"} 0"), "{text}");
-    promtool(&text);
+    eventually("what was sent on is read", || {
+        let text = server.client().get("/metrics").body;
+        text.contains("usage_rater_forward_lag_records{partition=\"0\"} 0\n")
+    });
+    promtool(&server.client().get("/metrics").body);
     server.stop();
     // Kept in the state, so a restart and an instance that begins with nothing know them.
     place.write("b.toml", names.settings(&broker.bootstrap, "[state]\ndir = \"b\""));
