@@ -29,7 +29,7 @@ mod waiting;
 pub use announced::Announced;
 pub use checkpoint::check_files;
 pub use commit::{CommitPort, Delta, Embedded, Outputs, Transaction};
-pub use counters::Counters;
+pub use counters::{Counters, RejectedByCode};
 pub use error::{Error, ErrorKind};
 pub use identity::Seeds;
 pub use lineage::record_hash;
@@ -39,5 +39,5 @@ pub use partition::{
 pub use query::{PeriodTotal, Query};
 pub use rocks::StoreMemory;
 pub use store::{Layout, SavedSource, Store};
-pub use tables::{Entry, Table, Tables, Visit};
+pub use tables::{Entry, StoreUsage, Table, Tables, Visit};
 pub use waiting::{Cause, Waiting};

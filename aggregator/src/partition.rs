@@ -14,6 +14,7 @@ mod lines;
 mod load;
 mod names;
 mod rebuild;
+mod refuse;
 mod routing;
 mod said;
 mod times;
@@ -25,7 +26,7 @@ use crate::admitted::{AdmittedLine, Seen};
 use crate::announced::Announced;
 use crate::commit::{Delta, Outputs, Transaction};
 use crate::corrections::Corrections;
-use crate::counters::Counters;
+use crate::counters::{Counters, RejectedByCode};
 use crate::dedupe::Dedupe;
 use crate::error::Error;
 use crate::identity::{Seeds, owner_hash};
@@ -41,6 +42,7 @@ pub use explain::{ExplainedRecord, Explanation};
 use names::{Names, named_by};
 use rating::resolve::{self, Line, Measure, Owner};
 use rating::{Catalog, Code, Correction, CustomerId, Instant, Period, Rejection, UsageRecord};
+use refuse::too_old;
 pub use routing::Routing;
 use std::sync::Arc;
 
@@ -85,6 +87,8 @@ pub struct Clock {
 pub struct Received<'a> {
     /// Its bytes.
     pub bytes: &'a [u8],
+    /// The key that it had in its log; empty without one.
+    pub key: &'a [u8],
     /// Where it stood.
     pub origin: Origin,
     /// What time it is for it.
@@ -110,6 +114,7 @@ pub struct Partition {
     /// The number of each meter's type, by the meter's position in the catalog.
     meter_types: Vec<u32>,
     counters: Counters,
+    rejected: RejectedByCode,
     sources: Vec<SavedSource>,
     /// Recently used periods of each cycle.
     periods: Vec<Vec<Period>>,
@@ -178,6 +183,7 @@ impl Partition {
             types_changed: false,
             meter_types: Vec::new(),
             counters: store.counters()?,
+            rejected: store.rejected_by_code()?,
             sources: store.sources()?,
             periods: Vec::new(),
             transaction: Transaction::default(),
@@ -414,14 +420,6 @@ impl Partition {
         Clock { oldest: clock.oldest.max(forgotten), ..clock }
     }
 
-    /// Counts a refused record and keeps its dead letter, one line of JSON.
-    pub fn reject(&mut self, dead_letter: &str) {
-        self.taken += 1;
-        self.counters.read += 1;
-        self.counters.rejected += 1;
-        self.transaction.outputs.rejected.push_str(dead_letter);
-    }
-
     const fn check_usable(&self) -> Result<(), Error> {
         if self.failed { Err(Error::Failed) } else { Ok(()) }
     }
@@ -506,10 +504,4 @@ impl Partition {
         );
         Rejection::new(Code::Conflict, reason)
     }
-}
-
-fn too_old(used_at: Instant, oldest: Option<Instant>) -> Rejection {
-    let oldest = oldest.unwrap_or(Instant::MIN);
-    let message = format!("{used_at} lies before {oldest}: its period is closed for good");
-    Rejection::new(Code::LateClosed, message)
 }

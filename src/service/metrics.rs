@@ -3,13 +3,18 @@
 //! What counts records comes from the committed counters of the state, so it survives restarts and
 //! moves. What is about a partition is forgotten when it is let go: whoever holds it next shows it.
 
-use aggregator::Counters;
+mod kafka;
+mod store;
+
+use aggregator::{Counters, RejectedByCode, StoreUsage};
+pub(crate) use kafka::{ClientFacts, ConnectionFacts, KafkaMetrics};
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
-use rating::Instant;
+use rating::{Code, Instant};
 use std::time::Duration;
+use store::{OneStore, StoreMetrics};
 
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
@@ -33,6 +38,11 @@ pub(crate) struct Metrics {
     commit_seconds: Histogram,
     record_age_seconds: Histogram,
     requests: IntCounterVec,
+    rejected: IntCounterVec,
+    stuck_calls: IntGauge,
+    reads_elsewhere: IntCounterVec,
+    stores: StoreMetrics,
+    kafka: KafkaMetrics,
 }
 
 /// The outcomes of `usage_rater_records_total`.
@@ -47,7 +57,7 @@ impl Metrics {
         let registry = Registry::new();
         let counters =
             |name: &str, help: &str, labels: &[&str]| new_counters(&registry, (name, help), labels);
-        let gauges = |name: &str, help: &str| new_gauges(&registry, (name, help));
+        let gauges = |name: &str, help: &str| new_gauges(&registry, (name, help), &["partition"]);
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
             new_histogram(&registry, (name, help), buckets)
         };
@@ -56,6 +66,11 @@ impl Metrics {
             "Records received by HTTP whose answer is still owed.",
         )?;
         registry.register(Box::new(received.clone()))?;
+        let stuck_calls = IntGauge::new(
+            "usage_rater_stuck_calls",
+            "Calls of librdkafka that last longer than they were given.",
+        )?;
+        registry.register(Box::new(stuck_calls.clone()))?;
         Ok(Self {
             records: counters(
                 "usage_rater_records_total",
@@ -124,6 +139,19 @@ impl Metrics {
                 "Answered requests by route and status.",
                 &["method", "route", "status"],
             )?,
+            rejected: counters(
+                "usage_rater_rejected_total",
+                "Committed dead letters by code.",
+                &["partition", "code"],
+            )?,
+            stuck_calls,
+            reads_elsewhere: counters(
+                "usage_rater_http_reads_elsewhere_total",
+                "Reads that another instance was asked for, by whether it answered.",
+                &["answered"],
+            )?,
+            stores: StoreMetrics::new(&registry)?,
+            kafka: KafkaMetrics::new(&registry)?,
             registry,
         })
     }
@@ -138,7 +166,12 @@ impl Metrics {
         let outcome =
             |name: &str| self.records.get_metric_with_label_values(&[label.as_str(), name]);
         let [rated, duplicate, rejected, forwarded] = OUTCOMES;
+        let code = |code: &Code| {
+            self.rejected.get_metric_with_label_values(&[label.as_str(), code.name()])
+        };
         Ok(PartitionMetrics {
+            by_code: Code::ALL.iter().map(code).collect::<Result<_, _>>()?,
+            store: self.stores.of(&label)?,
             rated: outcome(rated)?,
             duplicate: outcome(duplicate)?,
             rejected: outcome(rejected)?,
@@ -167,6 +200,10 @@ impl Metrics {
             // What was never shown need not be forgotten.
             _ = self.records.remove_label_values(&[label.as_str(), outcome]);
         }
+        for code in Code::ALL {
+            _ = self.rejected.remove_label_values(&[label.as_str(), code.name()]);
+        }
+        self.stores.forget(&label);
         let gauges = [
             &self.waiting,
             &self.lag,
@@ -187,6 +224,24 @@ impl Metrics {
     pub(crate) fn partition_failed(&self, number: u32) {
         if let Ok(failures) = self.failures.get_metric_with_label_values(&[&number.to_string()]) {
             failures.inc();
+        }
+    }
+
+    /// What clients of Kafka tell of themselves.
+    pub(crate) const fn kafka(&self) -> &KafkaMetrics {
+        &self.kafka
+    }
+
+    /// Shows how many calls of librdkafka last too long.
+    pub(crate) fn stuck_calls(&self, calls: usize) {
+        self.stuck_calls.set(i64::try_from(calls).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a read that another instance was asked for.
+    pub(crate) fn read_elsewhere(&self, is_answered: bool) {
+        let label = if is_answered { "yes" } else { "no" };
+        if let Ok(reads) = self.reads_elsewhere.get_metric_with_label_values(&[label]) {
+            reads.inc();
         }
     }
 
@@ -228,8 +283,19 @@ fn new_counters(
     Ok(vector)
 }
 
-fn new_gauges(registry: &Registry, (name, help): (&str, &str)) -> Made<IntGaugeVec> {
-    let vector = IntGaugeVec::new(Opts::new(name, help), &["partition"])?;
+fn new_gauges(
+    registry: &Registry,
+    (name, help): (&str, &str),
+    labels: &[&str],
+) -> Made<IntGaugeVec> {
+    let vector = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(vector.clone()))?;
+    Ok(vector)
+}
+
+/// Gauges of what is no whole number, such as seconds.
+fn new_ratios(registry: &Registry, (name, help): (&str, &str), labels: &[&str]) -> Made<GaugeVec> {
+    let vector = GaugeVec::new(Opts::new(name, help), labels)?;
     registry.register(Box::new(vector.clone()))?;
     Ok(vector)
 }
@@ -266,6 +332,9 @@ pub(crate) struct PartitionMetrics {
     commit_seconds: Histogram,
     record_age_seconds: Histogram,
     received: IntGauge,
+    /// In the order of [`Code::ALL`].
+    by_code: Vec<IntCounter>,
+    store: OneStore,
 }
 
 impl PartitionMetrics {
@@ -281,6 +350,23 @@ impl PartitionMetrics {
         }
         self.waiting.set(i64::try_from(counters.waiting).unwrap_or(i64::MAX));
         self.watermark(watermark);
+    }
+
+    /// Shows the committed dead letters by code.
+    pub(crate) fn rejected(&self, rejected: &RejectedByCode) {
+        for (metric, code) in self.by_code.iter().zip(Code::ALL) {
+            metric.inc_by(rejected.of(code).saturating_sub(metric.get()));
+        }
+    }
+
+    /// Shows what the store takes.
+    pub(crate) fn store(&self, usage: &StoreUsage) {
+        self.store.show(usage);
+    }
+
+    /// Whether the partition is restored and rates.
+    pub(crate) fn shows_live(&self) -> bool {
+        self.live.get() > 0
     }
 
     /// Shows up to when usage is thought to be complete.

@@ -58,6 +58,8 @@ pub(crate) struct Kafka {
 pub(crate) struct Http {
     /// Address and port; port 0 takes a free one.
     pub(crate) listen: String,
+    /// Where other instances reach it, as a host and a port; without it, where it listens.
+    pub(crate) advertise: Option<String>,
     /// Largest body of usage.
     pub(crate) body_bytes_max: usize,
     /// Bytes of all bodies that are being read or wait for their commit.
@@ -115,6 +117,7 @@ impl Default for Settings {
             state_dir: PathBuf::from("data"),
             http: Http {
                 listen: "127.0.0.1:8080".to_owned(),
+                advertise: None,
                 body_bytes_max: 16 << 20,
                 queue_bytes_max: 128 << 20,
                 queue_requests_max: 1_024,

@@ -369,7 +369,8 @@ impl<B: Broker> Rater<B> {
             self.begin(tick)?;
             let received_at = waiting.received_at.unwrap_or(tick.now);
             let origin = waiting.origin;
-            let arrival = Arrival { bytes: &waiting.bytes, key: b"", origin, received_at, hops: 0 };
+            let (bytes, key) = (&*waiting.bytes, &*waiting.key);
+            let arrival = Arrival { bytes, key, origin, received_at, hops: 0 };
             self.hand().take(&arrival)?;
         }
         Ok(())
@@ -380,7 +381,7 @@ impl<B: Broker> Rater<B> {
         let before = earlier(tick.now, self.setup.rules.waiting_age);
         while let Some((waiting, rejection)) = self.partition.take_expired(before) {
             self.begin(tick)?;
-            self.hand().reject((&waiting.bytes, b""), &rejection, waiting.origin)?;
+            self.hand().reject((&waiting.bytes, &waiting.key), &rejection, waiting.origin)?;
         }
         Ok(())
     }
@@ -488,6 +489,27 @@ impl<B: Broker> Rater<B> {
         self.next_period_end = Instant::MIN;
         self.take_released(tick)?;
         Ok(Ok(()))
+    }
+
+    /// Why another catalog cannot be gone on with, if it cannot; the one in force stays.
+    ///
+    /// # Errors
+    /// As [`Rater::step`].
+    pub fn try_catalog(
+        &mut self,
+        newer: Arc<Catalog>,
+        tick: Tick,
+    ) -> Result<Result<(), String>, Stop> {
+        self.commit(tick)?;
+        let before = Arc::clone(self.partition.shared_catalog());
+        if let Err(error) = self.partition.set_catalog(newer) {
+            return Ok(Err(error.to_string()));
+        }
+        let contradicts = crate::contradiction::find(&self.partition)?;
+        self.partition.set_catalog(before)?;
+        // Those that the other catalog released wait on.
+        self.take_released(tick)?;
+        Ok(contradicts.map_or(Ok(()), Err))
     }
 
     /// Commits what is open and leaves the store so that nothing must be replayed.

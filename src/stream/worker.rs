@@ -1,7 +1,9 @@
 //! The worker: the thread of one partition, from its start until it is let go.
 
 use super::catalog_topic::{CatalogBoard, InForce};
+use super::command::{Command, obey, put_off, serve};
 use super::kafka::{Clients, Connection, Group, Topics};
+use super::limits::COMMANDS_MAX;
 use super::provenance::Provenance;
 use super::rater::{Rater, Rules, Setup, Tick};
 use super::restore::{Restore, Restored};
@@ -9,39 +11,12 @@ use super::snapshotter::{Plan, Snapshotter, Whose};
 use super::stop::Stop;
 use super::{murmur2, phase, store_directory};
 use crate::clock::{self, Stopwatch};
-use crate::failure::Failure;
-use crate::service::{PartitionMetrics, WantedPeriod, reads};
+use crate::service::PartitionMetrics;
 use aggregator::{Routing, Seeds, StoreMemory};
-use rating::Instant;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
-use tokio::sync::oneshot;
-
-/// What a worker can be asked for while it works.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// To commit what is open and let go.
-    Stop,
-    /// To go on with another catalog.
-    Catalog(InForce),
-    /// For the totals of a subscription, as of a commit begun after this.
-    Totals {
-        subscription: String,
-        wanted: WantedPeriod,
-        reply: oneshot::Sender<Result<Option<String>, Failure>>,
-    },
-    /// For the records of the totals of a charge.
-    Explain {
-        subscription: String,
-        charge: String,
-        period: String,
-        reply: oneshot::Sender<Result<Option<String>, Failure>>,
-    },
-    /// To close the periods that ended by an instant.
-    Close { until: Instant, done: std::sync::mpsc::Sender<()> },
-}
 
 /// What a worker needs to know of the world.
 #[derive(Debug, Clone)]
@@ -95,7 +70,8 @@ fn restored(
     provenance: &mut Provenance,
 ) -> Result<Option<Rater<Connection>>, Stop> {
     phase(job.partition, "restoring");
-    let mut heed = Heed { commands, waiting: Vec::new(), is_told: false };
+    let partition = job.partition;
+    let mut heed = Heed { partition, commands, waiting: Vec::new(), is_told: false };
     let Some(store) = provenance.open(job, &mut heed)? else { return Ok(None) };
     let (clients, topics) = (&job.clients, Arc::clone(&job.topics));
     let connection = Connection::new(
@@ -108,7 +84,7 @@ fn restored(
     if let Some(snapshot) = provenance.snapshot() {
         restore = restore.made_of(snapshot);
     }
-    let mut told = clock.elapsed();
+    let (mut told, mut is_behind) = (clock.elapsed(), false);
     loop {
         if heed.is_told_to_stop() {
             return Ok(None);
@@ -116,13 +92,7 @@ fn restored(
         restore = match restore.step(RESTORE_STEP)? {
             // A record is never rated by an older catalog than one that has rated its owner.
             Restored::Done(restore) if !is_new_enough(&restore, &job.catalog.in_force())? => {
-                if clock.elapsed().saturating_sub(told) >= RESTORE_TOLD {
-                    told = clock.elapsed();
-                    tracing::info!(
-                        partition = job.partition,
-                        "restored, and waiting for the catalog that it was rated by"
-                    );
-                }
+                is_behind = true;
                 std::thread::sleep(RESTORE_STEP);
                 restore
             }
@@ -131,7 +101,7 @@ fn restored(
                 let mut rater = restore.finish(catalog, setup(job), tick(clock))?;
                 rater.take_snapshots(Box::new(snapshotter(job, epoch)))?;
                 for command in heed.waiting {
-                    obey(&mut rater, command, clock)?;
+                    obey(&mut rater, command, tick(clock))?;
                 }
                 return Ok(Some(rater));
             }
@@ -141,16 +111,19 @@ fn restored(
         job.metrics.restoring(read, of);
         if clock.elapsed().saturating_sub(told) >= RESTORE_TOLD {
             told = clock.elapsed();
-            tracing::info!(
-                partition = job.partition,
-                "restoring: {read} of {of} records of the log"
-            );
+            let so_far = if is_behind {
+                "restored, and waiting for the catalog that it was rated by".to_owned()
+            } else {
+                format!("restoring: {read} of {of} records of the log")
+            };
+            tracing::info!(partition = job.partition, "{so_far}");
         }
     }
 }
 
 /// The commands of a worker that is not live yet.
 pub(super) struct Heed<'a> {
+    partition: u32,
     commands: &'a Receiver<Command>,
     /// They are answered when it is.
     waiting: Vec<Command>,
@@ -160,16 +133,16 @@ pub(super) struct Heed<'a> {
 impl Heed<'_> {
     /// Whether the worker has been told to stop by now.
     pub(super) fn is_told_to_stop(&mut self) -> bool {
-        loop {
-            match self.commands.try_recv() {
-                _ if self.is_told => return true,
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => self.is_told = true,
-                // It is on the board.
-                Ok(Command::Catalog(_)) => {}
-                Ok(other) => self.waiting.push(other),
+        while !self.is_told {
+            match self.commands.try_recv().map(|command| put_off(command, self.partition)) {
+                Ok(Some(Command::Stop)) | Err(TryRecvError::Disconnected) => self.is_told = true,
+                // As many as the channel holds are done when it is live; of the others, nobody hears.
+                Ok(Some(other)) if self.waiting.len() < COMMANDS_MAX => self.waiting.push(other),
+                Ok(_) => {}
                 Err(TryRecvError::Empty) => return false,
             }
         }
+        true
     }
 }
 
@@ -223,6 +196,7 @@ fn live(
 ) -> Result<(), Stop> {
     // With nothing to commit yet, what the state holds is what is committed.
     job.metrics.committed(rater.counters(), rater.partition().watermark());
+    job.metrics.rejected(rater.partition().rejected());
     job.metrics.is_live();
     phase(job.partition, "live");
     let records = rater.counters().read;
@@ -234,6 +208,7 @@ fn live(
         if let Some(appended) = progress.committed {
             job.metrics.ages(&appended, clock::now());
             job.metrics.committed(rater.counters(), rater.partition().watermark());
+            job.metrics.rejected(rater.partition().rejected());
         }
         if clock.elapsed().saturating_sub(looked) >= LAG_INTERVAL {
             looked = clock.elapsed();
@@ -242,40 +217,12 @@ fn live(
                 job.metrics.lag(lag);
             }
             job.metrics.watermark(rater.partition().watermark());
-        }
-        loop {
-            match commands.try_recv() {
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
-                    return rater.stop(tick(clock));
-                }
-                Ok(command) => obey(&mut rater, command, clock)?,
-                Err(TryRecvError::Empty) => break,
+            if let Ok(usage) = rater.partition().store().usage() {
+                job.metrics.store(&usage);
             }
         }
-    }
-}
-
-/// Does what was asked for. Whoever asked may have gone away since.
-fn obey(rater: &mut Rater<Connection>, command: Command, clock: Stopwatch) -> Result<(), Stop> {
-    match command {
-        Command::Stop => {}
-        Command::Catalog(newer) => {
-            if let Err(reason) = rater.set_catalog(newer, tick(clock))? {
-                tracing::error!("the new catalog is not taken: {reason}");
-            }
-        }
-        Command::Totals { subscription, wanted, reply } => {
-            rater.commit(tick(clock))?;
-            _ = reply.send(reads::totals(rater.partition(), &subscription, wanted));
-        }
-        Command::Explain { subscription, charge, period, reply } => {
-            rater.commit(tick(clock))?;
-            _ = reply.send(reads::explain(rater.partition(), &subscription, &charge, &period));
-        }
-        Command::Close { until, done } => {
-            rater.close(until, tick(clock))?;
-            _ = done.send(());
+        if !serve(&mut rater, commands, || tick(clock))? {
+            return rater.stop(tick(clock));
         }
     }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use crate::commit::CommitPort;
 use crate::error::Error;
 use crate::limits::{POSITION_BLOCKS_MAX, SLOTS_MAX};
 use crate::query::Query;
-use crate::store::Store;
+use crate::store::{REJECTED_BY_CODE, Store};
 use crate::tables::Table;
 use std::sync::Arc;
 
@@ -63,6 +63,7 @@ impl Partition {
             });
         }
         delta.put(Table::Meta, b"counters", &self.counters.encode());
+        delta.put(Table::Meta, REJECTED_BY_CODE.as_bytes(), &self.rejected.encode());
         delta.put(Table::Meta, b"sources", &Store::encode_sources(&self.sources));
         delta.put(Table::Meta, b"catalog", &self.catalog_position.to_le_bytes());
         delta.put(Table::Meta, b"watermark", &self.watermark.nanos().to_le_bytes());

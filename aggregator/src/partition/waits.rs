@@ -1,5 +1,6 @@
 //! Waiting: records go into the waiting room and come out of it again.
 
+use super::refuse::gave_up;
 use super::{Origin, Partition, Received, Verdict};
 use crate::admitted::Seen;
 use crate::identity::owner_hash;
@@ -82,7 +83,7 @@ impl Partition {
             }
             return Err(self.conflict(seen));
         }
-        if self.waiting.bytes() + received.bytes.len() > bytes_max {
+        if self.waiting.bytes() + received.bytes.len() + received.key.len() > bytes_max {
             let message = format!("{rejection}, and no more records can wait for theirs");
             return Err(Rejection::new(Code::UnknownSubject, message));
         }
@@ -92,22 +93,6 @@ impl Partition {
     }
 
     pub(super) fn keep_waiting(&mut self, received: &Received<'_>, cause: Cause, of: (u128, u64)) {
-        let came = (received.bytes, received.origin, received.clock.received_at);
-        self.waiting.add(Waiting::new(came, cause, of));
+        self.waiting.add(Waiting::new(received, cause, of));
     }
-}
-
-/// A record that waited in vain.
-fn gave_up(waiting: Waiting) -> (Waiting, Rejection) {
-    let rejection = match &waiting.cause {
-        Cause::Subject(name) => {
-            let message = format!("\"{name}\" did not come into the catalog in time");
-            Rejection::new(Code::UnknownSubject, message)
-        }
-        Cause::Target(_) => {
-            let message = "the record to correct did not come, or is of another customer";
-            Rejection::new(Code::UnknownReference, message)
-        }
-    };
-    (waiting, rejection)
 }

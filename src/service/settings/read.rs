@@ -55,6 +55,7 @@ const TOPICS: &[&str] =
     &["raw", "rated", "rejected", "forward", "state", "totals", "catalog", "orders"];
 const HTTP: &[&str] = &[
     "listen",
+    "advertise",
     "body_bytes_max",
     "queue_bytes_max",
     "queue_requests_max",
@@ -210,14 +211,10 @@ fn read_kafka(section: &Section<'_>, kafka: &mut Kafka, faults: &mut Faults<'_>)
 
 fn read_http(section: &Section<'_>, settings: &mut Settings, faults: &mut Faults<'_>) {
     let http = &mut settings.http;
-    if let Some((listen, at)) = section.text("listen", faults) {
-        let port = listen.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-            let reason = "is not an address with a port, such as 127.0.0.1:8080";
-            faults.add_at(at, format!("\"{listen}\" {reason}"));
-        }
+    if let Some(listen) = address(section, "listen", faults) {
         listen.clone_into(&mut http.listen);
     }
+    http.advertise = address(section, "advertise", faults).map(str::to_owned);
     section.size("body_bytes_max", &mut http.body_bytes_max, faults);
     section.size("queue_bytes_max", &mut http.queue_bytes_max, faults);
     section.size("queue_requests_max", &mut http.queue_requests_max, faults);
@@ -228,6 +225,17 @@ fn read_http(section: &Section<'_>, settings: &mut Settings, faults: &mut Faults
         let reason = "queue_bytes_max must be at least body_bytes_max, or no such body is taken";
         faults.add_at(at.map_or(0, |value| value.span().start), reason);
     }
+}
+
+/// A host with a port.
+fn address<'a>(section: &Section<'a>, key: &str, faults: &mut Faults<'_>) -> Option<&'a str> {
+    let (text, at) = section.text(key, faults)?;
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+        let reason = "is not an address with a port, such as 127.0.0.1:8080";
+        faults.add_at(at, format!("\"{text}\" {reason}"));
+    }
+    Some(text)
 }
 
 /// One table of the file; without a table, nothing is set in it.
@@ -386,6 +394,10 @@ mod tests {
                 "4:1: unknown key \"lisen\"; did you mean \"listen\"?",
                 "6:15: interval_ms must be a whole number from 1 to 60000",
             ],
+        );
+        check(
+            "mode = \"kafka\"\n[http]\nadvertise = \"rater-1\"",
+            &["3:13: \"rater-1\" is not an address with a port, such as 127.0.0.1:8080"],
         );
         check(
             "mode = \"embedded\"\nstate = 3\n[periods]\ngrace = \"1y\"",

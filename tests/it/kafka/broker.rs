@@ -48,6 +48,27 @@ impl Broker {
         or_no_test(Self::start(new_directory(), &[]))
     }
 
+    /// A broker as [`Broker::dedicated`] has it, and the address at which it asks for a name and a
+    /// password: `rater` and `secret`.
+    pub(super) fn with_password() -> Option<(Self, String)> {
+        let mut broker = Self::dedicated()?;
+        broker.kill();
+        let settings = broker.running.as_ref().unwrap().directory.join("server.properties");
+        let text = std::fs::read_to_string(&settings).unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let login = "org.apache.kafka.common.security.plain.PlainLoginModule";
+        let text = text.replace(",CONTROLLER://", &format!(",SASL://{port},CONTROLLER://"))
+            + &format!(
+                "\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,\
+                 SASL:SASL_PLAINTEXT\ninter.broker.listener.name=PLAINTEXT\n\
+                 sasl.enabled.mechanisms=PLAIN\nlistener.name.sasl.plain.sasl.jaas.config={login} \
+                 required user_rater=\"secret\";\n"
+            );
+        std::fs::write(&settings, text).unwrap();
+        broker.restart();
+        Some((broker, port.to_string()))
+    }
+
     fn start(directory: PathBuf, options: &[&str]) -> Result<Self, String> {
         let (script, bootstrap) = launch(&directory, options)?;
         Ok(Self { bootstrap, running: Some(Running { directory, script: Some(script) }) })

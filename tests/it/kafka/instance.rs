@@ -105,6 +105,11 @@ impl Instance {
         signal(name, self.child.id());
     }
 
+    /// Σ of the metrics whose line contains these words.
+    pub(super) fn counted(&self, part: &str) -> i64 {
+        sum_of(&self.client().get("/metrics").body, part)
+    }
+
     /// Waits until a phase is met that `is_wanted` takes, but no longer than `most`.
     pub(super) fn await_phase(&self, most: Duration, is_wanted: impl Fn(&str) -> bool) {
         let pause = Duration::from_micros(50);
