@@ -2,6 +2,8 @@
 
 mod duration;
 mod read;
+#[cfg(test)]
+mod schema;
 
 use crate::stream::TopicNames;
 use std::collections::BTreeMap;

@@ -151,13 +151,13 @@ fn orders_that_contradict_the_catalog_are_told_their_places() {
     let wrong = [
         line("1", "SUB-1", "max", "2026-03-01"),
         line("2", "CUS-0", "pro", "2026-01-01"),
-        line("3", "SUB-9", "max", "2026-02-28"),
+        line("3", "SUB-9", "max", "2026-02-27"),
     ];
     let good = [line("1", "SUB-1", "pro", "2026-01-01"), line("3", "SUB-9", "max", "2026-03-01")];
     let wanted: [(&str, &[&str]); 3] = [
         ("3:48", &["\"SUB-1\" with the plan \"pro\""]),
         ("4:33", &["\"CUS-0\" is a name of a customer"]),
-        ("5:62", &["\"max\"", "no version in force on 2026-02-28", "2026-03-01T00:00:00Z"]),
+        ("5:62", &["\"max\"", "no version in force on 2026-02-27", "2026-03-01T00:00:00Z"]),
     ];
     place.write("orders.json", orders(&wrong));
     let ran = place.fail("check catalog.json orders.json", 1, &["3 faults\n"]);
