@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import math
 import subprocess
 import sys
 import threading
@@ -116,8 +117,10 @@ class Measured:
             self.count_commits()
 
     def count_commits(self):
-        commits, is_said = total(self.program.metrics(), "usage_rater_commit_seconds_count")
-        self.commits.append((time.time(), commits if is_said else float("nan")))
+        metrics = self.program.metrics()
+        commits, is_said = total(metrics, "usage_rater_commit_seconds_count")
+        seconds, _ = total(metrics, "usage_rater_commit_seconds_sum")
+        self.commits.append((time.time(), commits if is_said else math.nan, seconds))
 
     def finish(self):
         """What can only be told at the end, while the program still runs."""
@@ -127,8 +130,13 @@ class Measured:
 
     def commit_rate(self):
         """Transactions a second, where the program counts them."""
-        (begun, before), (ended, after) = self.commits
-        return (after - before) / (ended - begun) if ended > begun else float("nan")
+        (begun, before, _), (ended, after, _) = self.commits
+        return (after - before) / (ended - begun) if ended > begun else math.nan
+
+    def commit_millis(self):
+        """How long a transaction takes to be committed once all of its records are sent off, on average."""
+        (_, before, since), (_, after, until) = self.commits
+        return 1000 * (until - since) / (after - before) if after > before else math.nan
 
     def rate(self):
         """Records a second from the first commit to the last."""

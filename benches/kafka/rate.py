@@ -26,15 +26,15 @@ class Rates(Bench):
     def report(self):
         self.report_lines()
         print(f"{'median':11}  {'records/s':>10}  {'2nd half':>10}  {'start s':>7}  {'CPU µs/rec':>10}  {'broker':>6}  "
-              f"{'commits/s':>9}  {'threads':>7}  {'MiB':>5}  {'bytes/rec':>9}")
+              f"{'commits/s':>9}  {'ms each':>7}  {'threads':>7}  {'MiB':>5}  {'bytes/rec':>9}")
         for kind, rounds in self.measured.items():
-            rate, late, start, cpu, broker, commits = (
+            rate, late, start, cpu, broker, commits, millis = (
                 statistics.median(getattr(one, what)() for one in rounds)
-                for what in ("rate", "late_rate", "start", "cpu", "broker_cpu", "commit_rate"))
+                for what in ("rate", "late_rate", "start", "cpu", "broker_cpu", "commit_rate", "commit_millis"))
             threads, memory, written = (
                 statistics.median(getattr(one, what) for one in rounds) for what in ("threads", "memory", "written"))
             print(f"{kind:11}  {rate:>10,.0f}  {late:>10,.0f}  {start:>7.1f}  {cpu:>10.2f}  {broker:>6.2f}  "
-                  f"{commits:>9.1f}  {threads:>7.0f}  {memory / (1 << 20):>5.0f}  {written:>9.0f}")
+                  f"{commits:>9.1f}  {millis:>7.1f}  {threads:>7.0f}  {memory / (1 << 20):>5.0f}  {written:>9.0f}")
         for other in ("streams", "copy"):
             if other in self.measured and "usage-rater" in self.measured:
                 print(f"usage-rater / {other}: {self.ratio(other, 'rate')}; second half: {self.ratio(other, 'late_rate')}")
