@@ -122,7 +122,8 @@ impl Bench {
         let text = record(number);
         let record = self.decoder.decode(text.as_bytes()).expect("a good record");
         let origin = Origin { source: 0, position: number };
-        let received = Received { bytes: text.as_bytes(), origin, clock: Clock::default() };
+        let received =
+            Received { bytes: text.as_bytes(), key: b"", origin, clock: Clock::default() };
         let clock = Instant::now();
         let verdict = self.run.partition_mut().apply(&record, &received);
         let took = clock.elapsed();
