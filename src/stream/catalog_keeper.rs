@@ -428,3 +428,53 @@ impl TopicKeeper {
 fn in_force((key, text): Change) -> Change {
     (format!("{IN_FORCE}/{key}"), text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::sync_channel;
+
+    /// An audience with workers that answer so, one for each partition from 0 on.
+    fn audience(answers: &[Result<(), Refusal>]) -> Audience {
+        let first = InForce { catalog: Arc::default(), position: None, is_known: true };
+        let directory = Directory::default();
+        for (partition, answer) in (0..).zip(answers.iter().cloned()) {
+            let (worker, commands) = sync_channel(8);
+            directory.set(partition, Some(worker));
+            std::thread::spawn(move || {
+                for command in commands {
+                    match command {
+                        Command::TryCatalog { reply, .. } => reply.send(answer.clone()).unwrap(),
+                        Command::Catalog { done, .. } => {
+                            done.send(answer.clone().map_err(reason_of)).unwrap();
+                        }
+                        Command::Stop | Command::Read(_) | Command::Close { .. } => return,
+                    }
+                }
+            });
+        }
+        let (board, directory) = (Arc::new(CatalogBoard::new(first)), Arc::new(directory));
+        Audience { board, directory, desk: crate::service::Desk::new(1, 1).0 }
+    }
+
+    #[test]
+    fn a_contradiction_goes_before_a_partition_that_cannot_answer() {
+        let not_now = || Err(Refusal::NotNow("moving".to_owned()));
+        let contradicts = || Err(Refusal::Contradicts("cut anew".to_owned()));
+        let catalog = Arc::default();
+        assert_eq!(audience(&[]).check(&catalog), Ok(()));
+        assert_eq!(audience(&[Ok(()), Ok(())]).check(&catalog), Ok(()));
+        assert_eq!(audience(&[not_now(), Ok(())]).check(&catalog), not_now());
+        assert_eq!(audience(&[not_now(), contradicts(), Ok(())]).check(&catalog), contradicts());
+    }
+
+    #[test]
+    fn who_refuses_a_catalog_in_force_is_named() {
+        let newer = InForce { catalog: Arc::default(), position: Some(7), is_known: true };
+        let contradicts = || Err(Refusal::Contradicts("cut anew".to_owned()));
+        let audience = audience(&[Ok(()), contradicts(), contradicts()]);
+        let refused = audience.put(&newer, Bytes::new()).map_err(reason_of);
+        assert_eq!(refused, Err("partition 1: cut anew; partition 2: cut anew".to_owned()));
+        assert_eq!(audience.board.in_force().position, Some(7));
+    }
+}
