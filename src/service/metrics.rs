@@ -82,8 +82,7 @@ impl Metrics {
             )?,
             waiting: gauges(
                 "usage_rater_records_waiting",
-                "Records kept until the catalog knows their subject, and corrections until their \
-                 target comes.",
+                "Records that wait for their subject in the catalog, or corrections for their target.",
             )?,
             lag: gauges(
                 "usage_rater_consumer_lag_records",

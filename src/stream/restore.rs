@@ -150,7 +150,7 @@ impl<B: Broker> Restore<B> {
     }
 }
 
-/// Whatever a store holds was committed to the log, so a log that ends before is not the one it was.
+/// Whatever a store holds was committed to its log: one that ends before that is not what it was.
 fn refuse_beyond_end(offset: u64, end: u64) -> Result<(), Stop> {
     if offset < end {
         return Ok(());
