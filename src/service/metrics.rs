@@ -82,7 +82,7 @@ impl Metrics {
             )?,
             waiting: gauges(
                 "usage_rater_records_waiting",
-                "Records that wait for their subject in the catalog, or corrections for their target.",
+                "Records that wait for a subject in the catalog, and corrections for a target.",
             )?,
             lag: gauges(
                 "usage_rater_consumer_lag_records",
