@@ -70,6 +70,8 @@ fn restored(
     provenance: &mut Provenance,
 ) -> Result<Option<Rater<Connection>>, Stop> {
     phase(job.partition, "restoring");
+    // It may have been live, with a store that turned out to be damaged.
+    job.metrics.is_not_live();
     let partition = job.partition;
     let (board, waits_for) = (&*job.catalog, None);
     let mut heed =
@@ -102,6 +104,7 @@ fn restored(
             Restored::Done(restore) => {
                 let (catalog, epoch) = (job.catalog.in_force(), restore.epoch());
                 let mut rater = restore.finish(catalog, setup(job), tick(clock))?;
+                provenance.is_restored();
                 rater.take_snapshots(Box::new(snapshotter(job, epoch)))?;
                 for command in heed.waiting {
                     obey(&mut rater, command, tick(clock))?;
