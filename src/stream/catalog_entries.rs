@@ -216,7 +216,7 @@ fn plans_of(catalog: &Catalog) -> Plans {
         let versions = plan.versions.iter();
         versions.map(|one| ((key.clone(), one.version), one.digest)).collect::<Vec<_>>()
     };
-    catalog.plans().iter().flat_map(|plan| versions(plan)).collect()
+    catalog.plans().iter().flat_map(versions).collect()
 }
 
 /// Why a catalog may not follow another, if a version of a plan is not what it was.

@@ -252,8 +252,8 @@ impl World {
 
     fn snapshot_for(&mut self, key: (usize, u32)) -> Option<(String, Rows)> {
         let shelf = Rc::clone(&self.shelves[key.1 as usize]);
-        let found = shelf.borrow().newest(self.refused.entry(key).or_default());
-        found
+        let shelf = shelf.borrow();
+        shelf.newest(self.refused.entry(key).or_default())
     }
 
     fn snapshots(&mut self, (instance, partition): (usize, u32), epoch: u64) -> ModelSnapshots {
