@@ -142,7 +142,7 @@ impl Heed<'_> {
         while !self.is_told {
             match self.commands.try_recv().map(|command| self.put_off(command)) {
                 Ok(Some(Command::Stop)) | Err(TryRecvError::Disconnected) => self.is_told = true,
-                // As many as the channel holds are done when it is live; nobody hears of the others.
+                // As many as the channel holds are done once it is live; nobody hears of others.
                 Ok(Some(other)) if self.waiting.len() < COMMANDS_MAX => self.waiting.push(other),
                 Ok(_) => {}
                 Err(TryRecvError::Empty) => return false,
