@@ -455,7 +455,7 @@ mod tests {
             });
         }
         let (board, directory) = (Arc::new(CatalogBoard::new(first)), Arc::new(directory));
-        Audience { board, directory, desk: crate::service::Desk::new(1, 1).0 }
+        Audience { board, directory, desk: Desk::new(1, 1).0 }
     }
 
     #[test]
