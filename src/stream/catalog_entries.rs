@@ -248,8 +248,8 @@ fn find_withdrawn_plan(before: &Plans, after: &Catalog) -> Option<String> {
     let after = plans_of(after);
     let (key, version) = before.keys().find(|name| !after.contains_key(*name))?;
     Some(format!(
-        "version {version} of plan \"{key}\" is in force; plan versions are immutable and cannot be \
-         taken away, for usage may have been rated by them: leave it, and end its subscriptions"
+        "version {version} of plan \"{key}\" is in force; plan versions are immutable and cannot \
+         be taken away, for usage may have been rated by them: leave it, and end its subscriptions"
     ))
 }
 

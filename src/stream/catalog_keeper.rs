@@ -81,7 +81,8 @@ impl Audience {
                 // It has stopped, or takes too long.
                 Err(_) => {
                     unasked = Err(Refusal::NotNow(format!(
-                        "partition {partition} has not answered whether it fits its state; try again"
+                        "partition {partition} has not answered whether it fits its state; try \
+                         again"
                     )));
                 }
             }
