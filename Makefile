@@ -69,9 +69,13 @@ fuzz: bootstrap ## Feed hostile bytes to every reader, a minute each
 	@cp Cargo.lock fuzz/Cargo.lock
 	@mkdir -p fuzz/corpus/record fuzz/corpus/catalog fuzz/corpus/orders
 	@split -l 1 examples/first/usage.ndjson fuzz/corpus/record/first-
-	@cp examples/first/catalog.json tests/it/histories/catalog.json \
-		tests/it/cli/faults/kinds.json rating/src/catalog/schema/full.json fuzz/corpus/catalog/
-	@cp examples/first/orders.json tests/it/cli/faults/orders.json fuzz/corpus/orders/
+	@for seed in examples/first/catalog.json tests/it/histories/catalog.json \
+		tests/it/cli/faults/kinds.json rating/src/catalog/schema/full.json; do \
+		cp $$seed fuzz/corpus/catalog/$$(echo $$seed | tr / -) || exit 1; \
+	done
+	@for seed in examples/first/orders.json tests/it/cli/faults/orders.json; do \
+		cp $$seed fuzz/corpus/orders/$$(echo $$seed | tr / -) || exit 1; \
+	done
 	@for target in record catalog orders; do \
 		$(FUZZ) run --sanitizer none --release $$target -- \
 			-max_total_time=$(FUZZ_SECONDS) -timeout=25 || exit 1; \
