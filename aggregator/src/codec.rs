@@ -9,7 +9,21 @@ use rating::{Amount, Instant, Part, Quantity, Sums, Total};
 /// Version of the layout of a total.
 const TOTAL_VERSION: u8 = 1;
 
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u128) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, value: u128) {
+    // Nearly all fit half the width, in which shifts are cheap.
+    match u64::try_from(value) {
+        Ok(mut value) => {
+            while value >= 0x80 {
+                out.push(low_seven(value.into()) | 0x80);
+                value >>= 7;
+            }
+            out.push(low_seven(value.into()));
+        }
+        Err(_) => put_wide_varint(out, value),
+    }
+}
+
+fn put_wide_varint(out: &mut Vec<u8>, mut value: u128) {
     while value >= 0x80 {
         out.push(low_seven(value) | 0x80);
         value >>= 7;
@@ -155,40 +169,25 @@ pub(crate) fn decode_total(bytes: &[u8]) -> Option<StoredTotal> {
     if reader.byte()? != TOTAL_VERSION {
         return None;
     }
-    let closed = reader.byte()? == 1;
-    let revision = u32::try_from(reader.varint()?).ok()?;
+    let mut total = Total { closed: reader.byte()? == 1, ..Total::default() };
+    total.revision = u32::try_from(reader.varint()?).ok()?;
     let period_end = reader.instant()?;
-    let records = reader.number()?;
-    let used = records > 0;
-    let first_used_at = if used { Some(reader.instant()?) } else { None };
-    let last_used_at = if used { Some(reader.instant()?) } else { None };
-    let terms_digest = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
-    let lineage = U256::from_le_bytes(reader.take(32)?.try_into().ok()?);
-    let rated = reader.amount()?;
-    let count = usize::try_from(reader.varint()?).ok()?;
-    let mut parts = Vec::new();
-    for _ in 0..count {
-        let from = reader.instant()?;
-        parts.push(Part { from, quantity: Quantity::from_scaled(reader.signed()?) });
+    total.records = reader.number()?;
+    if total.records > 0 {
+        total.first_used_at = Some(reader.instant()?);
+        total.last_used_at = Some(reader.instant()?);
     }
-    let sums = if reader.is_empty() {
-        None
-    } else {
+    total.terms_digest = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
+    total.lineage = U256::from_le_bytes(reader.take(32)?.try_into().ok()?);
+    total.rated = reader.amount()?;
+    for _ in 0..reader.varint()? {
+        let from = reader.instant()?;
+        total.parts.push(Part { from, quantity: reader.quantity()? });
+    }
+    if !reader.is_empty() {
         let (quantity, billable) = (reader.quantity()?, reader.quantity()?);
-        Some(Sums { quantity, billable, carried: reader.quantity()? })
-    };
-    let total = Total {
-        parts,
-        sums,
-        rated,
-        records,
-        first_used_at,
-        last_used_at,
-        lineage,
-        revision,
-        closed,
-        terms_digest,
-    };
+        total.sums = Some(Sums { quantity, billable, carried: reader.quantity()? });
+    }
     reader.is_empty().then_some(StoredTotal { total, period_end })
 }
 

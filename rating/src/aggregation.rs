@@ -92,6 +92,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn digests_are_frozen() {
+        let percentile = |text| Aggregation::Percentile(Percentile::parse(text).unwrap());
+        let all = [
+            (Aggregation::Sum, 1),
+            (Aggregation::Count, 2),
+            (Aggregation::Max, 3),
+            (Aggregation::Min, 4),
+            (Aggregation::Average, 5),
+            (Aggregation::UniqueCount, 6),
+            (Aggregation::Latest, 7),
+            (Aggregation::TimeWeightedSum, 8),
+            (percentile("95"), 95_000_000_000_016),
+            (percentile("0.000000000001"), 17),
+        ];
+        for (aggregation, digest) in all {
+            assert_eq!(aggregation.digest(), digest, "{aggregation:?}");
+        }
+    }
+
+    #[test]
     fn ranks_are_nearest() {
         for (text, count, rank) in [
             ("95", 0, 0),

@@ -96,6 +96,21 @@ impl Charge {
         self.priced(&self.model, position, share)
     }
 
+    /// `P(0)`, as [`Charge::amount_at`] gives it for a position of 0, which nothing converts or
+    /// includes into anything but 0.
+    #[must_use]
+    pub fn amount_at_zero(&self, share: Share) -> Option<Amount> {
+        match &self.model {
+            PriceModel::PerUnit { .. } | PriceModel::Package { .. } => Some(Amount::ZERO),
+            PriceModel::Graduated(tiers)
+            | PriceModel::Volume(tiers)
+            | PriceModel::Stairstep(tiers) => Some(tiers.amount_at_zero()),
+            PriceModel::Flat { .. } | PriceModel::Percentage(_) | PriceModel::Matrix(_) => {
+                self.amount_at(Quantity::ZERO, share)
+            }
+        }
+    }
+
     /// `P(position)` by a price of this charge: its own, or that of a cell.
     #[must_use]
     pub fn priced(&self, model: &PriceModel, position: Quantity, share: Share) -> Option<Amount> {
@@ -197,3 +212,6 @@ impl Timeline {
         still_there.then_some(found)
     }
 }
+
+#[cfg(test)]
+mod tests;

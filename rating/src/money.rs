@@ -113,8 +113,12 @@ impl Price {
     }
 }
 
-/// The exact product; takes the short way where it fits 127 bits, as nearly all do.
+/// The exact product; takes a shorter way where the factors fit 63 bits, or the product 127, as
+/// nearly all do.
 fn widening_mul(a: i128, b: i128) -> I256 {
+    if let (Ok(a), Ok(b)) = (i64::try_from(a), i64::try_from(b)) {
+        return I256::new(i128::from(a) * i128::from(b));
+    }
     match a.checked_mul(b) {
         Some(product) => I256::new(product),
         // |a|, |b| ≤ 2^127, so |a·b| ≤ 2^254.
@@ -295,6 +299,22 @@ mod tests {
         check(amount("-0.0004"), "KWD", away, "0.000");
         check(amount("1.0005"), "KWD", away, "1.001");
         check(amount("0"), "USD", away, "0.00");
+    }
+
+    #[test]
+    fn money_adds_up_within_one_currency() {
+        let [usd, eur] = ["USD", "EUR"].map(|code| Currency::parse(code).unwrap());
+        let money = |minor| Money::from_minor(minor, usd);
+        assert_eq!(money(5).checked_add(money(3)), Some(money(8)));
+        assert_eq!(money(5).checked_sub(money(8)), Some(money(-3)));
+        assert_eq!(money(5).checked_neg(), Some(money(-5)));
+        let other = Money::from_minor(3, eur);
+        assert_eq!((money(5).checked_add(other), money(5).checked_sub(other)), (None, None));
+        assert_eq!(money(i128::MAX).checked_add(money(1)), None);
+        assert_eq!(money(i128::MIN).checked_sub(money(1)), None);
+        assert_eq!(money(i128::MIN).checked_neg(), None);
+        assert!(Amount::ZERO.is_zero());
+        assert!(!Price::parse("0.000000000001").unwrap().once().is_zero());
     }
 
     #[test]

@@ -69,6 +69,13 @@ mod tests {
     use crate::quantity::Quantity;
 
     #[test]
+    fn what_is_owed_adds_up() {
+        let owed = |text| Owed::of(Price::parse(text).unwrap().once()).unwrap();
+        assert_eq!(owed("1.5").checked_add(owed("0.25")), Some(owed("1.75")));
+        assert_eq!(owed("1.5").checked_add(Owed::ZERO), Some(owed("1.5")));
+    }
+
+    #[test]
     fn a_discount_is_exact() {
         let amount = Price::parse("0.000000000001").unwrap();
         let amount = amount.times(Quantity::parse("0.000000001").unwrap());

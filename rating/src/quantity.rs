@@ -108,6 +108,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_what_is_below_zero_is_negative() {
+        let quantity = |text| Quantity::parse(text).unwrap();
+        assert!(quantity("-0.000000001").is_negative());
+        assert!(!Quantity::ZERO.is_negative());
+        assert!(!quantity("0.000000001").is_negative());
+    }
+
+    #[test]
     fn blocks_cover_fractions() {
         let quantity = |text| Quantity::parse(text).unwrap();
         for (used, size, blocks) in [("0", "10", 0), ("10", "10", 1), ("10.000000001", "10", 2)] {

@@ -64,7 +64,7 @@ fn shift(
             let total_before = part.quantity;
             let after = total_before.checked_add(quantity)?;
             // Σ rated is P(before) − P(0), so the position before need not be priced again.
-            let at_zero = charge.amount_at(Quantity::ZERO, share)?;
+            let at_zero = charge.amount_at_zero(share)?;
             let rated = charge.amount_at(after, share)?.checked_sub(at_zero)?;
             let amount = rated.checked_sub(total.rated)?;
             if !rated.fits_a_total() {
@@ -84,7 +84,7 @@ fn rate_first(
     quantity: Quantity,
 ) -> Option<Rated> {
     let amount = charge.amount_at(quantity, share)?;
-    let amount = amount.checked_sub(charge.amount_at(Quantity::ZERO, share)?)?;
+    let amount = amount.checked_sub(charge.amount_at_zero(share)?)?;
     let rated = total.rated.checked_add(amount).filter(|rated| rated.fits_a_total())?;
     total.add(terms, quantity)?;
     total.rated = rated;

@@ -11,6 +11,7 @@ use crate::rounding::Rounding;
 use crate::share::Share;
 use ethnum::U256;
 use jiff::tz::TimeZone;
+use smallvec::SmallVec;
 
 /// The quantity used while one stretch of terms was in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub struct Frame<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Total {
     /// In order of `from`; one, unless terms changed within the period. Empty where `sums` stand.
-    pub parts: Vec<Part>,
+    pub parts: SmallVec<[Part; 1]>,
     /// What its positions add up to, where the charge is not [`Charge::is_simple`].
     pub sums: Option<Sums>,
     /// Σ of the rated amounts of its records, exactly.
@@ -73,7 +74,7 @@ pub struct Total {
 impl Default for Total {
     fn default() -> Self {
         Self {
-            parts: Vec::new(),
+            parts: SmallVec::new(),
             sums: None,
             rated: Amount::ZERO,
             records: 0,

@@ -113,6 +113,13 @@ impl Tiers {
         self.flat_price_at_zero
     }
 
+    /// What is to pay at quantity 0: the same by all three ways of reading tiers.
+    #[must_use]
+    pub fn amount_at_zero(&self) -> Amount {
+        let first = self.tiers.first().filter(|_| self.flat_price_at_zero);
+        first.map_or(Amount::ZERO, |first| first.tier.flat_price.once())
+    }
+
     /// The tier that `quantity` ends in.
     fn ending(&self, quantity: Quantity) -> Option<&Placed> {
         // Plans have a handful of tiers: walking from the top is faster than a binary search.
