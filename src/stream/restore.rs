@@ -96,6 +96,16 @@ impl<B: Broker> Restore<B> {
         Ok(Restored::NotYet(self))
     }
 
+    /// Whether it may go live by a catalog: a record is never rated by an older one than one that
+    /// has rated its owner.
+    ///
+    /// # Errors
+    /// [`Stop`] if the store does not say.
+    pub fn may_go_on_with(&self, catalog: &InForce) -> Result<bool, Stop> {
+        let rated_by = self.store.catalog_position()?;
+        Ok(catalog.is_known && catalog.position.is_none_or(|position| rated_by <= position))
+    }
+
     /// The store, as far as it is restored.
     pub const fn store(&self) -> &Store {
         &self.store

@@ -170,8 +170,7 @@ fn restored(
 }
 
 fn is_new_enough(restore: &Restore<Connection>, catalog: &InForce) -> Result<bool, Stop> {
-    let rated_by = restore.store().catalog_position()?;
-    Ok(catalog.is_known && catalog.position.is_none_or(|position| rated_by <= position))
+    restore.may_go_on_with(catalog)
 }
 
 fn open_store(job: &Job) -> Result<Store, Stop> {

@@ -14,12 +14,31 @@ type Rows = BTreeMap<(u8, Box<[u8]>), Box<[u8]>>;
 pub(super) struct Disk {
     current: Rows,
     flushed: Rows,
+    /// A defect that is put in on purpose: with identities that may go, the next ones go.
+    pub(super) forgets_too_early: bool,
 }
+
+/// So many blocks of identities go that should not.
+const TOO_EARLY: usize = 32;
 
 impl Disk {
     /// The process died.
     pub(super) fn crash(&mut self) {
         self.current.clone_from(&self.flushed);
+    }
+
+    /// All that was written is in files.
+    pub(super) fn flush(&mut self) {
+        self.flushed.clone_from(&self.current);
+    }
+
+    fn remove(&mut self, key: &(u8, Box<[u8]>)) {
+        self.current.remove(key);
+        if self.forgets_too_early && key.0 == number(Table::Ids) {
+            let next = self.current.range(key.clone()..).take_while(|(next, _)| next.0 == key.0);
+            let next: Vec<_> = next.map(|(next, _)| next.clone()).take(TOO_EARLY).collect();
+            self.current.retain(|key, _| !next.contains(key));
+        }
     }
 }
 
@@ -86,9 +105,11 @@ impl Tables for ModelTables {
         for (table, key, value) in deltas.iter().flat_map(|delta| delta.changes()) {
             let key = (number(table), key.into());
             match value {
-                Some(value) => disk.current.insert(key, value.into()),
-                None => disk.current.remove(&key),
-            };
+                Some(value) => {
+                    disk.current.insert(key, value.into());
+                }
+                None => disk.remove(&key),
+            }
         }
         Ok(())
     }
@@ -98,8 +119,7 @@ impl Tables for ModelTables {
     }
 
     fn flush(&self) -> Result<(), Error> {
-        let mut disk = self.disk();
-        disk.flushed = disk.current.clone();
+        self.disk().flush();
         Ok(())
     }
 
