@@ -19,7 +19,7 @@ LOCKED := $(if $(CI),--locked)
 DENY_VERSION := 0.20.2
 DENY := $(CACHE)/tools/bin/cargo-deny
 
-.PHONY: help demo build test soak bench fuzz fmt fmt-check clippy deny doc check kafka kafka-fetch bootstrap
+.PHONY: help demo build test soak bench fuzz mutants fmt fmt-check clippy deny doc check kafka kafka-fetch moto-fetch bootstrap
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | \
@@ -31,7 +31,7 @@ demo: build ## Build, then rate and bill an example month
 build: bootstrap ## Build the binary, target/release/usage-rater
 	cargo build --release $(LOCKED)
 
-test: bootstrap kafka-fetch ## Run every test, doctests and the recomputation's self-test included
+test: bootstrap kafka-fetch moto-fetch ## Run every test, doctests and the recomputation's self-test included
 	cargo test --release --workspace $(LOCKED)
 	python3 tests/recompute/selftest.py
 
@@ -56,20 +56,42 @@ deny: bootstrap ## Check licences, sources and bans of the dependencies
 		env -u CARGO_TARGET_DIR cargo install --locked cargo-deny@$(DENY_VERSION) --root "$(CACHE)/tools"
 	"$(DENY)" $(LOCKED) check bans licenses sources
 
-# The compiler's instrumentation is not stable, but it is the same in the pinned toolchain.
+# The compiler's instrumentation is not stable, but it is the same in the pinned toolchain. The
+# versions of dependencies are those of the program; what takes longer than 25 seconds is a finding.
 FUZZ_SECONDS ?= 60
-FUZZ := env RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$(CACHE)/fuzz" "$(CACHE)/tools/bin/cargo-fuzz"
+FUZZ_VERSION := 0.13.2
+FUZZER := $(CACHE)/tools/bin/cargo-fuzz
+FUZZ := env RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$(CACHE)/fuzz" "$(FUZZER)"
 
 fuzz: bootstrap ## Feed hostile bytes to every reader, a minute each
-	@[ -x "$(CACHE)/tools/bin/cargo-fuzz" ] || \
-		env -u CARGO_TARGET_DIR cargo install --locked cargo-fuzz --root "$(CACHE)/tools"
+	@[ "$$("$(FUZZER)" --version 2>&1)" = "cargo-fuzz $(FUZZ_VERSION)" ] || \
+		env -u CARGO_TARGET_DIR cargo install --locked cargo-fuzz@$(FUZZ_VERSION) --root "$(CACHE)/tools"
+	@cp Cargo.lock fuzz/Cargo.lock
 	@mkdir -p fuzz/corpus/record fuzz/corpus/catalog fuzz/corpus/orders
 	@split -l 1 examples/first/usage.ndjson fuzz/corpus/record/first-
-	@cp examples/first/catalog.json tests/it/histories/catalog.json fuzz/corpus/catalog/
-	@cp examples/first/orders.json fuzz/corpus/orders/
+	@cp examples/first/catalog.json tests/it/histories/catalog.json \
+		tests/it/cli/faults/kinds.json rating/src/catalog/schema/full.json fuzz/corpus/catalog/
+	@cp examples/first/orders.json tests/it/cli/faults/orders.json fuzz/corpus/orders/
 	@for target in record catalog orders; do \
-		$(FUZZ) run --sanitizer none --release $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+		$(FUZZ) run --sanitizer none --release $$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=25 || exit 1; \
 	done
+
+# The code that counts money, broken in one place at a time: a test of its crate must fail. What is
+# not optimised compiles and links in the least time, and `rating` needs no RocksDB.
+MUTANTS ?= $(addprefix rating/src/,aggregation.rs at_zero.rs charge.rs decimal.rs money.rs owed.rs \
+	position.rs position/*.rs price.rs price/*.rs quantity.rs rate.rs rounding.rs rows.rs share.rs \
+	total.rs unit.rs)
+MUTANTS_VERSION := 27.1.0
+MUTATOR := $(CACHE)/tools/bin/cargo-mutants
+
+mutants: bootstrap ## Break the code that counts money, and see tests fail; MUTANTS="…" names other files
+	@[ "$$("$(MUTATOR)" --version 2>&1)" = "cargo-mutants $(MUTANTS_VERSION)" ] || \
+		env -u CARGO_TARGET_DIR cargo install --locked cargo-mutants@$(MUTANTS_VERSION) --root "$(CACHE)/tools"
+	env CARGO_TARGET_DIR="$(CACHE)/mutants/target" CARGO_PROFILE_DEV_DEBUG=false PROPTEST_CASES=100 \
+		"$(MUTATOR)" mutants --package rating $(foreach file,$(MUTANTS),--file '$(file)') \
+		--output "$(CACHE)/mutants" --jobs 1 --timeout 300 $(MUTANTS_ARGS) -- --lib -- \
+		--skip suggestions_end --skip the_schema_says
 
 doc: bootstrap ## Build the API documentation, warnings being errors
 	RUSTDOCFLAGS=-Dwarnings cargo doc --release --no-deps --workspace $(LOCKED)
@@ -84,6 +106,11 @@ kafka: kafka-fetch ## Run a Kafka broker on this machine until Ctrl-C, to try `r
 kafka-fetch:
 	@scripts/bootstrap.sh kafka
 	@scripts/kafka.sh fetch || [ -z "$(CI)" ]
+
+# As with the broker.
+moto-fetch:
+	@scripts/bootstrap.sh moto
+	@scripts/moto.sh fetch || [ -z "$(CI)" ]
 
 bootstrap: ## Install the tools that are missing; silent when none is
 	@scripts/bootstrap.sh

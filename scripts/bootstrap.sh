@@ -1,8 +1,8 @@
 #!/bin/sh
 # Sees to the tools the build needs beside the Rust toolchain, or with the argument `kafka` to those
-# of scripts/kafka.sh, which tests alone call. Silent and quick when nothing is missing, for every
-# `make demo` and `make test` begins here; on Debian and Ubuntu it installs what is, given root or
-# password-less sudo, and otherwise says what to type.
+# of scripts/kafka.sh and with `moto` to those of scripts/moto.sh, which tests alone call. Silent and
+# quick when nothing is missing, for every `make demo` and `make test` begins here; on Debian and
+# Ubuntu it installs what is, given root or password-less sudo, and otherwise says what to type.
 set -eu
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -63,10 +63,17 @@ missing() {
     have_certificates || printf ' ca-certificates'
 }
 
-# A broker to test against. JAVA stands for the Java that this release of Debian or Ubuntu has.
+# A broker to test against, and in CI what judges the metrics. JAVA stands for the Java that this release of Debian or Ubuntu has.
 missing_for_kafka() {
     have java || printf ' JAVA'
     have mvn || printf ' maven'
+    # A service of its own comes with it, which only a machine of the CI may be given unasked.
+    [ -z "${CI:-}" ] || have promtool || printf ' prometheus'
+}
+
+# An S3 server to test against: on Debian, a Python without this package makes no environments.
+missing_for_moto() {
+    python3 -c 'import ensurepip, venv' 2>/dev/null || printf ' python3-venv'
 }
 
 # Kafka needs Java 17 or later; the package `default-jre-headless` is an older one in places.
@@ -101,6 +108,8 @@ install() {
 what_is_missing=missing
 if [ "${1:-}" = kafka ]; then
     what_is_missing=missing_for_kafka
+elif [ "${1:-}" = moto ]; then
+    what_is_missing=missing_for_moto
 elif ! have cargo; then
     if [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
         echo "cargo is installed but not on the PATH: . ${CARGO_HOME:-$HOME/.cargo}/env" >&2

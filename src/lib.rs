@@ -14,6 +14,7 @@ mod input;
 mod progress;
 mod rating_run;
 mod service;
+mod snapshots;
 mod staging;
 pub mod stream;
 mod verify;

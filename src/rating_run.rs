@@ -175,7 +175,7 @@ impl RatingRun {
             Err(rejection) => return Ok(Some(rejection)),
         };
         // A file has no clock: nothing in it is too old or in the future.
-        let received = Received { bytes, origin, clock: Clock::default() };
+        let received = Received { bytes, key: b"", origin, clock: Clock::default() };
         Ok(match self.partition.apply(&record, &received)? {
             Verdict::Rated(_) | Verdict::Duplicate | Verdict::Waiting | Verdict::Forwarded(_) => {
                 None
@@ -191,7 +191,7 @@ impl RatingRun {
         self.dead_letter.clear();
         DeadLetter { rejection, place, record: bytes, record_bytes: length, is_cut: false }
             .write_line(&mut self.dead_letter);
-        self.partition.reject(&self.dead_letter);
+        self.partition.reject(rejection.code, &self.dead_letter);
         *self.rejected.entry(rejection.code).or_default() += 1;
     }
 

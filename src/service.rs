@@ -11,7 +11,8 @@ mod http;
 mod ledger;
 mod limits;
 mod metrics;
-pub(crate) mod reads;
+mod owners;
+mod reads;
 mod settings;
 mod signals;
 mod split;
@@ -21,9 +22,11 @@ mod worker;
 pub(crate) use answer::{Answer, Told};
 pub(crate) use desk::{Desk, Request, Submission};
 pub(crate) use ledger::{CatalogText, Refusal};
-pub(crate) use metrics::{Metrics, PartitionMetrics};
-pub(crate) use settings::{Kafka, Mode, Settings};
-pub(crate) use wanted::WantedPeriod;
+pub(crate) use limits::CATALOG_BYTES_MAX;
+pub(crate) use metrics::{ClientFacts, ConnectionFacts, Metrics, PartitionMetrics};
+pub(crate) use owners::Owners;
+pub(crate) use reads::{Read, Unread};
+pub(crate) use settings::{Http, Kafka, Mode, Settings};
 
 use crate::clock::{earlier, later};
 use crate::failure::Failure;
@@ -31,7 +34,7 @@ use crate::input;
 use crate::stream;
 use http::App;
 use ledger::{EmbeddedLedger, Ledger as _, Rules};
-use signals::Signals;
+use signals::{Signals, Wish};
 use std::any::Any;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,7 +43,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use worker::Worker;
 
 /// Threads that speak HTTP; the work is done by the worker.
@@ -87,9 +90,9 @@ async fn serve(settings: Settings, given: Option<CatalogText>) -> Result<(), Fai
     let metrics = Metrics::new()
         .map_err(|error| Failure::Dependency(format!("cannot register metrics: {error}")))?;
     let metrics = Arc::new(metrics);
-    let http = settings.http.clone();
+    let (http, catalog) = (settings.http.clone(), settings.catalog.clone());
     let (desk, requests) = Desk::new(http.queue_requests_max, http.queue_bytes_max);
-    let app = App::new(Arc::clone(&desk), Arc::clone(&metrics), http, settings.catalog.clone());
+    let app = App::new(Arc::clone(&desk), Arc::clone(&metrics), http, catalog.clone());
     let (stop, stopping) = oneshot::channel::<()>();
     let serving = tokio::spawn(http::serve(listener, app, async {
         _ = stopping.await;
@@ -99,12 +102,20 @@ async fn serve(settings: Settings, given: Option<CatalogText>) -> Result<(), Fai
         Mode::Embedded => start_worker(settings, given, begun)?,
         Mode::Kafka => stream::start(settings, given, begun)?,
     };
-    tokio::select! {
-        ended = &mut worker => return ended.unwrap_or_else(|_| Err(vanished())),
-        () = signals.next() => tracing::info!("stopping: finishing what was begun"),
+    let read_again = Arc::new(Notify::new());
+    tokio::spawn(catalog_file::follow(catalog, Arc::clone(&desk), Arc::clone(&read_again)));
+    loop {
+        tokio::select! {
+            ended = &mut worker => return ended.unwrap_or_else(|_| Err(vanished())),
+            wish = signals.next() => match wish {
+                Wish::Stop => break,
+                Wish::ReadAgain => read_again.notify_one(),
+            },
+        }
     }
+    tracing::info!("stopping: finishing what was begun");
     tokio::spawn(async move {
-        signals.next().await;
+        signals.stop().await;
         std::process::exit(STOPPED_AT_ONCE);
     });
     // Open requests first, so that each is still answered; then the worker.
@@ -150,6 +161,7 @@ fn start_worker(
             .partition(0)
             .map_err(|error| Failure::Dependency(format!("cannot register metrics: {error}")))?;
         shown.committed(&ledger.counters(), ledger.watermark());
+        shown.rejected(&ledger.rejected_by_code());
         desk.set_open();
         announce(address, &settings, &ledger);
         let Settings { commit_interval, periods, .. } = settings;

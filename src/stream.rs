@@ -6,15 +6,23 @@
 
 pub mod assignment;
 pub mod broker;
+mod catalog_entries;
+mod catalog_keeper;
 mod catalog_topic;
+mod command;
+mod directory;
 mod front;
 mod hand;
 mod kafka;
+mod limits;
 mod log_port;
 pub mod murmur2;
+mod provenance;
 pub mod rater;
 pub mod restore;
 mod run;
+pub mod snapshot_port;
+mod snapshotter;
 pub mod stop;
 mod supervisor;
 mod worker;

@@ -101,7 +101,8 @@ impl Buckets {
         delta.put(Table::Meta, &bucket_key(grown.first_run), &value);
     }
 
-    /// Deletes blocks of the oldest bucket if all in it was over before `oldest`: so many, or a few.
+    /// Deletes blocks of the oldest bucket if all in it was over before `oldest`: so many, or a
+    /// few.
     pub(crate) fn forget(
         &mut self,
         store: &Store,

@@ -50,7 +50,8 @@ pub(crate) struct Dedupe {
     first_run: u64,
     buckets: Buckets,
     pending: Vec<Pending>,
-    pending_index: hashbrown::HashMap<u128, u32, foldhash::fast::FixedState>,
+    /// Where an identity is in `pending`; only numbers, so that it stays small.
+    pending_index: HashTable<u32>,
     lines: Vec<AdmittedLine>,
     /// The time by which all that is pending, and the periods that it is in, are over.
     pending_until: Instant,
@@ -93,7 +94,7 @@ impl Dedupe {
             run: buckets.last_run(),
             buckets,
             pending: Vec::new(),
-            pending_index: hashbrown::HashMap::default(),
+            pending_index: HashTable::new(),
             lines: Vec::new(),
             pending_until: Instant::MIN,
             block: Vec::new(),
@@ -135,8 +136,9 @@ impl Dedupe {
     }
 
     fn pending_at(&self, identity: u128) -> Option<&Pending> {
-        let index = self.pending_index.get(&identity)?;
-        self.pending.get(*index as usize)
+        let at = |index: &u32| self.pending.get(*index as usize);
+        let is_it = |index: &u32| at(index).is_some_and(|pending| pending.identity == identity);
+        self.pending_index.find(spread(hash_of(identity)), is_it).and_then(at)
     }
 
     /// What is known of an identity.
@@ -237,7 +239,11 @@ impl Dedupe {
             return Err(Error::Full { what: "lines" });
         };
         self.remember(identity, self.run);
-        self.pending_index.insert(identity, index);
+        let hash_at = |pending: &Vec<Pending>, index: &u32| {
+            pending.get(*index as usize).map_or(0, |pending| spread(hash_of(pending.identity)))
+        };
+        let hash = spread(hash_of(identity));
+        self.pending_index.insert_unique(hash, index, |index| hash_at(&self.pending, index));
         self.pending_until = self.pending_until.max(until).max(used_at);
         self.pending.push(Pending {
             identity,

@@ -119,6 +119,27 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether bytes were found that were never written, or those that were written are gone. A full
+    /// disk is no damage.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        const WORDS: [&str; 4] = ["Corruption", "checksum", "No such file", "truncated"];
+        match self {
+            Self::Store { error, .. } => WORDS.iter().any(|word| error.as_ref().contains(word)),
+            Self::Damaged { .. } => true,
+            Self::Directory { .. }
+            | Self::InUse { .. }
+            | Self::Full { .. }
+            | Self::Refused { .. }
+            | Self::Orphaned { .. }
+            | Self::Overflow { .. }
+            | Self::Failed
+            | Self::Unbalanced { .. }
+            | Self::Recut { .. }
+            | Self::Repriced { .. } => false,
+        }
+    }
+
     /// Who must act.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod admitted;
+mod announced;
 mod buckets;
+mod checkpoint;
 mod codec;
 mod commit;
 mod corrections;
@@ -24,8 +26,10 @@ mod store;
 mod tables;
 mod waiting;
 
+pub use announced::Announced;
+pub use checkpoint::check_files;
 pub use commit::{CommitPort, Delta, Embedded, Outputs, Transaction};
-pub use counters::Counters;
+pub use counters::{Counters, RejectedByCode};
 pub use error::{Error, ErrorKind};
 pub use identity::Seeds;
 pub use lineage::record_hash;
@@ -35,5 +39,5 @@ pub use partition::{
 pub use query::{PeriodTotal, Query};
 pub use rocks::StoreMemory;
 pub use store::{Layout, SavedSource, Store};
-pub use tables::{Entry, Table, Tables, Visit};
+pub use tables::{Entry, StoreUsage, Table, Tables, Visit};
 pub use waiting::{Cause, Waiting};

@@ -8,9 +8,12 @@ pub const COMMIT_OUTPUT_BYTES_MAX: usize = 64 << 20;
 pub const CLOSE_TOTALS_MAX: usize = 1 << 16;
 /// Totals kept in memory; beyond it, those not touched for longest are read again when needed.
 pub const SLOTS_MAX: usize = 1 << 20;
-/// Blocks of positions kept in memory, of up to 1,024 rows of some 32 bytes each; a position
-/// without rows counts as one.
-pub const POSITION_BLOCKS_MAX: usize = 1 << 16;
+/// Blocks of positions kept in memory, of up to 256 values of 32 or 48 bytes each; a block of up to
+/// 1,024 records counts as [`RECORD_BLOCK_BLOCKS`], a position without rows as one.
+pub const POSITION_BLOCKS_MAX: usize = 1 << 17;
+/// As how many blocks of values a block of records counts: with sources and ids, a record takes
+/// some 100 bytes.
+pub const RECORD_BLOCK_BLOCKS: usize = 8;
 /// Memory that records may take that wait in a run over files, in bytes.
 pub const WAITING_BYTES_MAX: usize = 1 << 30;
 /// Amendments of one record that are told apart.
@@ -39,6 +42,8 @@ pub const BUCKET_SPREAD_NANOS: i128 = 86_400_000_000_000;
 pub const FORGET_BLOCKS_MIN: usize = 64;
 /// Identities that one partition remembers: about 4 GiB of fingerprints.
 pub const IDENTITIES_MAX: usize = 400_000_000;
+/// Snapshots that a state remembers: the log is kept from the oldest of them on.
+pub const ANNOUNCED_MAX: usize = 2;
 /// Stretches of owners by which keys begin. Frozen.
 pub const SHARDS: u16 = 4_096;
 /// Memory of RocksDB for writes that are not yet in a file, in bytes.

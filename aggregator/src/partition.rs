@@ -14,16 +14,19 @@ mod lines;
 mod load;
 mod names;
 mod rebuild;
+mod refuse;
 mod routing;
 mod said;
 mod times;
 #[cfg(test)]
 mod trial;
+mod waits;
 
 use crate::admitted::{AdmittedLine, Seen};
+use crate::announced::Announced;
 use crate::commit::{Delta, Outputs, Transaction};
 use crate::corrections::Corrections;
-use crate::counters::Counters;
+use crate::counters::{Counters, RejectedByCode};
 use crate::dedupe::Dedupe;
 use crate::error::Error;
 use crate::identity::{Seeds, owner_hash};
@@ -33,12 +36,13 @@ use crate::query::Query;
 use crate::slots::{SlotKey, Slots};
 use crate::store::{SavedSource, Store};
 use crate::tables::Table;
-use crate::waiting::{Cause, Waiting, WaitingRoom};
+use crate::waiting::{Cause, WaitingRoom};
 pub use anchors::MovedScope;
 pub use explain::{ExplainedRecord, Explanation};
 use names::{Names, named_by};
 use rating::resolve::{self, Line, Measure, Owner};
 use rating::{Catalog, Code, Correction, CustomerId, Instant, Period, Rejection, UsageRecord};
+use refuse::too_old;
 pub use routing::Routing;
 use std::sync::Arc;
 
@@ -83,6 +87,8 @@ pub struct Clock {
 pub struct Received<'a> {
     /// Its bytes.
     pub bytes: &'a [u8],
+    /// The key that it had in its log; empty without one.
+    pub key: &'a [u8],
     /// Where it stood.
     pub origin: Origin,
     /// What time it is for it.
@@ -108,6 +114,7 @@ pub struct Partition {
     /// The number of each meter's type, by the meter's position in the catalog.
     meter_types: Vec<u32>,
     counters: Counters,
+    rejected: RejectedByCode,
     sources: Vec<SavedSource>,
     /// Recently used periods of each cycle.
     periods: Vec<Vec<Period>>,
@@ -141,6 +148,8 @@ pub struct Partition {
     catalog_position: u64,
     /// Plan versions that this state has not seen before.
     new_plans: Delta,
+    /// The list of snapshots that the next commit announces.
+    announcing: Option<Vec<Announced>>,
     // Reused from record to record.
     lines: Vec<Line>,
     measures: Vec<Measure>,
@@ -174,6 +183,7 @@ impl Partition {
             types_changed: false,
             meter_types: Vec::new(),
             counters: store.counters()?,
+            rejected: store.rejected_by_code()?,
             sources: store.sources()?,
             periods: Vec::new(),
             transaction: Transaction::default(),
@@ -192,6 +202,7 @@ impl Partition {
             publishes_totals: false,
             catalog_position: store.catalog_position()?,
             new_plans: Delta::default(),
+            announcing: None,
             lines: Vec::new(),
             measures: Vec::new(),
             admitted: Vec::new(),
@@ -409,54 +420,6 @@ impl Partition {
         Clock { oldest: clock.oldest.max(forgotten), ..clock }
     }
 
-    /// Takes out the oldest record whose subject or target has come, to be applied or rejected
-    /// before the next commit. To be called until there is none, whenever a record was applied or
-    /// the catalog changed.
-    pub fn take_released(&mut self) -> Option<Waiting> {
-        let released = self.waiting.take_released();
-        let by_target = |one: &Waiting| matches!(one.cause, Cause::Target(_));
-        self.is_released = released.as_ref().is_some_and(by_target);
-        self.count_taken_out(released)
-    }
-
-    /// Takes out the oldest record that was received before an instant and still waits, to be
-    /// rejected.
-    pub fn take_expired(&mut self, before: Instant) -> Option<(Waiting, Rejection)> {
-        let expired = self.waiting.take_if(|one| one.received_at.is_some_and(|at| at < before));
-        self.count_taken_out(expired).map(gave_up)
-    }
-
-    /// Takes out the oldest correction whose target has not come, to be rejected: no more records
-    /// will.
-    pub fn take_unresolved(&mut self) -> Option<(Waiting, Rejection)> {
-        let unresolved = self.waiting.take_if(|one| matches!(one.cause, Cause::Target(_)));
-        self.count_taken_out(unresolved).map(gave_up)
-    }
-
-    /// How many records wait.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// A record that is taken out is as good as not read: it is counted again when it is applied.
-    fn count_taken_out(&mut self, waiting: Option<Waiting>) -> Option<Waiting> {
-        if waiting.is_some() {
-            self.taken += 1;
-            self.counters.waiting -= 1;
-            self.counters.read -= 1;
-        }
-        waiting
-    }
-
-    /// Counts a refused record and keeps its dead letter, one line of JSON.
-    pub fn reject(&mut self, dead_letter: &str) {
-        self.taken += 1;
-        self.counters.read += 1;
-        self.counters.rejected += 1;
-        self.transaction.outputs.rejected.push_str(dead_letter);
-    }
-
     const fn check_usable(&self) -> Result<(), Error> {
         if self.failed { Err(Error::Failed) } else { Ok(()) }
     }
@@ -533,55 +496,6 @@ impl Partition {
         hash.ok_or(Error::Damaged { what: "list of customers" })
     }
 
-    /// Where and with which content a record waits.
-    fn waits(&self, identity: u128) -> Option<Seen> {
-        if self.waiting.len() == 0 {
-            return None;
-        }
-        let (content_digest, Origin { source, position }) = self.waiting.find(identity)?;
-        Some(Seen { content_digest, source, position })
-    }
-
-    /// Keeps a record until the catalog has its subject, if it may.
-    fn wait_for_subject(
-        &mut self,
-        catalog: &Catalog,
-        record: &UsageRecord<'_>,
-        received: &Received<'_>,
-        rejection: Rejection,
-    ) -> Result<Verdict, Rejection> {
-        let Some(bytes_max) = self.subjects_wait_bytes else { return Err(rejection) };
-        let missing = match &record.subscription {
-            Some(named) if catalog.subject(&record.subject).is_some() => named,
-            _ => &record.subject,
-        };
-        if catalog.subject(missing).is_some() {
-            // It is there and is not what the record takes it for: time does not mend that.
-            return Err(rejection);
-        }
-        // Its owner is not known yet, so among those that wait its subject stands for it.
-        let identity = self.seeds.identity(owner_hash(&record.subject), &record.source, &record.id);
-        let identity = identity ^ 1;
-        if let Some(seen) = self.waits(identity) {
-            if seen.content_digest == record.content_digest {
-                return Ok(Verdict::Duplicate);
-            }
-            return Err(self.conflict(seen));
-        }
-        if self.waiting.bytes() + received.bytes.len() > bytes_max {
-            let message = format!("{rejection}, and no more records can wait for theirs");
-            return Err(Rejection::new(Code::UnknownSubject, message));
-        }
-        let cause = Cause::Subject(missing.clone().into_owned());
-        self.keep_waiting(received, cause, (identity, record.content_digest));
-        Ok(Verdict::Waiting)
-    }
-
-    fn keep_waiting(&mut self, received: &Received<'_>, cause: Cause, of: (u128, u64)) {
-        let came = (received.bytes, received.origin, received.clock.received_at);
-        self.waiting.add(Waiting::new(came, cause, of));
-    }
-
     fn conflict(&self, seen: Seen) -> Rejection {
         let source = self.sources.get(seen.source as usize).map_or("?", |source| &source.name);
         let reason = format!(
@@ -590,25 +504,4 @@ impl Partition {
         );
         Rejection::new(Code::Conflict, reason)
     }
-}
-
-/// A record that waited in vain.
-fn gave_up(waiting: Waiting) -> (Waiting, Rejection) {
-    let rejection = match &waiting.cause {
-        Cause::Subject(name) => {
-            let message = format!("\"{name}\" did not come into the catalog in time");
-            Rejection::new(Code::UnknownSubject, message)
-        }
-        Cause::Target(_) => {
-            let message = "the record to correct did not come, or is of another customer";
-            Rejection::new(Code::UnknownReference, message)
-        }
-    };
-    (waiting, rejection)
-}
-
-fn too_old(used_at: Instant, oldest: Option<Instant>) -> Rejection {
-    let oldest = oldest.unwrap_or(Instant::MIN);
-    let message = format!("{used_at} lies before {oldest}: its period is closed for good");
-    Rejection::new(Code::LateClosed, message)
 }

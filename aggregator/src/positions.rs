@@ -7,11 +7,13 @@
 use crate::commit::Delta;
 use crate::error::Error;
 use crate::keys::{WHOLE_POSITION, row_key, row_numbers};
+use crate::limits::RECORD_BLOCK_BLOCKS;
 use crate::position_codec::{Row, decode_position, decode_rows, encode_position, encode_rows};
 use crate::store::Store;
 use crate::tables::Table;
-use hashbrown::hash_map::Entry;
+use hashbrown::hash_map::EntryRef;
 use rating::{Kept, Position, PositionUndo, Rows, Tally, Weight};
+use std::sync::Arc;
 
 /// A position in memory.
 #[derive(Debug)]
@@ -23,16 +25,19 @@ struct Held {
     blocks: usize,
 }
 
+/// A key in the store; every change of a position notes it several times.
+type Key = Arc<[u8]>;
+
 /// All positions in memory, by their keys in the store.
 #[derive(Debug, Default)]
 pub(crate) struct Positions {
-    held: hashbrown::HashMap<Box<[u8]>, Held, foldhash::fast::FixedState>,
-    dirty: Vec<Box<[u8]>>,
+    held: hashbrown::HashMap<Key, Held, foldhash::fast::FixedState>,
+    dirty: Vec<Key>,
     commits: u64,
     /// Σ of what is held.
     blocks: usize,
     /// Since [`Positions::begin`]; nothing is noted outside of it.
-    steps: Vec<(Box<[u8]>, Step)>,
+    steps: Vec<(Key, Step)>,
     notes_steps: bool,
 }
 
@@ -55,22 +60,24 @@ impl Positions {
         make: impl FnOnce() -> Position,
     ) -> Result<&mut Position, Error> {
         let commits = self.commits;
-        let (held, was_held) = match self.held.entry(key.into()) {
-            Entry::Occupied(entry) => (entry.into_mut(), true),
-            Entry::Vacant(entry) => {
+        let (entry, was_held) = match self.held.entry_ref(key) {
+            EntryRef::Occupied(entry) => (entry, true),
+            EntryRef::Vacant(entry) => {
                 let position = load(store, key)?.unwrap_or_else(make);
                 let held = Held { position, dirty: false, touched: commits, blocks: 0 };
-                (entry.insert(held), false)
+                (entry.insert_entry_with_key(key.into(), held), false)
             }
         };
-        held.touched = commits;
+        let was_dirty = entry.get().dirty;
         if self.notes_steps {
-            self.steps.push((key.into(), Step::Touched { was_held, was_dirty: held.dirty }));
+            let step = Step::Touched { was_held, was_dirty };
+            self.steps.push((Arc::clone(entry.key()), step));
         }
-        if !held.dirty {
-            held.dirty = true;
-            self.dirty.push(key.into());
+        if !was_dirty {
+            self.dirty.push(Arc::clone(entry.key()));
         }
+        let held = entry.into_mut();
+        (held.touched, held.dirty) = (commits, true);
         Ok(&mut held.position)
     }
 
@@ -91,9 +98,15 @@ impl Positions {
 
     /// Notes how to undo a change.
     pub(crate) fn changed(&mut self, key: &[u8], undo: PositionUndo) {
-        if self.notes_steps {
-            self.steps.push((key.into(), Step::Changed(undo)));
+        if !self.notes_steps {
+            return;
         }
+        // It was touched last, in nearly all cases.
+        let key = match self.steps.last() {
+            Some((last, _)) if **last == *key => Arc::clone(last),
+            _ => key.into(),
+        };
+        self.steps.push((key, Step::Changed(undo)));
     }
 
     /// Keeps what became of positions since [`Positions::begin`], or undoes it.
@@ -178,8 +191,11 @@ impl Positions {
     }
 
     fn drop_oldest(&mut self, blocks_kept: usize) {
-        let mut by_age: Vec<(u64, usize, Box<[u8]>)> =
-            self.held.iter().map(|(key, held)| (held.touched, held.blocks, key.clone())).collect();
+        let mut by_age: Vec<(u64, usize, Key)> = self
+            .held
+            .iter()
+            .map(|(key, held)| (held.touched, held.blocks, Arc::clone(key)))
+            .collect();
         by_age.sort_unstable();
         for (_, count, key) in by_age {
             if self.blocks <= blocks_kept {
@@ -196,7 +212,7 @@ fn blocks_of(position: &Position) -> usize {
     let kept = match &position.kept {
         Kept::Nothing => 0,
         Kept::Distinct(rows) => rows.blocks_len(),
-        Kept::Records(rows) => rows.blocks_len(),
+        Kept::Records(rows) => rows.blocks_len() * RECORD_BLOCK_BLOCKS,
     };
     let parts = position.parts.iter().map(|part| match &part.tally {
         Tally::Values(rows) => rows.blocks_len(),

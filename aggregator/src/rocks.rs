@@ -3,7 +3,8 @@
 use crate::commit::Delta;
 use crate::error::Error;
 use crate::limits::{BLOCK_CACHE_BYTES, LOG_BYTES_MAX, WRITE_BUFFER_BYTES};
-use crate::tables::{Entry, Table, Tables, Visit};
+use crate::tables::{Entry, StoreUsage, Table, Tables, Visit};
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     FlushOptions, IteratorMode, Options, WaitForCompactOptions, WriteBatch, WriteBufferManager,
@@ -151,6 +152,30 @@ impl Tables for Rocks {
         let mut options = FlushOptions::default();
         options.set_wait(false);
         self.flush_with(&options)
+    }
+
+    fn checkpoint(&self, directory: &Path) -> Result<(), Error> {
+        let checkpoint = Checkpoint::new(&self.db).map_err(|error| self.failed(error))?;
+        checkpoint.create_checkpoint(directory).map_err(|error| self.failed(error))
+    }
+
+    fn usage(&self) -> Result<StoreUsage, Error> {
+        let of = |table, name: &str| -> Result<u64, Error> {
+            let value = self.db.property_int_value_cf(self.family(table)?, name);
+            Ok(value.map_err(|error| self.failed(error))?.unwrap_or(0))
+        };
+        let all = |name| -> Result<u64, Error> {
+            Table::ALL.into_iter().map(|table| of(table, name)).sum()
+        };
+        Ok(StoreUsage {
+            memory_bytes: all("rocksdb.cur-size-all-mem-tables")?,
+            file_bytes: all("rocksdb.total-sst-files-size")?,
+            pending_compaction_bytes: all("rocksdb.estimate-pending-compaction-bytes")?,
+            // The whole database has one of each.
+            delayed_write_rate: of(Table::Meta, "rocksdb.actual-delayed-write-rate")?,
+            is_write_stopped: of(Table::Meta, "rocksdb.is-write-stopped")? > 0,
+            cache_bytes: of(Table::Meta, "rocksdb.block-cache-usage")?,
+        })
     }
 
     fn quiesce(&self) -> Result<(), Error> {

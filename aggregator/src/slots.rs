@@ -3,7 +3,9 @@
 //! They are bounded: when a commit leaves too many of them, those not touched for longest are
 //! dropped. Only what a commit has written may be dropped, so it happens right after one.
 
+use hashbrown::HashTable;
 use rating::{Instant, Period, Share, SubscriptionId, Total};
+use std::hash::BuildHasher as _;
 
 /// Which total: positions in the catalog, and the period's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,6 +83,10 @@ impl Slot {
 /// Position of a slot until the next commit.
 pub(crate) type SlotIndex = usize;
 
+fn hash_of(key: &SlotKey) -> u64 {
+    foldhash::fast::FixedState::default().hash_one(key)
+}
+
 /// How to undo what became of slots since [`Slots::begin`].
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one for every change; a box would cost more")]
@@ -103,7 +109,8 @@ struct Before {
 /// All slots.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
-    index: hashbrown::HashMap<SlotKey, SlotIndex, foldhash::fast::FixedState>,
+    /// Where a total is in `slots`; only numbers, so that it stays small beside them.
+    index: HashTable<u32>,
     slots: Vec<Slot>,
     dirty: Vec<SlotIndex>,
     commits: u64,
@@ -115,7 +122,8 @@ pub(crate) struct Slots {
 impl Slots {
     /// Where the slot of a total is, if it is in memory.
     pub(crate) fn find(&self, key: &SlotKey) -> Option<SlotIndex> {
-        self.index.get(key).copied()
+        let is_it = |index: &u32| self.key_of(*index as usize).is_some_and(|found| found == *key);
+        self.index.find(hash_of(key), is_it).map(|index| *index as usize)
     }
 
     /// The key of a slot.
@@ -127,7 +135,7 @@ impl Slots {
         let index = self.slots.len();
         slot.key = key;
         self.slots.push(slot);
-        self.index.insert(key, index);
+        self.note(key, index);
         if self.notes_steps {
             self.steps.push(Step::Made(key));
         }
@@ -153,7 +161,11 @@ impl Slots {
         while let Some(step) = self.steps.pop() {
             match step {
                 Step::Made(key) => {
-                    self.index.remove(&key);
+                    let last = self.slots.len().saturating_sub(1);
+                    let is_last = |index: &u32| *index as usize == last;
+                    if let Ok(entry) = self.index.find_entry(hash_of(&key), is_last) {
+                        entry.remove();
+                    }
                     self.slots.pop();
                 }
                 Step::Changed { index, before } => self.undo(index, before),
@@ -246,16 +258,22 @@ impl Slots {
         let mut touched: Vec<u64> = self.slots.iter().map(|slot| slot.touched).collect();
         touched.sort_unstable_by(|a, b| b.cmp(a));
         let oldest = touched.get(kept).copied().unwrap_or_default();
-        let mut old = std::mem::take(&mut self.slots).into_iter().map(Some).collect::<Vec<_>>();
-        let mut index = std::mem::take(&mut self.index);
-        index.retain(|_, at| {
-            let slot = old.get_mut(*at).and_then(|slot| slot.take_if(|slot| slot.touched > oldest));
-            let Some(slot) = slot else { return false };
-            *at = self.slots.len();
-            self.slots.push(slot);
-            true
-        });
-        self.index = index;
+        self.slots.retain(|slot| slot.touched > oldest);
+        self.index.clear();
+        for index in 0..self.slots.len() {
+            if let Some(key) = self.key_of(index) {
+                self.note(key, index);
+            }
+        }
+    }
+
+    /// Notes where the slot of a total is.
+    fn note(&mut self, key: SlotKey, index: SlotIndex) {
+        let slots = &self.slots;
+        let hash_at = |index: &u32| slots.get(*index as usize).map_or(0, |slot| hash_of(&slot.key));
+        // There are never more than `SLOTS_MAX` and what one commit touches.
+        let number = u32::try_from(index).unwrap_or(u32::MAX);
+        self.index.insert_unique(hash_of(&key), number, hash_at);
     }
 }
 

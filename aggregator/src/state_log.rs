@@ -40,6 +40,9 @@ impl LogPosition {
     /// What the first group follows.
     pub const START: Self = Self { sequence: 0, digest: 0, offset: 0 };
 
+    /// Bytes of a position that is stored.
+    pub(crate) const BYTES: usize = 32;
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(&self.sequence.to_le_bytes());

@@ -1,20 +1,23 @@
 //! The store: the tables of one partition, opened only if this program and configuration wrote
 //! them.
 
+use crate::announced::{self, Announced};
 use crate::codec::{Reader, put_text, put_varint};
 use crate::commit::Delta;
-use crate::counters::Counters;
+use crate::counters::{Counters, RejectedByCode};
 use crate::error::Error;
 use crate::identity::Seeds;
 use crate::limits::SHARDS;
 use crate::rocks::{Rocks, StoreMemory};
 use crate::state_log::LogPosition;
-use crate::tables::{Entry, Table, Tables, Visit};
+use crate::tables::{Entry, StoreUsage, Table, Tables, Visit};
 use rating::{Catalog, Instant};
 use std::path::Path;
 
 /// Layout of this program's stores. Frozen per release that changes it.
 const FORMAT: &str = "usage-rater state 4";
+/// The name of the counters of refused records. Frozen.
+pub(crate) const REJECTED_BY_CODE: &str = "rejected";
 
 /// What a store is for: it must be opened for the same again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,6 +205,14 @@ impl Store {
         self.write(&[delta, &end])
     }
 
+    /// The snapshots that the log told of last, older first.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if they make no sense.
+    pub fn announced(&self) -> Result<Vec<Announced>, Error> {
+        self.meta("snapshots")?.map_or(Ok(Vec::new()), |bytes| announced::decode(&bytes))
+    }
+
     /// Checks that plan versions are still what they were when this state first saw them, and
     /// gives the delta that notes the new ones.
     pub(crate) fn check_plans(&self, catalog: &Catalog) -> Result<Delta, Error> {
@@ -242,6 +253,23 @@ impl Store {
             None => Ok(Counters::default()),
             Some(bytes) => Counters::decode(&bytes).ok_or(Error::Damaged { what: "counter" }),
         }
+    }
+
+    /// Refused records by code as of the last commit.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if they make no sense.
+    pub fn rejected_by_code(&self) -> Result<RejectedByCode, Error> {
+        let bytes = self.meta(REJECTED_BY_CODE)?.unwrap_or_default();
+        RejectedByCode::decode(&bytes).ok_or(Error::Damaged { what: "counter of a code" })
+    }
+
+    /// What the database under the store takes.
+    ///
+    /// # Errors
+    /// As [`Tables::get`].
+    pub fn usage(&self) -> Result<StoreUsage, Error> {
+        self.tables.usage()
     }
 
     /// All sources in the order in which they were first read.
@@ -360,6 +388,14 @@ impl Store {
     /// [`Error::Store`] if the disk refuses.
     pub fn begin_flush(&self) -> Result<(), Error> {
         self.tables.begin_flush()
+    }
+
+    /// Makes a copy of the store in a directory that is not there yet, on the same file system.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the disk refuses.
+    pub fn checkpoint(&self, directory: &Path) -> Result<(), Error> {
+        self.tables.checkpoint(directory)
     }
 
     /// Waits until the database has written and compacted all that it has, so that its work can

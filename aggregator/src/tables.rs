@@ -2,6 +2,7 @@
 
 use crate::commit::Delta;
 use crate::error::Error;
+use std::path::Path;
 
 /// A column family of the store; `keys.rs` draws the keys of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,23 @@ impl Table {
             Self::Rejected => "rejected",
         }
     }
+}
+
+/// What a database takes; 0 for what it does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreUsage {
+    /// Bytes that are in memory only.
+    pub memory_bytes: u64,
+    /// Bytes of its files.
+    pub file_bytes: u64,
+    /// Bytes that are to be compacted.
+    pub pending_compaction_bytes: u64,
+    /// Bytes a second to which writes are slowed down; 0 if they are not.
+    pub delayed_write_rate: u64,
+    /// Whether writes wait for compaction.
+    pub is_write_stopped: bool,
+    /// Bytes of the cache that it shares with the other stores of the process.
+    pub cache_bytes: u64,
 }
 
 /// A key and its value.
@@ -129,6 +147,21 @@ pub trait Tables: Send {
     /// # Errors
     /// As [`Tables::get`].
     fn begin_flush(&self) -> Result<(), Error>;
+
+    /// Makes a copy of all that was written so far in a directory that is not there yet. What is
+    /// in files already is not copied but linked, so both must be of one file system.
+    ///
+    /// # Errors
+    /// As [`Tables::get`].
+    fn checkpoint(&self, directory: &Path) -> Result<(), Error>;
+
+    /// What it takes.
+    ///
+    /// # Errors
+    /// As [`Tables::get`].
+    fn usage(&self) -> Result<StoreUsage, Error> {
+        Ok(StoreUsage::default())
+    }
 
     /// Waits until all background work is done, so that it can be measured.
     ///

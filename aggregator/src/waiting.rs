@@ -8,13 +8,15 @@
 use crate::codec::{Reader, put_signed, put_text, put_varint};
 use crate::commit::Delta;
 use crate::error::Error;
-use crate::partition::Origin;
+use crate::partition::{Origin, Received};
 use crate::store::Store;
 use crate::tables::Table;
 use rating::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 
-const WAITING_VERSION: u8 = 1;
+const WAITING_VERSION: u8 = 2;
+/// The version before, which kept no keys.
+const WITHOUT_KEY: u8 = 1;
 
 /// What a record waits for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +32,8 @@ pub enum Cause {
 pub struct Waiting {
     /// The record's bytes.
     pub bytes: Vec<u8>,
+    /// The key that it had in its log, if any.
+    pub key: Vec<u8>,
     /// Where it stood.
     pub origin: Origin,
     /// When it was received; `None` where there is no clock.
@@ -58,16 +62,23 @@ pub(crate) struct WaitingRoom {
 impl Waiting {
     /// A record that is about to wait.
     pub(crate) fn new(
-        (bytes, origin, received_at): (&[u8], Origin, Option<Instant>),
+        received: &Received<'_>,
         cause: Cause,
         (identity, content_digest): (u128, u64),
     ) -> Self {
-        let bytes = bytes.to_vec();
-        Self { bytes, origin, received_at, cause, identity, content_digest }
+        Self {
+            bytes: received.bytes.to_vec(),
+            key: received.key.to_vec(),
+            origin: received.origin,
+            received_at: received.clock.received_at,
+            cause,
+            identity,
+            content_digest,
+        }
     }
 
     fn memory(&self) -> usize {
-        self.bytes.len() + size_of::<Self>() * 2
+        self.bytes.len() + self.key.len() + size_of::<Self>() * 2
     }
 }
 
@@ -192,12 +203,15 @@ fn encode(out: &mut Vec<u8>, waiting: &Waiting) {
     put_varint(out, u128::from(waiting.origin.position));
     out.push(u8::from(waiting.received_at.is_some()));
     put_signed(out, waiting.received_at.map_or(0, Instant::nanos));
+    put_varint(out, waiting.key.len() as u128);
+    out.extend_from_slice(&waiting.key);
     out.extend_from_slice(&waiting.bytes);
 }
 
 fn decode(bytes: &[u8]) -> Option<Waiting> {
     let mut reader = Reader::new(bytes);
-    if reader.byte()? != WAITING_VERSION {
+    let version = reader.byte()?;
+    if version != WAITING_VERSION && version != WITHOUT_KEY {
         return None;
     }
     let cause = match reader.byte()? {
@@ -212,6 +226,35 @@ fn decode(bytes: &[u8]) -> Option<Waiting> {
     let has_clock = reader.byte()? == 1;
     let at = reader.instant()?;
     let received_at = has_clock.then_some(at);
+    let key_length = if version == WITHOUT_KEY { 0 } else { reader.number()? };
+    let key = reader.take(usize::try_from(key_length).ok()?)?.to_vec();
     let bytes = reader.rest().to_vec();
-    Some(Waiting { bytes, origin, received_at, cause, identity, content_digest })
+    Some(Waiting { bytes, key, origin, received_at, cause, identity, content_digest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::partition::Clock;
+
+    #[test]
+    fn what_waits_is_read_back_with_its_key_or_without_as_it_was_before() {
+        let received = Received {
+            bytes: b"{}",
+            key: b"\xffCUS-7",
+            origin: Origin { source: 1, position: 300 },
+            clock: Clock { received_at: Some(Instant::from_nanos(7)), ..Clock::default() },
+        };
+        let waiting = Waiting::new(&received, Cause::Subject("CUS-7".to_owned()), (1, 2));
+        let mut bytes = Vec::new();
+        encode(&mut bytes, &waiting);
+        assert_eq!(decode(&bytes), Some(waiting.clone()));
+        // The version before had neither the key nor its length.
+        let mut before = bytes.clone();
+        before[0] = WITHOUT_KEY;
+        before.drain(bytes.len() - 9..bytes.len() - 2);
+        assert_eq!(decode(&before), Some(Waiting { key: Vec::new(), ..waiting }));
+        bytes[0] = 3;
+        assert_eq!(decode(&bytes), None);
+    }
 }

@@ -1,6 +1,6 @@
 //! What billing must know of the catalog, stated as a port: who the customers and the plans are.
 
-use rating::{Currency, Date, Settings, TimeZone};
+use rating::{Currency, Date, Instant, Settings, TimeZone};
 
 /// What the catalog says about one customer.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,8 +22,19 @@ pub trait Customers {
     /// The currency of the plan of this key; `None` if there is no such plan.
     fn plan_currency(&self, key: &str) -> Option<Currency>;
 
+    /// The first day on which the plan of this key is in force, and the instant from which it is;
+    /// `None` where that is not known.
+    fn plan_start(&self, key: &str) -> Option<(Date, Instant)>;
+
     /// The customer of a subscription that the catalog itself has.
     fn subscription_customer(&self, id: &str) -> Option<String>;
+
+    /// The plan of a subscription that the catalog itself has.
+    fn subscription_plan(&self, id: &str) -> Option<String>;
+
+    /// Whether records call somebody by this name already: a customer, or a subscription of
+    /// another id.
+    fn is_taken(&self, name: &str) -> bool;
 
     /// All customer ids, for suggestions. Asked only when one is unknown.
     fn customer_ids(&self) -> Vec<&str>;

@@ -1,14 +1,14 @@
 //! A small catalog and short ways to book orders, for the tests of this crate.
 
 use crate::{CustomerFacts, Customers, Documents, Filed, OrderBook, UsageTotal, documents};
-use rating::{Currency, Date, Owed, PeriodDates, Price, Quantity, Settings, TimeZone};
+use rating::{Currency, Date, Instant, Owed, PeriodDates, Price, Quantity, Settings, TimeZone};
 
 pub(crate) const QUARTERLY: &str =
     include_str!("../../tests/it/scenarios/data/quarterly.orders.json");
 pub(crate) const VROOM: &str = include_str!("../../tests/it/scenarios/data/vroom.orders.json");
 
 /// Customers whose ids begin with `CUS`, plans in the currency they are named after, and the
-/// subscription `CAT-SUB` of `CUS-1`.
+/// subscription `CAT-SUB` of `CUS-1`. Plans named after a day begin with it.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     pub(crate) settings: Settings,
@@ -27,8 +27,22 @@ impl Customers for Catalog {
         Currency::parse(key.get(..3)?)
     }
 
+    fn plan_start(&self, key: &str) -> Option<(Date, Instant)> {
+        let day = key.get(4..).unwrap_or_default();
+        let start = if day.starts_with("2026-") { day } else { "2020-01-01" };
+        Some((date(start), Instant::parse(&format!("{start}T00:00:00Z")).unwrap()))
+    }
+
     fn subscription_customer(&self, id: &str) -> Option<String> {
         (id == "CAT-SUB").then(|| "CUS-1".to_owned())
+    }
+
+    fn subscription_plan(&self, id: &str) -> Option<String> {
+        (id == "CAT-SUB").then(|| "USD-pro".to_owned())
+    }
+
+    fn is_taken(&self, name: &str) -> bool {
+        name.starts_with("CUS")
     }
 
     fn customer_ids(&self) -> Vec<&str> {

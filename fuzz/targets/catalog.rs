@@ -5,11 +5,10 @@ use libfuzzer_sys::fuzz_target;
 use rating::Catalog;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Err(faults) = Catalog::parse(bytes) {
-        assert!(!faults.is_empty());
-        let lines = 1 + bytes.iter().filter(|byte| **byte == b'\n').count();
-        for fault in faults {
-            assert!((1..=lines).contains(&fault.line) && fault.column > 0, "{fault}");
-        }
+    let (catalog, faults) = Catalog::read(bytes);
+    assert!(catalog.is_some() || !faults.is_empty());
+    let lines = 1 + bytes.iter().filter(|byte| **byte == b'\n').count();
+    for fault in faults {
+        assert!((1..=lines).contains(&fault.line) && fault.column > 0, "{fault}");
     }
 });

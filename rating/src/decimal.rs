@@ -94,20 +94,14 @@ fn parse_any(text: &str, domain: Domain, scale: u32) -> Result<i128, DecimalErro
         return Err(DecimalError::Malformed);
     }
     let (mantissa, exponent) = split_exponent(text)?;
-    let plain = trimmed(mantissa)?;
-    let decimal = Decimal::from_str_exact(plain).map_err(|_| DecimalError::OutOfDomain)?;
-    if decimal.is_zero() {
+    let (digits, places) = significant(mantissa);
+    if digits.is_empty() {
         return Ok(0);
     }
-    let mut digits = decimal.mantissa();
-    let mut shift = i64::from(exponent).saturating_sub(i64::from(decimal.scale()));
-    let least = i64::from(domain.fraction_digits).saturating_neg();
-    // Zeros at the end of the digits carry no value: `100e-2` has no digit behind the point.
-    while shift < least && digits % 10 == 0 {
-        digits /= 10;
-        shift = shift.saturating_add(1);
-    }
-    if shift < least {
+    let digits = Decimal::from_str_exact(&digits).map_err(|_| DecimalError::OutOfDomain)?;
+    let digits = digits.mantissa();
+    let shift = i64::from(exponent).saturating_sub(places);
+    if shift < i64::from(domain.fraction_digits).saturating_neg() {
         return Err(DecimalError::OutOfDomain);
     }
     let factor = power_of_ten(shift.saturating_add(i64::from(scale)))?;
@@ -168,13 +162,26 @@ fn check_mantissa(bytes: &[u8]) -> Result<(), DecimalError> {
     }
 }
 
-/// Drops zeros at the end of the fraction, which `rust_decimal` would count as digits.
-fn trimmed(mantissa: &str) -> Result<&str, DecimalError> {
-    if !mantissa.contains('.') {
-        return Ok(mantissa);
+/// The digits of a mantissa that carry its value, as a whole number with its sign, and how many
+/// places behind the point the last of them stands; none where the value is zero.
+///
+/// Zeros before and behind them are dropped, because `rust_decimal` would count them: `0.0…01e30`
+/// and `10…0e-30` fit like `1` does.
+fn significant(mantissa: &str) -> (String, i64) {
+    let (sign, unsigned) = match mantissa.strip_prefix('-') {
+        Some(unsigned) => ("-", unsigned),
+        None => ("", mantissa),
+    };
+    let (integer, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let all = [integer, fraction].concat();
+    let kept = all.trim_end_matches('0');
+    let zeros = all.len().saturating_sub(kept.len());
+    let digits = kept.trim_start_matches('0');
+    if digits.is_empty() {
+        return (String::new(), 0);
     }
-    let trimmed = mantissa.trim_end_matches('0').trim_end_matches('.');
-    if trimmed.is_empty() { Err(DecimalError::Malformed) } else { Ok(trimmed) }
+    let signed = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
+    ([sign, digits].concat(), signed(fraction.len()).saturating_sub(signed(zeros)))
 }
 
 /// Appends `value` ÷ 10^`scale` to `out`: no exponent, no trailing zeros, `0` for zero.
@@ -329,6 +336,10 @@ mod tests {
         check("1.50e1", Ok(15_000_000_000));
         check("100e-2", Ok(1_000_000_000));
         check("1.000000000000000000000000000000000000", Ok(1_000_000_000));
+        // Zeros that an exponent takes back were counted as digits, of which there were too many.
+        check("100000000000000000000000000000000e-32", Ok(1_000_000_000));
+        check("0.00000000000000000000000000000001e32", Ok(1_000_000_000));
+        check("-120000000000000000000000000000000000e-35", Ok(-1_200_000_000));
         check("999999999999999.999999999", Ok(999_999_999_999_999_999_999_999));
         check("-999999999999999.999999999", Ok(-999_999_999_999_999_999_999_999));
         for beyond in ["1000000000000000", "0.0000000001", "1e15", "1e400", "1e-400", "1.1e-9"] {

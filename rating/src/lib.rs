@@ -18,6 +18,8 @@ mod period;
 mod plan;
 mod position;
 mod price;
+#[cfg(test)]
+mod properties;
 mod quantity;
 mod rate;
 mod record;

@@ -7,6 +7,8 @@ use crate::money::{Currency, Price};
 use crate::price::PriceModel;
 use crate::quantity::Quantity;
 use crate::unit::Unit;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use std::sync::Arc;
 
 /// One version of a plan, as a catalog states it.
@@ -33,6 +35,23 @@ pub struct Plan {
     pub versions: Vec<PlanVersion>,
     /// One for every charge key of any version.
     pub timelines: Vec<Timeline>,
+    /// Whether a version is missing that could not be read; never in a catalog without faults.
+    pub misses_versions: bool,
+}
+
+/// Where every day ends last.
+const WESTERNMOST: TimeZone = TimeZone::fixed(jiff::tz::offset(-12));
+
+impl PlanVersion {
+    /// The first day on which it is in force.
+    ///
+    /// Subscriptions begin on days of their customer's calendar, and `effective_from` may have been
+    /// meant as the begin of a day of another: what takes effect on that day anywhere on Earth is
+    /// early enough.
+    #[must_use]
+    pub fn first_day(&self) -> Date {
+        WESTERNMOST.to_datetime(self.effective_from.to_timestamp()).date()
+    }
 }
 
 /// Fields of a charge that a subscription replaces from an instant on.
@@ -97,14 +116,14 @@ impl Plan {
     #[must_use]
     pub fn new(key: String, currency: Currency, mut versions: Vec<PlanVersion>) -> Self {
         versions.sort_by_key(|version| version.effective_from);
-        let mut keys: Vec<&str> = Vec::new();
-        for charge in versions.iter().flat_map(|version| &version.charges) {
-            if !keys.contains(&charge.key.as_str()) {
-                keys.push(&charge.key);
-            }
-        }
-        let timelines = keys.iter().map(|key| timeline(key, &versions, &[])).collect();
-        Self { key, currency, versions, timelines }
+        let timelines = timelines(&versions);
+        Self { key, currency, versions, timelines, misses_versions: false }
+    }
+
+    /// The version that takes effect first; `None` where it may be one that is missing.
+    #[must_use]
+    pub fn first_version(&self) -> Option<&PlanVersion> {
+        self.versions.first().filter(|_| !self.misses_versions)
     }
 
     /// The version in force at an instant.
@@ -120,10 +139,8 @@ impl Plan {
         self.timelines
             .iter()
             .map(|plain| {
-                of(&plain.key).map_or_else(
-                    || plain.clone(),
-                    |(key, list)| timeline(key, &self.versions, list),
-                )
+                of(&plain.key)
+                    .map_or_else(|| plain.clone(), |(key, list)| self.timeline_with(key, list))
             })
             .collect()
     }
@@ -133,20 +150,54 @@ impl Plan {
     /// The timeline of one charge as a subscription overrides it.
     #[must_use]
     pub(crate) fn timeline_with(&self, charge: &str, overrides: &[Override]) -> Timeline {
-        timeline(charge, &self.versions, overrides)
+        let charges = self.versions.iter().map(|version| {
+            let charge = version.charges.iter().find(|own| own.key == charge);
+            (version, charge)
+        });
+        timeline(charge, charges, overrides)
     }
 }
 
-/// Cuts time at every version and override and states the charge in force from each cut on.
-fn timeline(key: &str, versions: &[PlanVersion], overrides: &[Override]) -> Timeline {
-    let first = versions.first().map_or(Instant::MIN, |version| version.effective_from);
-    let mut cuts: Vec<Instant> = versions.iter().map(|version| version.effective_from).collect();
+/// The timelines of all charges that any version has. There may be many thousand in a version, so
+/// that none is looked for one by one.
+fn timelines(versions: &[PlanVersion]) -> Vec<Timeline> {
+    let mut by_key: Vec<Index<'_, &Arc<Charge>>> = vec![Index::default(); versions.len()];
+    let (mut seen, mut keys) = (Index::default(), Vec::new());
+    for (version, by_key) in versions.iter().zip(&mut by_key) {
+        for charge in &version.charges {
+            by_key.entry(&charge.key).or_insert(charge);
+            if seen.insert(&charge.key, ()).is_none() {
+                keys.push(charge.key.as_str());
+            }
+        }
+    }
+    let timelines = keys.iter().map(|key| {
+        let charges = by_key.iter().map(|charges| charges.get(key).copied());
+        timeline(key, versions.iter().zip(charges), &[])
+    });
+    timelines.collect()
+}
+
+/// Something by the key of a charge.
+type Index<'v, T> = hashbrown::HashMap<&'v str, T, foldhash::fast::FixedState>;
+
+/// Cuts time at every version and override and states the charge in force from each cut on, given
+/// that of each version.
+fn timeline<'v>(
+    key: &str,
+    versions: impl Iterator<Item = (&'v PlanVersion, Option<&'v Arc<Charge>>)>,
+    overrides: &[Override],
+) -> Timeline {
+    let versions: Vec<(&PlanVersion, Option<&Arc<Charge>>)> = versions.collect();
+    let first = versions.first().map_or(Instant::MIN, |(version, _)| version.effective_from);
+    let mut cuts: Vec<Instant> =
+        versions.iter().map(|(version, _)| version.effective_from).collect();
     cuts.extend(overrides.iter().map(|change| change.effective_from).filter(|from| *from > first));
     cuts.sort_unstable();
     cuts.dedup();
     let terms = cuts.into_iter().filter_map(|from| {
-        let version = versions.iter().rev().find(|version| version.effective_from <= from)?;
-        let charge = version.charges.iter().find(|charge| charge.key == key);
+        let begun = versions.partition_point(|(version, _)| version.effective_from <= from);
+        let (version, charge) = versions.get(begun.checked_sub(1)?)?;
         let in_force: Vec<&Override> =
             overrides.iter().filter(|change| change.effective_from <= from).collect();
         let charge = charge.map(|charge| {

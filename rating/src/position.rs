@@ -19,7 +19,7 @@ use crate::money::Amount;
 use crate::period::Period;
 use crate::price::{Percentage, PriceModel};
 use crate::quantity::Quantity;
-use crate::rows::Rows;
+use crate::rows::{RowUndo, Rows};
 use crate::share::Share;
 use tally::{Running, change_count};
 use undo::{Counted, KeptUndo};
@@ -336,14 +336,14 @@ impl Position {
         counted: &mut Counted,
     ) -> Option<()> {
         let Kept::Distinct(rows) = &mut self.kept else { return None };
-        let was_there = rows.get(&key).is_some();
         let row = change_count(rows, key, direction)?;
-        let is_there = rows.get(&key).is_some();
-        let same = |row: &((u128, Instant), u64)| (row.0.0 == key.0).then_some(row.0.1);
-        let is_first = rows.last_below(&key).and_then(same).is_none();
-        let later = rows.first_above(&key).and_then(same);
+        let same = |other: &(u128, Instant)| (other.0 == key.0).then_some(other.1);
+        let (earlier, later) = rows.neighbours(&row);
+        let is_first = earlier.and_then(same).is_none();
+        let later = later.and_then(same);
+        let was_there_already = matches!(row, RowUndo::Replaced(..));
         counted.kept = KeptUndo::Value { row, new: Vec::new() };
-        if was_there == is_there || !is_first {
+        if was_there_already || !is_first {
             return Some(());
         }
         self.add_new(key.1, direction, counted)?;
@@ -375,6 +375,9 @@ impl Position {
 
     /// What each part from `first` on adds to its billing period, and the level that it began
     /// with.
+    ///
+    /// What a part adds is the aggregate at its end less that at its start, so that what earlier
+    /// parts add tells where it starts; only weights begin anew with a billing period.
     fn contributions(
         &mut self,
         pricing: &Pricing<'_>,
@@ -383,6 +386,7 @@ impl Position {
         let mut running = Running::default();
         let mut unfreed = Quantity::ZERO;
         let mut all = Vec::new();
+        let mut start = Quantity::ZERO;
         let Self { parts, kept, freed_blocks } = self;
         for (index, part) in parts.iter().enumerate() {
             let weighted = pricing.aggregation == Aggregation::TimeWeightedSum;
@@ -393,12 +397,17 @@ impl Position {
             let by_record = percentage_of(pricing, part.start);
             if index < first && by_record.is_none() {
                 running.add(&part.tally, latest_before(kept, end))?;
+                start = start.checked_add(part.adds.quantity)?;
                 continue;
             }
-            let before = running.quantity(pricing.aggregation, part.period)?;
+            if weighted {
+                start = running.quantity(pricing.aggregation, part.period, start)?;
+            }
             running.add(&part.tally, latest_before(kept, end))?;
-            let after = running.quantity(pricing.aggregation, part.period)?;
-            let moved = (before, after);
+            let near = start.checked_add(part.adds.quantity).unwrap_or(start);
+            let after = running.quantity(pricing.aggregation, part.period, near)?;
+            let moved = (start, after);
+            start = after;
             let adds = match by_record {
                 Some(percentage) => {
                     let freed = freed_blocks.freed(kept, percentage, (part, end))?;

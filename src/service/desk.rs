@@ -8,13 +8,14 @@ use crate::clock::Stopwatch;
 use crate::failure::Failure;
 use crate::service::answer::Answer;
 use crate::service::ledger::{CatalogText, Refusal};
-use crate::service::wanted::WantedPeriod;
+use crate::service::owners::Owners;
+use crate::service::reads::Read;
 use axum::body::Bytes;
 use rating::Instant;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// What the worker is asked for.
@@ -22,19 +23,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 pub(crate) enum Request {
     /// To rate these records.
     Usage(Submission),
-    /// For the totals of a subscription, as of a commit after this.
-    Totals {
-        subscription: String,
-        wanted: WantedPeriod,
-        reply: oneshot::Sender<Result<Option<String>, Failure>>,
-    },
-    /// For the records of the totals of a charge.
-    Explain {
-        subscription: String,
-        charge: String,
-        period: String,
-        reply: oneshot::Sender<Result<Option<String>, Failure>>,
-    },
+    /// To answer as of a commit after this.
+    Read(Read),
     /// For the last dead letters.
     Rejected { limit: usize, reply: oneshot::Sender<Result<String, Failure>> },
     /// To take another catalog.
@@ -96,6 +86,9 @@ pub(crate) struct Desk {
     closed: AtomicBool,
     open: AtomicBool,
     catalog: RwLock<Option<CatalogText>>,
+    /// What is yet missing to be ready.
+    missing: RwLock<Vec<String>>,
+    owners: OnceLock<Arc<dyn Owners>>,
 }
 
 impl Desk {
@@ -108,6 +101,8 @@ impl Desk {
             closed: AtomicBool::new(false),
             open: AtomicBool::new(false),
             catalog: RwLock::new(None),
+            missing: RwLock::new(Vec::new()),
+            owners: OnceLock::new(),
         };
         (Arc::new(desk), receiver)
     }
@@ -155,5 +150,26 @@ impl Desk {
     /// The catalog in force.
     pub(crate) fn catalog(&self) -> Option<CatalogText> {
         self.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Shows what is yet missing to be ready.
+    pub(crate) fn show_missing(&self, missing: Vec<String>) {
+        *self.missing.write().unwrap_or_else(PoisonError::into_inner) = missing;
+    }
+
+    /// What is yet missing to be ready, beside what [`Desk::is_open`] and [`Desk::catalog`] say.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        self.missing.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says who knows the other instances; once.
+    pub(crate) fn show_owners(&self, owners: Arc<dyn Owners>) {
+        // A second one would know the same.
+        _ = self.owners.set(owners);
+    }
+
+    /// Whoever knows the other instances, where there are any.
+    pub(crate) fn owners(&self) -> Option<Arc<dyn Owners>> {
+        self.owners.get().map(Arc::clone)
     }
 }

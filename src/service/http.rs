@@ -4,6 +4,7 @@ mod body;
 mod catalog;
 mod explanations;
 mod listener;
+mod peers;
 mod periods;
 mod probes;
 mod problem;

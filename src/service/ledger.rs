@@ -11,7 +11,7 @@ pub(crate) use embedded::{EmbeddedLedger, Rules};
 use crate::failure::Failure;
 use crate::service::answer::Answer;
 use crate::service::wanted::WantedPeriod;
-use aggregator::Counters;
+use aggregator::{Counters, RejectedByCode, StoreUsage};
 use axum::body::Bytes;
 use rating::{Catalog, Instant};
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     Contradicts(String),
     /// It could not be kept durably.
     NotKept(String),
+    /// It may be taken in a moment; or whether it was taken is not known.
+    NotNow(String),
 }
 
 /// State whose changes become durable together.
@@ -57,6 +59,15 @@ pub(crate) trait Ledger {
 
     /// Records by outcome; right after a commit, the committed ones.
     fn counters(&self) -> Counters;
+
+    /// Refused records by code, as of the same commit.
+    fn rejected_by_code(&self) -> RejectedByCode;
+
+    /// What the store takes.
+    ///
+    /// # Errors
+    /// What kept it from being known.
+    fn store_usage(&self) -> Result<StoreUsage, Failure>;
 
     /// Up to when usage is thought to be complete.
     fn watermark(&self) -> Instant;

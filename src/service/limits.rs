@@ -20,5 +20,11 @@ pub(crate) const REJECTED_BYTES_MAX: usize = 16 << 20;
 pub(crate) const STOP_SECONDS_MAX: u64 = 20;
 /// Days ahead of the clock up to which periods may be closed by hand.
 pub(crate) const CLOSE_AHEAD_DAYS_MAX: u64 = 400;
+/// Reads that are passed on to other instances at a time.
+pub(crate) const PEER_READS_MAX: usize = 64;
+/// Seconds that another instance is given to answer a read.
+pub(crate) const PEER_SECONDS_MAX: u64 = 10;
+/// Largest answer of another instance, in bytes.
+pub(crate) const PEER_BYTES_MAX: usize = 64 << 20;
 
 const _: () = assert!(REJECTED_SHOWN <= REJECTED_SHOWN_MAX, "the default is allowed");

@@ -3,13 +3,18 @@
 //! What counts records comes from the committed counters of the state, so it survives restarts and
 //! moves. What is about a partition is forgotten when it is let go: whoever holds it next shows it.
 
-use aggregator::Counters;
+mod kafka;
+mod store;
+
+use aggregator::{Counters, RejectedByCode, StoreUsage};
+pub(crate) use kafka::{ClientFacts, ConnectionFacts, KafkaMetrics};
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
-use rating::Instant;
+use rating::{Code, Instant};
 use std::time::Duration;
+use store::{OneStore, StoreMetrics};
 
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
@@ -24,11 +29,20 @@ pub(crate) struct Metrics {
     live: IntGaugeVec,
     restored: IntGaugeVec,
     restoring: IntGaugeVec,
+    fetched: IntGaugeVec,
+    fetching: IntGaugeVec,
+    snapshots: IntCounterVec,
+    snapshot_offset: IntGaugeVec,
     failures: IntCounterVec,
     received: IntGauge,
     commit_seconds: Histogram,
     record_age_seconds: Histogram,
     requests: IntCounterVec,
+    rejected: IntCounterVec,
+    stuck_calls: IntGauge,
+    reads_elsewhere: IntCounterVec,
+    stores: StoreMetrics,
+    kafka: KafkaMetrics,
 }
 
 /// The outcomes of `usage_rater_records_total`.
@@ -43,7 +57,7 @@ impl Metrics {
         let registry = Registry::new();
         let counters =
             |name: &str, help: &str, labels: &[&str]| new_counters(&registry, (name, help), labels);
-        let gauges = |name: &str, help: &str| new_gauges(&registry, (name, help));
+        let gauges = |name: &str, help: &str| new_gauges(&registry, (name, help), &["partition"]);
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
             new_histogram(&registry, (name, help), buckets)
         };
@@ -52,6 +66,11 @@ impl Metrics {
             "Records received by HTTP whose answer is still owed.",
         )?;
         registry.register(Box::new(received.clone()))?;
+        let stuck_calls = IntGauge::new(
+            "usage_rater_stuck_calls",
+            "Calls of librdkafka that last longer than they were given.",
+        )?;
+        registry.register(Box::new(stuck_calls.clone()))?;
         Ok(Self {
             records: counters(
                 "usage_rater_records_total",
@@ -82,6 +101,23 @@ impl Metrics {
                 "usage_rater_restore_records",
                 "Records of the state log to be read to restore the partition.",
             )?,
+            fetched: gauges(
+                "usage_rater_restore_snapshot_bytes_read",
+                "Bytes of a snapshot received so far while the partition is restored.",
+            )?,
+            fetching: gauges(
+                "usage_rater_restore_snapshot_bytes",
+                "Bytes of the snapshot that the partition is restored from.",
+            )?,
+            snapshots: counters(
+                "usage_rater_snapshots_total",
+                "Snapshots of partitions' states, by outcome.",
+                &["partition", "outcome"],
+            )?,
+            snapshot_offset: gauges(
+                "usage_rater_snapshot_offset",
+                "Offset of the state log up to which the last announced snapshot holds it.",
+            )?,
             failures: counters(
                 "usage_rater_partition_failures_total",
                 "Times that a partition stopped by itself, to be tried again.",
@@ -103,6 +139,19 @@ impl Metrics {
                 "Answered requests by route and status.",
                 &["method", "route", "status"],
             )?,
+            rejected: counters(
+                "usage_rater_rejected_total",
+                "Committed dead letters by code.",
+                &["partition", "code"],
+            )?,
+            stuck_calls,
+            reads_elsewhere: counters(
+                "usage_rater_http_reads_elsewhere_total",
+                "Reads that another instance was asked for, by whether it answered.",
+                &["answered"],
+            )?,
+            stores: StoreMetrics::new(&registry)?,
+            kafka: KafkaMetrics::new(&registry)?,
             registry,
         })
     }
@@ -117,7 +166,12 @@ impl Metrics {
         let outcome =
             |name: &str| self.records.get_metric_with_label_values(&[label.as_str(), name]);
         let [rated, duplicate, rejected, forwarded] = OUTCOMES;
+        let code = |code: &Code| {
+            self.rejected.get_metric_with_label_values(&[label.as_str(), code.name()])
+        };
         Ok(PartitionMetrics {
+            by_code: Code::ALL.iter().map(code).collect::<Result<_, _>>()?,
+            store: self.stores.of(&label)?,
             rated: outcome(rated)?,
             duplicate: outcome(duplicate)?,
             rejected: outcome(rejected)?,
@@ -128,6 +182,11 @@ impl Metrics {
             live: gauge(&self.live)?,
             restored: gauge(&self.restored)?,
             restoring: gauge(&self.restoring)?,
+            fetched: gauge(&self.fetched)?,
+            fetching: gauge(&self.fetching)?,
+            taken: self.snapshots.get_metric_with_label_values(&[&label, "taken"])?,
+            failed: self.snapshots.get_metric_with_label_values(&[&label, "failed"])?,
+            snapshot_offset: gauge(&self.snapshot_offset)?,
             commit_seconds: self.commit_seconds.clone(),
             record_age_seconds: self.record_age_seconds.clone(),
             received: self.received.clone(),
@@ -141,6 +200,10 @@ impl Metrics {
             // What was never shown need not be forgotten.
             _ = self.records.remove_label_values(&[label.as_str(), outcome]);
         }
+        for code in Code::ALL {
+            _ = self.rejected.remove_label_values(&[label.as_str(), code.name()]);
+        }
+        self.stores.forget(&label);
         let gauges = [
             &self.waiting,
             &self.lag,
@@ -148,6 +211,9 @@ impl Metrics {
             &self.live,
             &self.restored,
             &self.restoring,
+            &self.fetched,
+            &self.fetching,
+            &self.snapshot_offset,
         ];
         for gauge in gauges {
             _ = gauge.remove_label_values(&[&label]);
@@ -158,6 +224,24 @@ impl Metrics {
     pub(crate) fn partition_failed(&self, number: u32) {
         if let Ok(failures) = self.failures.get_metric_with_label_values(&[&number.to_string()]) {
             failures.inc();
+        }
+    }
+
+    /// What clients of Kafka tell of themselves.
+    pub(crate) const fn kafka(&self) -> &KafkaMetrics {
+        &self.kafka
+    }
+
+    /// Shows how many calls of librdkafka last too long.
+    pub(crate) fn stuck_calls(&self, calls: usize) {
+        self.stuck_calls.set(i64::try_from(calls).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a read that another instance was asked for.
+    pub(crate) fn read_elsewhere(&self, is_answered: bool) {
+        let label = if is_answered { "yes" } else { "no" };
+        if let Ok(reads) = self.reads_elsewhere.get_metric_with_label_values(&[label]) {
+            reads.inc();
         }
     }
 
@@ -199,8 +283,19 @@ fn new_counters(
     Ok(vector)
 }
 
-fn new_gauges(registry: &Registry, (name, help): (&str, &str)) -> Made<IntGaugeVec> {
-    let vector = IntGaugeVec::new(Opts::new(name, help), &["partition"])?;
+fn new_gauges(
+    registry: &Registry,
+    (name, help): (&str, &str),
+    labels: &[&str],
+) -> Made<IntGaugeVec> {
+    let vector = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(vector.clone()))?;
+    Ok(vector)
+}
+
+/// Gauges of what is no whole number, such as seconds.
+fn new_ratios(registry: &Registry, (name, help): (&str, &str), labels: &[&str]) -> Made<GaugeVec> {
+    let vector = GaugeVec::new(Opts::new(name, help), labels)?;
     registry.register(Box::new(vector.clone()))?;
     Ok(vector)
 }
@@ -229,9 +324,17 @@ pub(crate) struct PartitionMetrics {
     live: IntGauge,
     restored: IntGauge,
     restoring: IntGauge,
+    fetched: IntGauge,
+    fetching: IntGauge,
+    taken: IntCounter,
+    failed: IntCounter,
+    snapshot_offset: IntGauge,
     commit_seconds: Histogram,
     record_age_seconds: Histogram,
     received: IntGauge,
+    /// In the order of [`Code::ALL`].
+    by_code: Vec<IntCounter>,
+    store: OneStore,
 }
 
 impl PartitionMetrics {
@@ -247,6 +350,23 @@ impl PartitionMetrics {
         }
         self.waiting.set(i64::try_from(counters.waiting).unwrap_or(i64::MAX));
         self.watermark(watermark);
+    }
+
+    /// Shows the committed dead letters by code.
+    pub(crate) fn rejected(&self, rejected: &RejectedByCode) {
+        for (metric, code) in self.by_code.iter().zip(Code::ALL) {
+            metric.inc_by(rejected.of(code).saturating_sub(metric.get()));
+        }
+    }
+
+    /// Shows what the store takes.
+    pub(crate) fn store(&self, usage: &StoreUsage) {
+        self.store.show(usage);
+    }
+
+    /// Whether the partition is restored and rates.
+    pub(crate) fn shows_live(&self) -> bool {
+        self.live.get() > 0
     }
 
     /// Shows up to when usage is thought to be complete.
@@ -271,6 +391,27 @@ impl PartitionMetrics {
     pub(crate) fn restoring(&self, read: u64, of: u64) {
         self.restored.set(i64::try_from(read).unwrap_or(i64::MAX));
         self.restoring.set(i64::try_from(of).unwrap_or(i64::MAX));
+    }
+
+    /// Shows how much of a snapshot is fetched, in bytes.
+    pub(crate) fn fetching(&self, received: u64, of: u64) {
+        self.fetched.set(i64::try_from(received).unwrap_or(i64::MAX));
+        self.fetching.set(i64::try_from(of).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a snapshot that is complete.
+    pub(crate) fn snapshot_taken(&self) {
+        self.taken.inc();
+    }
+
+    /// Shows up to where the last announced snapshot holds the state log.
+    pub(crate) fn snapshot_announced(&self, offset: u64) {
+        self.snapshot_offset.set(i64::try_from(offset).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a snapshot that was not taken.
+    pub(crate) fn snapshot_failed(&self) {
+        self.failed.inc();
     }
 
     /// Shows that the partition is restored and rates.

@@ -2,6 +2,8 @@
 
 mod duration;
 mod read;
+#[cfg(test)]
+mod schema;
 
 use crate::stream::TopicNames;
 use std::collections::BTreeMap;
@@ -33,6 +35,7 @@ pub(crate) struct Settings {
     /// A record whose own time is older is late.
     pub(crate) dedupe_window: Duration,
     pub(crate) waiting: Waiting,
+    pub(crate) snapshots: Snapshots,
     /// How far ahead of its receipt a record's time may lie.
     pub(crate) future_tolerance: Duration,
 }
@@ -57,6 +60,8 @@ pub(crate) struct Kafka {
 pub(crate) struct Http {
     /// Address and port; port 0 takes a free one.
     pub(crate) listen: String,
+    /// Where other instances reach it, as a host and a port; without it, where it listens.
+    pub(crate) advertise: Option<String>,
     /// Largest body of usage.
     pub(crate) body_bytes_max: usize,
     /// Bytes of all bodies that are being read or wait for their commit.
@@ -85,6 +90,15 @@ pub(crate) struct Waiting {
     pub(crate) age: Duration,
 }
 
+/// Where snapshots of the state go, and how often they are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Snapshots {
+    /// A place that all instances reach: `s3://bucket/folder` or `file:///directory`. Without one,
+    /// a directory beside the state.
+    pub(crate) url: Option<String>,
+    pub(crate) interval: Duration,
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -105,6 +119,7 @@ impl Default for Settings {
             state_dir: PathBuf::from("data"),
             http: Http {
                 listen: "127.0.0.1:8080".to_owned(),
+                advertise: None,
                 body_bytes_max: 16 << 20,
                 queue_bytes_max: 128 << 20,
                 queue_requests_max: 1_024,
@@ -115,6 +130,7 @@ impl Default for Settings {
             periods: Periods { grace: HOUR, idle: Duration::from_secs(5) },
             dedupe_window: 40 * DAY,
             waiting: Waiting { bytes_max: 64 << 20, age: 7 * DAY },
+            snapshots: Snapshots { url: None, interval: 10 * MINUTE },
             future_tolerance: HOUR,
         }
     }

@@ -12,6 +12,7 @@ use crate::service::earlier;
 use crate::service::ledger::Ledger;
 use crate::service::limits::COMMIT_REQUESTS_MAX;
 use crate::service::metrics::PartitionMetrics;
+use crate::service::reads::{Question, Read, Unread};
 use crate::service::settings::Periods;
 use rating::Instant;
 use std::sync::Arc;
@@ -66,6 +67,7 @@ impl<L: Ledger> Worker<L> {
                 self.ledger.give_up_waiting(clock::now())?;
                 self.commit()?;
                 self.close_what_ended()?;
+                self.metrics.store(&self.ledger.store_usage()?);
                 looked = Stopwatch::start();
             }
         }
@@ -105,10 +107,7 @@ impl<L: Ledger> Worker<L> {
                 }
                 owed.push(Owed::Usage(submission, answer));
             }
-            read
-            @ (Request::Totals { .. } | Request::Rejected { .. } | Request::Explain { .. }) => {
-                owed.push(Owed::Read(read));
-            }
+            read @ (Request::Read(_) | Request::Rejected { .. }) => owed.push(Owed::Read(read)),
             Request::Catalog { new, reply } => {
                 self.commit()?;
                 let replaced = self.ledger.replace_catalog(new)?;
@@ -130,6 +129,7 @@ impl<L: Ledger> Worker<L> {
             self.metrics.commit_seconds(clock.elapsed());
         }
         self.metrics.committed(&self.ledger.counters(), self.ledger.watermark());
+        self.metrics.rejected(&self.ledger.rejected_by_code());
         Ok(())
     }
 
@@ -142,11 +142,16 @@ impl<L: Ledger> Worker<L> {
                 drop((body, room));
                 _ = reply.send(answer);
             }
-            Owed::Read(Request::Totals { subscription, wanted, reply }) => {
-                _ = reply.send(self.ledger.totals(&subscription, wanted));
-            }
-            Owed::Read(Request::Explain { subscription, charge, period, reply }) => {
-                _ = reply.send(self.ledger.explain(&subscription, &charge, &period));
+            Owed::Read(Request::Read(Read { question, reply })) => {
+                let answer = match &question {
+                    Question::Totals { subscription, wanted } => {
+                        self.ledger.totals(subscription, *wanted)
+                    }
+                    Question::Explain { subscription, charge, period } => {
+                        self.ledger.explain(subscription, charge, period)
+                    }
+                };
+                _ = reply.send(answer.map_err(Unread::Failed));
             }
             Owed::Read(Request::Rejected { limit, reply }) => {
                 _ = reply.send(self.ledger.rejected(limit));
@@ -174,7 +179,7 @@ mod tests {
     use crate::service::metrics::Metrics;
     use crate::service::split::{self, Form};
     use crate::service::wanted::WantedPeriod;
-    use aggregator::Counters;
+    use aggregator::{Counters, RejectedByCode, StoreUsage};
     use axum::body::Bytes;
     use tokio::sync::oneshot;
 
@@ -209,6 +214,14 @@ mod tests {
 
         fn counters(&self) -> Counters {
             Counters::default()
+        }
+
+        fn rejected_by_code(&self) -> RejectedByCode {
+            RejectedByCode::default()
+        }
+
+        fn store_usage(&self) -> Result<StoreUsage, Failure> {
+            Ok(StoreUsage::default())
         }
 
         fn watermark(&self) -> Instant {
@@ -268,10 +281,11 @@ mod tests {
         answer
     }
 
-    fn totals(desk: &Desk) -> Asked<Result<Option<String>, Failure>> {
+    fn totals(desk: &Desk) -> Asked<Result<Option<String>, Unread>> {
         let (reply, answer) = oneshot::channel();
         let (subscription, wanted) = ("s".to_owned(), WantedPeriod::Any);
-        desk.submit(Request::Totals { subscription, wanted, reply }).unwrap();
+        let question = Question::Totals { subscription, wanted };
+        desk.submit(Request::Read(Read { question, reply })).unwrap();
         answer
     }
 

@@ -3,27 +3,27 @@
 //! Usage goes to the raw topic and is answered when the broker has it. Totals are asked of the
 //! worker that holds their partition.
 
+use super::catalog_keeper::{Audience, Replacement};
 use super::catalog_topic::CatalogBoard;
+use super::command::Command;
+use super::directory::{Directory, Unsent};
 use super::kafka::{Clients, Deliverer, Delivery, Topics};
+use super::limits::OWED_MAX;
 use super::murmur2::partition_of;
-use super::supervisor::Directory;
-use super::worker::Command;
 use crate::failure::Failure;
-use crate::service::{Answer, Desk, Metrics, Refusal, Request, Submission, Told};
+use crate::service::{Answer, Desk, Metrics, Read, Refusal, Request, Submission, Told, Unread};
 use ingest::Decoder;
 use rating::json::Tape;
 use rating::{Catalog, Rejection, Subject};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel};
 use std::time::Duration;
 
 /// How long the front waits for a request before it looks at deliveries.
 const IDLE: Duration = Duration::from_millis(50);
 /// As [`IDLE`], while deliveries are owed.
 const BUSY: Duration = Duration::from_millis(1);
-/// Submissions that may be owed an answer.
-const OWED_MAX: usize = 4_096;
 /// How long closing may take.
 const CLOSE: Duration = Duration::from_secs(60);
 
@@ -43,6 +43,7 @@ pub(super) struct Front {
     catalog: Arc<CatalogBoard>,
     directory: Arc<Directory>,
     metrics: Arc<Metrics>,
+    replacements: SyncSender<Replacement>,
     owed: VecDeque<Owed>,
 }
 
@@ -50,8 +51,8 @@ impl Front {
     pub(super) fn new(
         clients: &Clients,
         topics: &Topics,
-        catalog: Arc<CatalogBoard>,
-        (directory, metrics): (Arc<Directory>, Arc<Metrics>),
+        audience: &Audience,
+        (replacements, metrics): (SyncSender<Replacement>, Arc<Metrics>),
     ) -> Result<Self, Failure> {
         let deliverer = Deliverer::new(clients, &topics.raw)
             .map_err(|error| Failure::Dependency(error.to_string()))?;
@@ -61,9 +62,10 @@ impl Front {
             decoder: Decoder::new(0),
             tape: Tape::default(),
             partitions: topics.partitions,
-            catalog,
-            directory,
+            catalog: Arc::clone(&audience.board),
+            directory: Arc::clone(&audience.directory),
             metrics,
+            replacements,
             owed: VecDeque::new(),
         })
     }
@@ -116,37 +118,17 @@ impl Front {
     fn take(&mut self, request: Request) {
         match request {
             Request::Usage(submission) => self.take_usage(submission),
-            Request::Totals { subscription, wanted, reply } => {
-                let Some(partition) = self.partition_of(&subscription) else {
-                    _ = reply.send(Ok(None));
-                    return;
-                };
-                let command = Command::Totals { subscription, wanted, reply };
-                if let Err(back) = self.directory.send(partition, command)
-                    && let Command::Totals { reply, .. } = *back
-                {
-                    _ = reply.send(Err(elsewhere(partition)));
-                }
-            }
-            Request::Explain { subscription, charge, period, reply } => {
-                let Some(partition) = self.partition_of(&subscription) else {
-                    _ = reply.send(Ok(None));
-                    return;
-                };
-                let command = Command::Explain { subscription, charge, period, reply };
-                if let Err(back) = self.directory.send(partition, command)
-                    && let Command::Explain { reply, .. } = *back
-                {
-                    _ = reply.send(Err(elsewhere(partition)));
-                }
-            }
+            Request::Read(read) => self.pass_on(read),
             Request::Rejected { reply, .. } => {
                 let reason = "with Kafka, dead letters are in the topic kafka.topics.rejected";
                 _ = reply.send(Err(Failure::Dependency(reason.to_owned())));
             }
-            Request::Catalog { reply, .. } => {
-                let reason = "with Kafka, the catalog comes from its file or topic";
-                _ = reply.send(Err(Refusal::NotKept(reason.to_owned())));
+            Request::Catalog { new, reply } => {
+                if let Err(unsent) = self.replacements.try_send(Replacement { new, reply }) {
+                    let (TrySendError::Full(back) | TrySendError::Disconnected(back)) = unsent;
+                    let reason = "another catalog is being taken; try again".to_owned();
+                    _ = back.reply.send(Err(Refusal::NotNow(reason)));
+                }
             }
             Request::Close { until, reply } => {
                 let (done, closed) = channel();
@@ -163,6 +145,27 @@ impl Front {
                     _ = reply.send(());
                 }
             }
+        }
+    }
+
+    /// Hands a read to the worker of its partition.
+    fn pass_on(&self, read: Read) {
+        let Some(partition) = self.partition_of(read.subscription()) else {
+            return read.know_nothing();
+        };
+        match self.directory.send(partition, Command::Read(read)) {
+            Err(Unsent::Elsewhere(back)) => {
+                if let Command::Read(read) = *back {
+                    read.refuse(Unread::Elsewhere(partition));
+                }
+            }
+            Err(Unsent::Full(back)) => {
+                if let Command::Read(read) = *back {
+                    let reason = format!("too much is asked of partition {partition} at once");
+                    read.refuse(Unread::NotNow(reason));
+                }
+            }
+            Ok(()) => {}
         }
     }
 
@@ -217,11 +220,4 @@ fn refuse(tape: &mut Tape, record: &[u8], rejection: &Rejection, answer: &mut An
     let name = |key| named.and_then(|event| event.get(key)).and_then(|value| value.as_text());
     let (id, source) = (name("id"), name("source"));
     answer.add(id.as_deref(), source.as_deref(), Told::Rejected(rejection));
-}
-
-fn elsewhere(partition: u32) -> Failure {
-    Failure::Dependency(format!(
-        "partition {partition} of this subscription is not held by this instance now; ask the \
-         instance that holds it, or again in a moment"
-    ))
 }

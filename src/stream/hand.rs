@@ -60,7 +60,8 @@ impl<B: Broker> Hand<'_, B> {
             Ok(record) => record,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let received = Received { bytes: arrival.bytes, origin: arrival.origin, clock };
+        let received =
+            Received { bytes: arrival.bytes, key: arrival.key, origin: arrival.origin, clock };
         Ok(Ok(self.partition.apply(&record, &received)?))
     }
 
@@ -122,7 +123,7 @@ impl<B: Broker> Hand<'_, B> {
         }
         // A key that leaves no room for its letter is not one that anybody looks for.
         let key = if self.dead_letter.len() <= room { key } else { b"" };
-        self.partition.reject("");
+        self.partition.reject(rejection.code, "");
         self.broker.send(&Outgoing {
             output: Output::Rejected,
             partition: None,

@@ -8,6 +8,7 @@ use super::broker::{Broker, BrokerError, Incoming, Input};
 use super::catalog_topic::InForce;
 use super::hand::{Arrival, Hand};
 use super::log_port::LogPort;
+use super::snapshot_port::Snapshots;
 use super::stop::Stop;
 use super::{earlier, phase};
 use aggregator::state_log::LogPosition;
@@ -113,6 +114,7 @@ pub struct Rater<B> {
     /// Those of committed transactions that nobody was told of yet.
     committed: Option<Vec<Instant>>,
     dead_letter: String,
+    snapshots: Option<Box<dyn Snapshots>>,
 }
 
 impl<B: Broker> Rater<B> {
@@ -150,11 +152,41 @@ impl<B: Broker> Rater<B> {
             appended: Vec::new(),
             committed: None,
             dead_letter: String::new(),
+            snapshots: None,
             setup,
         };
         rater.find_positions()?;
         rater.take_released(tick)?;
         Ok(rater)
+    }
+
+    /// Has snapshots taken from now on.
+    ///
+    /// # Errors
+    /// [`Stop`] if the store does not say which were taken before.
+    pub fn take_snapshots(&mut self, mut snapshots: Box<dyn Snapshots>) -> Result<(), Stop> {
+        snapshots.announced(self.partition.store().announced()?);
+        self.snapshots = Some(snapshots);
+        Ok(())
+    }
+
+    /// Announces a snapshot that is complete, or sees to it that one is taken.
+    fn see_to_snapshots(&mut self, tick: Tick) -> Result<(), Stop> {
+        let complete = self.snapshots.as_mut().and_then(|snapshots| snapshots.complete());
+        if let Some(snapshot) = complete {
+            self.partition.announce(snapshot)?;
+            self.commit(tick)?;
+            phase(self.setup.partition, "announced");
+            let announced = self.partition.store().announced()?;
+            if let Some(snapshots) = &mut self.snapshots {
+                snapshots.announced(announced);
+            }
+        }
+        // Between transactions the store is what the log says up to here.
+        if let Some(snapshots) = self.snapshots.as_mut().filter(|_| self.open_since.is_none()) {
+            snapshots.take(self.partition.store(), self.log, tick.elapsed)?;
+        }
+        Ok(())
     }
 
     /// Finds where the inputs are to be read on, and begins to.
@@ -250,6 +282,7 @@ impl<B: Broker> Rater<B> {
         }
         // Closing commits, too.
         self.close_what_ended(tick)?;
+        self.see_to_snapshots(tick)?;
         progress.committed = self.committed.take();
         Ok(progress)
     }
@@ -336,7 +369,8 @@ impl<B: Broker> Rater<B> {
             self.begin(tick)?;
             let received_at = waiting.received_at.unwrap_or(tick.now);
             let origin = waiting.origin;
-            let arrival = Arrival { bytes: &waiting.bytes, key: b"", origin, received_at, hops: 0 };
+            let (bytes, key) = (&*waiting.bytes, &*waiting.key);
+            let arrival = Arrival { bytes, key, origin, received_at, hops: 0 };
             self.hand().take(&arrival)?;
         }
         Ok(())
@@ -347,7 +381,7 @@ impl<B: Broker> Rater<B> {
         let before = earlier(tick.now, self.setup.rules.waiting_age);
         while let Some((waiting, rejection)) = self.partition.take_expired(before) {
             self.begin(tick)?;
-            self.hand().reject((&waiting.bytes, b""), &rejection, waiting.origin)?;
+            self.hand().reject((&waiting.bytes, &waiting.key), &rejection, waiting.origin)?;
         }
         Ok(())
     }
@@ -455,6 +489,27 @@ impl<B: Broker> Rater<B> {
         self.next_period_end = Instant::MIN;
         self.take_released(tick)?;
         Ok(Ok(()))
+    }
+
+    /// Why another catalog cannot be gone on with, if it cannot; the one in force stays.
+    ///
+    /// # Errors
+    /// As [`Rater::step`].
+    pub fn try_catalog(
+        &mut self,
+        newer: Arc<Catalog>,
+        tick: Tick,
+    ) -> Result<Result<(), String>, Stop> {
+        self.commit(tick)?;
+        let before = Arc::clone(self.partition.shared_catalog());
+        if let Err(error) = self.partition.set_catalog(newer) {
+            return Ok(Err(error.to_string()));
+        }
+        let contradicts = crate::contradiction::find(&self.partition)?;
+        self.partition.set_catalog(before)?;
+        // Those that the other catalog released wait on.
+        self.take_released(tick)?;
+        Ok(contradicts.map_or(Ok(()), Err))
     }
 
     /// Commits what is open and leaves the store so that nothing must be replayed.

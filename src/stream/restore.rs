@@ -25,6 +25,8 @@ pub struct Restore<B> {
     /// The offset to be read next, as far as it is known.
     next: u64,
     first: u64,
+    /// The snapshot that the store was made of, until the log has announced it.
+    unproven: Option<String>,
 }
 
 /// How a step of restoring ended.
@@ -72,7 +74,18 @@ impl<B: Broker> Restore<B> {
         }
         broker.follow_state(first)?;
         let follower = Follower::new(position);
-        Ok(Self { broker, store, follower, barrier, next: first, first })
+        Ok(Self { broker, store, follower, barrier, next: first, first, unproven: None })
+    }
+
+    /// Says of which snapshot the store was made: the log must announce it.
+    #[must_use]
+    pub fn made_of(self, snapshot: String) -> Self {
+        Self { unproven: Some(snapshot), ..self }
+    }
+
+    /// The epoch of this owner: greater than those of all earlier ones.
+    pub const fn epoch(&self) -> u64 {
+        self.barrier
     }
 
     /// Reads some more of the log.
@@ -83,6 +96,10 @@ impl<B: Broker> Restore<B> {
         for _ in 0..STEP_RECORDS {
             if self.next > self.barrier {
                 self.follower.finish().map_err(|error| broken(&error))?;
+                if let Some(snapshot) = self.unproven {
+                    let reason = format!("the state log does not announce snapshot {snapshot}");
+                    return Err(Stop::Store(reason));
+                }
                 return Ok(Restored::Done(self));
             }
             let Some(record) = self.broker.next_state(wait)? else { break };
@@ -91,6 +108,7 @@ impl<B: Broker> Restore<B> {
             let read = read.map_err(|error| broken(&error))?;
             if let Some(group) = read {
                 self.store.write_group(&group.delta, group.position)?;
+                self.look_for_announcement()?;
             }
         }
         Ok(Restored::NotYet(self))
@@ -104,6 +122,16 @@ impl<B: Broker> Restore<B> {
     pub fn may_go_on_with(&self, catalog: &InForce) -> Result<bool, Stop> {
         let rated_by = self.store.catalog_position()?;
         Ok(catalog.is_known && catalog.position.is_none_or(|position| rated_by <= position))
+    }
+
+    fn look_for_announcement(&mut self) -> Result<(), Stop> {
+        if let Some(snapshot) = &self.unproven {
+            let announced = self.store.announced()?;
+            if announced.iter().any(|announced| announced.name == *snapshot) {
+                self.unproven = None;
+            }
+        }
+        Ok(())
     }
 
     /// The store, as far as it is restored.

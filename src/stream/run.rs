@@ -1,18 +1,26 @@
 //! Running the stream: topics, the group, the supervisor, and the front that serves HTTP's desk.
 
 use super::broker::BrokerError;
-use super::catalog_topic::{CatalogBoard, Entries, InForce, follow};
+use super::catalog_entries::Entries;
+use super::catalog_keeper::{Audience, Replacement, TopicKeeper, keep_file};
+use super::catalog_topic::{CatalogBoard, InForce};
 use super::front::Front;
-use super::kafka::{Clients, EntryReader, Group, Topics, TopicsError};
+use super::kafka::{Clients, EntryReader, Group, StateTails, Topics, TopicsError, watch};
 use super::rater::Rules;
-use super::supervisor::{Directory, Supervisor};
+use super::snapshotter::Plan;
+use super::supervisor::Supervisor;
 use super::worker::Job;
 use crate::clock::Stopwatch;
 use crate::failure::Failure;
-use crate::service::{Begun, CatalogText, Metrics, PartitionMetrics, Settings, start_thread};
+use crate::service::{Begun, CatalogText, Http, Metrics, PartitionMetrics, Settings, start_thread};
+use crate::snapshots::Bucket;
 use aggregator::StoreMemory;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -42,15 +50,16 @@ fn serve(
     runtime: &Handle,
 ) -> Result<(), Failure> {
     let Begun { address, desk, requests, metrics } = begun;
-    let clients = clients(settings);
+    let advertise = advertised(&settings.http, address)?;
+    let clients = Clients::new(settings, advertise, Arc::clone(&metrics));
     let topics = Arc::new(find_topics(settings, &clients, runtime)?);
     let broken = |error: BrokerError| Failure::Dependency(error.to_string());
     let group = Arc::new(Group::join(&clients, &topics.raw).map_err(broken)?);
-    let from_topic = given.is_none();
-    let first = given.as_ref().map(|given| Arc::clone(&given.catalog)).unwrap_or_default();
-    let position = from_topic.then_some(0);
-    let catalog =
-        Arc::new(CatalogBoard::new(InForce { catalog: first, position, is_known: !from_topic }));
+    let audience = Audience {
+        board: Arc::new(CatalogBoard::new(first_catalog(given.as_ref()))),
+        directory: Arc::default(),
+        desk: Arc::clone(&desk),
+    };
     let job = Job {
         partition: 0,
         clients: clients.clone(),
@@ -58,48 +67,97 @@ fn serve(
         group,
         memory: StoreMemory::default(),
         state_dir: settings.state_dir.clone(),
-        catalog: Arc::clone(&catalog),
+        catalog: Arc::clone(&audience.board),
         rules: rules(settings),
+        snapshots: snapshots(settings, runtime)?,
         metrics: Arc::new(unused(&metrics)?),
     };
-    let directory = Arc::new(Directory::default());
     let is_ending = Arc::new(AtomicBool::new(false));
-    let supervisor =
-        Supervisor::new(job, Arc::clone(&metrics), Arc::clone(&directory), Arc::clone(&is_ending));
+    let held = (Arc::clone(&audience.directory), Arc::clone(&desk));
+    let supervisor = Supervisor::new(job, Arc::clone(&metrics), held, Arc::clone(&is_ending));
     let supervising = std::thread::Builder::new()
         .name("supervisor".to_owned())
         .spawn(move || supervisor.run())
         .map_err(|error| Failure::Dependency(format!("cannot start a thread: {error}")))?;
-    desk.show_catalog(given);
-    let following = if from_topic {
-        let reader = EntryReader::new(&clients, &settings.kafka.topics.catalog).map_err(broken)?;
-        let (board, directory, desk) =
-            (Arc::clone(&catalog), Arc::clone(&directory), Arc::clone(&desk));
-        let is_ending = Arc::clone(&is_ending);
-        Some(start_thread("catalog", move || {
-            follow(&reader, (&board, &directory, &desk), &is_ending);
-            Ok(())
-        })?)
-    } else {
-        None
-    };
+    watch_calls(&clients, &metrics)?;
+    let owners = StateTails::new(&clients, &topics.state).map_err(broken)?;
+    desk.show_owners(Arc::new(owners));
+    let (replacements, received) = sync_channel(1);
+    let mut keeping = keep_catalog((settings, given), (&clients, &audience), received, &is_ending)?;
     desk.set_open();
     tracing::info!(
         "listening on http://{address}; topic {} has {} partitions",
         topics.raw,
         topics.partitions
     );
-    let front = Front::new(&clients, &topics, catalog, (directory, metrics))?;
-    let mut following = following;
+    let front = Front::new(&clients, &topics, &audience, (replacements, metrics))?;
     let served = front.serve(&desk, &requests, || {
-        // The thread of the catalog ends only by an error.
-        let gone = following.as_mut().is_some_and(|ended| ended.try_recv().is_ok());
-        gone || supervising.is_finished()
+        // The keeper of the catalog ends early only by a defect.
+        keeping.try_recv().is_ok() || supervising.is_finished()
     });
     is_ending.store(true, Ordering::SeqCst);
     let supervised = supervising.join();
     served?;
     supervised.map_err(|_| Failure::Dependency("the supervisor panicked".to_owned()))
+}
+
+/// What is in force before anything was read.
+fn first_catalog(given: Option<&CatalogText>) -> InForce {
+    let is_known = given.is_some();
+    let catalog = given.map(|given| Arc::clone(&given.catalog)).unwrap_or_default();
+    InForce { catalog, position: (!is_known).then_some(0), is_known }
+}
+
+/// Starts the thread that keeps the catalog of its file or its topic in force.
+fn keep_catalog(
+    (settings, given): (&Settings, Option<CatalogText>),
+    (clients, audience): (&Clients, &Audience),
+    replacements: Receiver<Replacement>,
+    is_ending: &Arc<AtomicBool>,
+) -> Result<oneshot::Receiver<Result<(), Failure>>, Failure> {
+    let (audience, is_ending) = (audience.clone(), Arc::clone(is_ending));
+    if given.is_some() {
+        audience.desk.show_catalog(given);
+        return start_thread("catalog", move || {
+            keep_file(&audience, &replacements, &is_ending);
+            Ok(())
+        });
+    }
+    let topic = settings.kafka.topics.catalog.clone();
+    let reader = EntryReader::new(clients, &topic)
+        .map_err(|error| Failure::Dependency(error.to_string()))?;
+    let keeper = TopicKeeper::new(reader, (clients.clone(), topic), audience, replacements);
+    start_thread("catalog", move || {
+        keeper.keep(&is_ending);
+        Ok(())
+    })
+}
+
+/// Starts the watch over calls of librdkafka. It lasts until the process ends, because stopping is
+/// done by such calls, too.
+fn watch_calls(clients: &Clients, metrics: &Arc<Metrics>) -> Result<(), Failure> {
+    let (calls, metrics) = (Arc::clone(clients.calls()), Arc::clone(metrics));
+    // What it ends with is heard by nobody: it does not end.
+    start_thread("watch", move || watch(&calls, &metrics)).map(drop)
+}
+
+/// Where other instances reach this one's HTTP: as set, or where it listens.
+fn advertised(http: &Http, address: SocketAddr) -> Result<String, Failure> {
+    if let Some(advertise) = &http.advertise {
+        return Ok(advertise.clone());
+    }
+    if !address.ip().is_unspecified() {
+        return Ok(address.to_string());
+    }
+    let system = rustix::system::uname();
+    match system.nodename().to_str() {
+        Ok(name) if !name.is_empty() => Ok(format!("{name}:{}", address.port())),
+        _ => Err(Failure::Dependency(
+            "http.advertise is missing: http.listen names all addresses, and this machine has no \
+             name by which other instances could reach it"
+                .to_owned(),
+        )),
+    }
 }
 
 /// The catalog as its topic has it now.
@@ -108,28 +166,43 @@ fn serve(
 /// [`Failure`] if it cannot be read.
 pub(crate) fn read_catalog(settings: &Settings) -> Result<Vec<u8>, Failure> {
     let broken = |error: BrokerError| Failure::Dependency(error.to_string());
-    let clients = clients(settings);
+    let metrics = Metrics::new()
+        .map_err(|error| Failure::Dependency(format!("cannot register metrics: {error}")))?;
+    let clients = Clients::new(settings, String::new(), Arc::new(metrics));
     let reader = EntryReader::new(&clients, &settings.kafka.topics.catalog).map_err(broken)?;
     let mut entries = Entries::default();
     while !reader.has_read_all() {
-        if let Some((key, value)) = reader.next(BROKER_PAUSE).map_err(broken)? {
-            // The service told of keys that are none.
-            _ = entries.take(&key, value.as_deref());
+        if let Some(entry) = reader.next(BROKER_PAUSE).map_err(broken)? {
+            // The service told of records that are no entries.
+            _ = entries.take(entry.offset, &entry.key, entry.value.as_deref());
         }
     }
-    let (made, _) = entries.put_together();
-    Ok(made.map(|(_, text)| text.into_bytes()).unwrap_or_default())
+    Ok(entries.document().into_bytes())
 }
 
-fn clients(settings: &Settings) -> Clients {
-    let kafka = settings.kafka.clone();
-    Clients::new(
-        kafka.bootstrap_servers,
-        kafka.group,
-        kafka.instance_id,
-        kafka.properties,
-        settings.commit_interval,
-    )
+/// Where snapshots of these settings go. Without a place that all instances reach, the log is kept
+/// whole: another machine may have to make a partition's state of it.
+fn snapshots(settings: &Settings, runtime: &Handle) -> Result<Plan, Failure> {
+    let url = settings.snapshots.url.as_deref();
+    let own = || settings.state_dir.join("snapshots");
+    let text =
+        |(key, value): (OsString, OsString)| key.into_string().ok().zip(value.into_string().ok());
+    let environment = std::env::vars_os().filter_map(text);
+    let bucket = match url.map(|url| (url, url.strip_prefix("file://"))) {
+        Some((url, None)) => Bucket::s3(url, environment, runtime.clone())?,
+        Some((_, Some(directory))) => Bucket::directory(Path::new(directory), runtime.clone())?,
+        None => Bucket::directory(&own(), runtime.clone())?,
+    };
+    if url.is_none() {
+        tracing::info!(
+            "snapshots go to {} on this machine, and the state log is not trimmed; with \
+             snapshots.url it would be",
+            own().display()
+        );
+    }
+    let bucket = bucket.folder(&settings.kafka.group).folder(&settings.kafka.topics.raw);
+    let (interval, runtime) = (settings.snapshots.interval, runtime.clone());
+    Ok(Plan { bucket, interval, is_shared: url.is_some(), runtime })
 }
 
 /// The metrics of a partition that is never shown; each worker gets its own.

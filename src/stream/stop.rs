@@ -1,6 +1,6 @@
 //! Why a rater stops, and what is to be done about it.
 
-use aggregator::{Error, ErrorKind};
+use aggregator::Error;
 
 /// Why a rater stopped. Whatever was not committed never happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,18 +31,10 @@ impl Stop {
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        match (&error, error.kind()) {
-            // A full disk is no damage; all else that RocksDB says is better made anew.
-            (Error::Store { error: inner, .. }, _) if is_damage(inner.as_ref()) => {
-                Self::Store(error.to_string())
-            }
-            (Error::Damaged { .. }, _) => Self::Store(error.to_string()),
-            (_, ErrorKind::Dependency | ErrorKind::State) => Self::Failed(error.to_string()),
+        // What is damaged is made anew; of anything else, a person must be told.
+        if error.is_damage() {
+            return Self::Store(error.to_string());
         }
+        Self::Failed(error.to_string())
     }
-}
-
-/// Whether RocksDB found bytes that it did not write, or not those that it did.
-fn is_damage(text: &str) -> bool {
-    ["Corruption", "checksum", "No such file", "truncated"].iter().any(|word| text.contains(word))
 }

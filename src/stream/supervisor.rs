@@ -1,17 +1,20 @@
 //! The supervisor: sees to it that a worker runs for every partition that is ours, and no other.
 
 use super::assignment::{Decision, Facts, decide};
+use super::command::Command;
+use super::directory::{Directory, Unsent};
 use super::kafka::{Change, Group};
+use super::limits::COMMANDS_MAX;
 use super::stop::Stop;
-use super::worker::{Command, Job, work};
+use super::worker::{Job, work};
 use crate::clock::Stopwatch;
-use crate::service::Metrics;
+use crate::service::{Desk, Metrics, PartitionMetrics};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::time::Duration;
 
 /// How long one word with the group takes at most.
@@ -21,35 +24,6 @@ const GROUP_HEARD: Duration = Duration::from_secs(10);
 /// A worker that has worked for so long has not failed in a row.
 const WORKED_WELL: Duration = Duration::from_secs(60);
 
-/// How to reach the workers of the partitions that are held here.
-#[derive(Debug, Default)]
-pub(crate) struct Directory(Mutex<BTreeMap<u32, Sender<Command>>>);
-
-impl Directory {
-    /// Hands a command to the worker of a partition; gives it back if there is none.
-    pub(crate) fn send(&self, partition: u32, command: Command) -> Result<(), Box<Command>> {
-        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match workers.get(&partition) {
-            Some(worker) => worker.send(command).map_err(|back| Box::new(back.0)),
-            None => Err(Box::new(command)),
-        }
-    }
-
-    /// The partitions that are held here.
-    pub(crate) fn held(&self) -> Vec<u32> {
-        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.keys().copied().collect()
-    }
-
-    fn set(&self, partition: u32, worker: Option<Sender<Command>>) {
-        let mut workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match worker {
-            Some(worker) => workers.insert(partition, worker),
-            None => workers.remove(&partition),
-        };
-    }
-}
-
 /// What is known of one partition.
 #[derive(Debug, Default)]
 struct Slot {
@@ -57,6 +31,8 @@ struct Slot {
     is_revoked: bool,
     /// When its worker was started, if there is one.
     worker: Option<Stopwatch>,
+    /// What that worker shows of itself.
+    metrics: Option<Arc<PartitionMetrics>>,
     is_told_to_stop: bool,
     failed: Option<(u32, Stopwatch)>,
     fenced: Option<Stopwatch>,
@@ -69,6 +45,7 @@ pub(crate) struct Supervisor {
     group: Arc<Group>,
     metrics: Arc<Metrics>,
     directory: Arc<Directory>,
+    desk: Arc<Desk>,
     is_ending: Arc<AtomicBool>,
     slots: BTreeMap<u32, Slot>,
     ended: Receiver<(u32, Result<(), Stop>)>,
@@ -80,13 +57,13 @@ impl Supervisor {
     pub(crate) fn new(
         job: Job,
         metrics: Arc<Metrics>,
-        directory: Arc<Directory>,
+        (directory, desk): (Arc<Directory>, Arc<Desk>),
         is_ending: Arc<AtomicBool>,
     ) -> Self {
         let (end, ended) = channel();
         let group = Arc::clone(&job.group);
         let slots = BTreeMap::new();
-        Self { job, group, metrics, directory, is_ending, slots, ended, end }
+        Self { job, group, metrics, directory, desk, is_ending, slots, ended, end }
     }
 
     /// Runs until it is to end and everything has been let go.
@@ -108,6 +85,7 @@ impl Supervisor {
             }
             let is_ending = self.is_ending.load(Ordering::SeqCst);
             self.act(is_ending);
+            self.desk.show_missing(self.missing());
             if is_ending && self.slots.values().all(|slot| slot.worker.is_none()) {
                 self.group.leave();
                 return;
@@ -147,6 +125,7 @@ impl Supervisor {
         let Some(slot) = self.slots.get_mut(&partition) else { return };
         let worked = slot.worker.take().map_or(Duration::ZERO, |since| since.elapsed());
         slot.is_told_to_stop = false;
+        slot.metrics = None;
         let Err(stop) = ended else { return };
         if let Stop::Fenced(reason) = &stop {
             tracing::warn!(partition, "fenced, so let go: {reason}");
@@ -178,9 +157,10 @@ impl Supervisor {
                 Decision::Wait => {}
                 Decision::Start => self.start(partition),
                 Decision::Stop => {
-                    slot.is_told_to_stop = true;
-                    // A worker that has just ended need not be told.
-                    _ = self.directory.send(partition, Command::Stop);
+                    // A worker that has just ended need not be told; one that has too much to do
+                    // is told again.
+                    let told = self.directory.send(partition, Command::Stop);
+                    slot.is_told_to_stop = !matches!(told, Err(Unsent::Full(_)));
                 }
                 Decision::Release => released.push(partition),
             }
@@ -198,12 +178,37 @@ impl Supervisor {
         }
     }
 
+    /// What keeps this instance from answering for all that is assigned to it.
+    fn missing(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        if !self.group.has_joined() {
+            missing.push("the group has not said which partitions are of this instance".to_owned());
+        }
+        if !self.job.catalog.in_force().is_known {
+            missing.push("the topic of the catalog has not been read to its end".to_owned());
+        }
+        for (partition, slot) in self.slots.iter().filter(|(_, slot)| slot.is_assigned) {
+            let is_live = slot.metrics.as_ref().is_some_and(|metrics| metrics.shows_live());
+            let why = match (&slot.failed, &slot.fenced) {
+                _ if is_live => continue,
+                _ if slot.is_revoked => "is being given back",
+                _ if slot.worker.is_some() => "is being restored",
+                (_, Some(_)) => "was fenced by another instance",
+                (Some(_), None) => "has stopped, and is tried again",
+                (None, None) => "is about to be restored",
+            };
+            missing.push(format!("partition {partition} {why}"));
+        }
+        missing
+    }
+
     fn start(&mut self, partition: u32) {
-        let (commands, received) = channel();
+        let (commands, received) = sync_channel(COMMANDS_MAX);
         let metrics = match self.metrics.partition(partition) {
             Ok(metrics) => Arc::new(metrics),
             Err(error) => return self.note_end(partition, Err(Stop::Failed(error.to_string()))),
         };
+        let shown = Arc::clone(&metrics);
         let job = Job { partition, metrics, ..self.job.clone() };
         let end = self.end.clone();
         let run = move || {
@@ -218,6 +223,7 @@ impl Supervisor {
                 self.directory.set(partition, Some(commands));
                 if let Some(slot) = self.slots.get_mut(&partition) {
                     slot.worker = Some(Stopwatch::start());
+                    slot.metrics = Some(shown);
                     slot.is_told_to_stop = false;
                 }
             }

@@ -1,45 +1,22 @@
 //! The worker: the thread of one partition, from its start until it is let go.
 
 use super::catalog_topic::{CatalogBoard, InForce};
+use super::command::{Command, obey, put_off, serve};
 use super::kafka::{Clients, Connection, Group, Topics};
+use super::limits::COMMANDS_MAX;
+use super::provenance::Provenance;
 use super::rater::{Rater, Rules, Setup, Tick};
 use super::restore::{Restore, Restored};
+use super::snapshotter::{Plan, Snapshotter, Whose};
 use super::stop::Stop;
 use super::{murmur2, phase, store_directory};
 use crate::clock::{self, Stopwatch};
-use crate::failure::Failure;
-use crate::service::{PartitionMetrics, WantedPeriod, reads};
-use aggregator::{Layout, Routing, Seeds, Store, StoreMemory};
-use rating::Instant;
+use crate::service::PartitionMetrics;
+use aggregator::{Routing, Seeds, StoreMemory};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
-use tokio::sync::oneshot;
-
-/// What a worker can be asked for while it works.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// To commit what is open and let go.
-    Stop,
-    /// To go on with another catalog.
-    Catalog(InForce),
-    /// For the totals of a subscription, as of a commit begun after this.
-    Totals {
-        subscription: String,
-        wanted: WantedPeriod,
-        reply: oneshot::Sender<Result<Option<String>, Failure>>,
-    },
-    /// For the records of the totals of a charge.
-    Explain {
-        subscription: String,
-        charge: String,
-        period: String,
-        reply: oneshot::Sender<Result<Option<String>, Failure>>,
-    },
-    /// To close the periods that ended by an instant.
-    Close { until: Instant, done: std::sync::mpsc::Sender<()> },
-}
 
 /// What a worker needs to know of the world.
 #[derive(Debug, Clone)]
@@ -53,6 +30,7 @@ pub(crate) struct Job {
     /// Where the catalog in force is found.
     pub(crate) catalog: Arc<CatalogBoard>,
     pub(crate) rules: Rules,
+    pub(crate) snapshots: Plan,
     pub(crate) metrics: Arc<PartitionMetrics>,
 }
 
@@ -71,40 +49,16 @@ const LAG_INTERVAL: Duration = Duration::from_secs(1);
 /// [`Stop`] with the reason; the partition may be started again.
 pub(crate) fn work(job: &Job, commands: &Receiver<Command>) -> Result<(), Stop> {
     let clock = Stopwatch::start();
-    let mut is_second = false;
+    let mut provenance = Provenance::new();
     loop {
-        let worked = restored(job, commands, clock)
+        let worked = restored(job, commands, clock, &mut provenance)
             .and_then(|rater| rater.map_or(Ok(()), |rater| live(job, commands, rater, clock)));
         match worked {
             Ok(()) => return Ok(()),
-            // A store that the log does not know, or that cannot be read, is made anew, once.
-            Err(Stop::Store(reason)) if !is_second => {
-                tracing::warn!(
-                    partition = job.partition,
-                    "the store is made anew from the state log: {reason}"
-                );
-                put_store_aside(job)?;
-                is_second = true;
-            }
-            Err(stop) => return Err(stop),
+            // A store that the log does not know, or that cannot be read, is made anew.
+            Err(Stop::Store(reason)) if provenance.refuse(job, &reason)? => {}
+            Err(stop) => return Err(provenance.explain(job, stop)),
         }
-    }
-}
-
-/// Puts the store out of the way; the one that was put there before goes.
-fn put_store_aside(job: &Job) -> Result<(), Stop> {
-    let directory = store_directory(&job.state_dir, job.partition);
-    let mut aside = directory.clone().into_os_string();
-    aside.push(".aside");
-    let moved = match std::fs::remove_dir_all(&aside) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => std::fs::rename(&directory, &aside),
-    };
-    match moved {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Stop::Failed(format!("cannot move {} away: {error}", directory.display())))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -113,9 +67,12 @@ fn restored(
     job: &Job,
     commands: &Receiver<Command>,
     clock: Stopwatch,
+    provenance: &mut Provenance,
 ) -> Result<Option<Rater<Connection>>, Stop> {
     phase(job.partition, "restoring");
-    let store = open_store(job)?;
+    let partition = job.partition;
+    let mut heed = Heed { partition, commands, waiting: Vec::new(), is_told: false };
+    let Some(store) = provenance.open(job, &mut heed)? else { return Ok(None) };
     let (clients, topics) = (&job.clients, Arc::clone(&job.topics));
     let connection = Connection::new(
         clients,
@@ -124,34 +81,27 @@ fn restored(
         (job.partition, Arc::clone(&job.metrics)),
     )?;
     let mut restore = Restore::begin(connection, store)?;
-    let (mut told, mut waiting) = (clock.elapsed(), Vec::new());
+    if let Some(snapshot) = provenance.snapshot() {
+        restore = restore.made_of(snapshot);
+    }
+    let (mut told, mut is_behind) = (clock.elapsed(), false);
     loop {
-        match commands.try_recv() {
-            Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return Ok(None),
-            // It is on the board.
-            Ok(Command::Catalog(_)) => {}
-            // They are answered when it is live.
-            Ok(other) => waiting.push(other),
-            Err(TryRecvError::Empty) => {}
+        if heed.is_told_to_stop() {
+            return Ok(None);
         }
         restore = match restore.step(RESTORE_STEP)? {
             // A record is never rated by an older catalog than one that has rated its owner.
             Restored::Done(restore) if !is_new_enough(&restore, &job.catalog.in_force())? => {
-                if clock.elapsed().saturating_sub(told) >= RESTORE_TOLD {
-                    told = clock.elapsed();
-                    tracing::info!(
-                        partition = job.partition,
-                        "restored, and waiting for the catalog that it was rated by"
-                    );
-                }
+                is_behind = true;
                 std::thread::sleep(RESTORE_STEP);
                 restore
             }
             Restored::Done(restore) => {
-                let catalog = job.catalog.in_force();
+                let (catalog, epoch) = (job.catalog.in_force(), restore.epoch());
                 let mut rater = restore.finish(catalog, setup(job), tick(clock))?;
-                for command in waiting {
-                    obey(&mut rater, command, clock)?;
+                rater.take_snapshots(Box::new(snapshotter(job, epoch)))?;
+                for command in heed.waiting {
+                    obey(&mut rater, command, tick(clock))?;
                 }
                 return Ok(Some(rater));
             }
@@ -161,29 +111,59 @@ fn restored(
         job.metrics.restoring(read, of);
         if clock.elapsed().saturating_sub(told) >= RESTORE_TOLD {
             told = clock.elapsed();
-            tracing::info!(
-                partition = job.partition,
-                "restoring: {read} of {of} records of the log"
-            );
+            let so_far = if is_behind {
+                "restored, and waiting for the catalog that it was rated by".to_owned()
+            } else {
+                format!("restoring: {read} of {of} records of the log")
+            };
+            tracing::info!(partition = job.partition, "{so_far}");
         }
     }
+}
+
+/// The commands of a worker that is not live yet.
+pub(super) struct Heed<'a> {
+    partition: u32,
+    commands: &'a Receiver<Command>,
+    /// They are answered when it is.
+    waiting: Vec<Command>,
+    is_told: bool,
+}
+
+impl Heed<'_> {
+    /// Whether the worker has been told to stop by now.
+    pub(super) fn is_told_to_stop(&mut self) -> bool {
+        while !self.is_told {
+            match self.commands.try_recv().map(|command| put_off(command, self.partition)) {
+                Ok(Some(Command::Stop)) | Err(TryRecvError::Disconnected) => self.is_told = true,
+                // As many as the channel holds are done when it is live; of the others, nobody hears.
+                Ok(Some(other)) if self.waiting.len() < COMMANDS_MAX => self.waiting.push(other),
+                Ok(_) => {}
+                Err(TryRecvError::Empty) => return false,
+            }
+        }
+        true
+    }
+}
+
+fn snapshotter(job: &Job, epoch: u64) -> Snapshotter {
+    let whose = Whose {
+        partition: job.partition,
+        epoch,
+        store_directory: store_directory(&job.state_dir, job.partition),
+        clients: job.clients.clone(),
+        state_topic: job.topics.state.clone(),
+        metrics: Arc::clone(&job.metrics),
+    };
+    Snapshotter::new(job.snapshots.clone(), whose)
 }
 
 fn is_new_enough(restore: &Restore<Connection>, catalog: &InForce) -> Result<bool, Stop> {
     restore.may_go_on_with(catalog)
 }
 
-fn open_store(job: &Job) -> Result<Store, Stop> {
-    std::fs::create_dir_all(&job.state_dir).map_err(|error| {
-        Stop::Failed(format!("cannot make {}: {error}", job.state_dir.display()))
-    })?;
-    let directory = store_directory(&job.state_dir, job.partition);
-    let layout = Layout { partitions: job.topics.partitions, is_replica: true };
-    Ok(Store::open(&directory, draw_seeds()?, layout, &job.memory)?)
-}
-
 /// Secrets for a state that may be about to begin.
-fn draw_seeds() -> Result<Seeds, Stop> {
+pub(super) fn draw_seeds() -> Result<Seeds, Stop> {
     crate::rating_run::draw_seeds().map_err(|failure| Stop::Failed(failure.to_string()))
 }
 
@@ -215,6 +195,7 @@ fn live(
 ) -> Result<(), Stop> {
     // With nothing to commit yet, what the state holds is what is committed.
     job.metrics.committed(rater.counters(), rater.partition().watermark());
+    job.metrics.rejected(rater.partition().rejected());
     job.metrics.is_live();
     phase(job.partition, "live");
     let records = rater.counters().read;
@@ -226,6 +207,7 @@ fn live(
         if let Some(appended) = progress.committed {
             job.metrics.ages(&appended, clock::now());
             job.metrics.committed(rater.counters(), rater.partition().watermark());
+            job.metrics.rejected(rater.partition().rejected());
         }
         if clock.elapsed().saturating_sub(looked) >= LAG_INTERVAL {
             looked = clock.elapsed();
@@ -234,40 +216,12 @@ fn live(
                 job.metrics.lag(lag);
             }
             job.metrics.watermark(rater.partition().watermark());
-        }
-        loop {
-            match commands.try_recv() {
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
-                    return rater.stop(tick(clock));
-                }
-                Ok(command) => obey(&mut rater, command, clock)?,
-                Err(TryRecvError::Empty) => break,
+            if let Ok(usage) = rater.partition().store().usage() {
+                job.metrics.store(&usage);
             }
         }
-    }
-}
-
-/// Does what was asked for. Whoever asked may have gone away since.
-fn obey(rater: &mut Rater<Connection>, command: Command, clock: Stopwatch) -> Result<(), Stop> {
-    match command {
-        Command::Stop => {}
-        Command::Catalog(newer) => {
-            if let Err(reason) = rater.set_catalog(newer, tick(clock))? {
-                tracing::error!("the new catalog is not taken: {reason}");
-            }
-        }
-        Command::Totals { subscription, wanted, reply } => {
-            rater.commit(tick(clock))?;
-            _ = reply.send(reads::totals(rater.partition(), &subscription, wanted));
-        }
-        Command::Explain { subscription, charge, period, reply } => {
-            rater.commit(tick(clock))?;
-            _ = reply.send(reads::explain(rater.partition(), &subscription, &charge, &period));
-        }
-        Command::Close { until, done } => {
-            rater.close(until, tick(clock))?;
-            _ = done.send(());
+        if !serve(&mut rater, commands, || tick(clock))? {
+            return rater.stop(tick(clock));
         }
     }
-    Ok(())
 }

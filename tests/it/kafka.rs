@@ -1,10 +1,14 @@
 //! `usage-rater run` with Kafka: a real broker, real processes, real kills.
 
 mod broker;
+mod catalog;
+mod elsewhere;
 mod instance;
 mod killed;
 mod load;
+mod metrics;
 mod moved;
 mod refused;
+mod snapshots;
 mod whole_way;
 mod wire;

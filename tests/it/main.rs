@@ -12,6 +12,7 @@ mod catalog_text;
 mod cli;
 mod histories;
 mod kafka;
+mod moto;
 mod program;
 mod rating_properties;
 mod recompute;

@@ -4,6 +4,15 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
+/// Sends a signal, by its name, to a process. The shell has `kill`; a program of that name is not
+/// everywhere.
+#[track_caller]
+pub(crate) fn signal(name: &str, process: impl std::fmt::Display) {
+    let command = format!("kill -{name} {process}");
+    let status = Command::new("sh").args(["-c", &command]).status().unwrap();
+    assert!(status.success(), "{command}");
+}
+
 /// A directory with the files of one test; the program runs inside it, so that it names them as
 /// short as they are named here.
 pub(crate) struct Workplace(TempDir);

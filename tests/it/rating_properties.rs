@@ -55,12 +55,7 @@ fn case() -> impl Strategy<Value = Case> {
     let used = prop::collection::vec(-6..14i64, 0..24);
     let shuffled = used.prop_flat_map(|used| (Just(used.clone()), Just(used).prop_shuffle()));
     (charge, bound(), bound(), shuffled).prop_map(
-        |((model, step, included), least, most, (quantities, shuffled))| {
-            // A catalog with a minimum above the maximum is refused.
-            let (minimum, maximum) = match least.zip(most) {
-                Some((least, most)) => (Some(least.min(most)), Some(least.max(most))),
-                None => (least, most),
-            };
+        |((model, step, included), minimum, maximum, (quantities, shuffled))| {
             let oracle = Oracle { model, step, included };
             Case { oracle, minimum, maximum, quantities, shuffled }
         },

@@ -16,6 +16,7 @@ mod usage;
 mod waiting;
 mod world;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, Reply};
+pub(crate) use metrics::promtool;
 pub(crate) use server::{eventually, holds};
 pub(crate) use world::BATCH;

@@ -12,9 +12,11 @@ mod group;
 mod instance;
 mod judge;
 mod model_broker;
+mod model_snapshots;
 mod model_tables;
 mod oracle;
 mod slots;
+mod stores;
 mod usage;
 mod world;
 
@@ -86,7 +88,7 @@ fn run_all(seeds: Range<u64>) -> Hits {
 }
 
 /// What every run of enough seeds must have met.
-const KINDS: [&str; 38] = [
+const KINDS: [&str; 41] = [
     "call refused",
     "catalog awaited",
     "catalog published",
@@ -102,6 +104,8 @@ const KINDS: [&str; 38] = [
     "left in order",
     "let go",
     "let go while restoring",
+    "log trimmed",
+    "made of a snapshot",
     "misrouted record",
     "newer catalog awaited",
     "open transaction ended by fencing",
@@ -111,6 +115,7 @@ const KINDS: [&str; 38] = [
     "period closed",
     "refused as too late",
     "session ran out",
+    "snapshot refused",
     "stale generation refused",
     "static member came back",
     "stopped by the broker",
@@ -190,6 +195,11 @@ fn an_older_catalog_than_before_is_found() {
 #[test]
 fn usage_that_is_deleted_before_it_was_read_is_found() {
     is_found(Defect::RawTrimmedTooEarly);
+}
+
+#[test]
+fn a_log_that_is_trimmed_too_early_is_found() {
+    is_found(Defect::EarlyTrim);
 }
 
 #[expect(clippy::print_stderr, reason = "what was met is worth knowing")]

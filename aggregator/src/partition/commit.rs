@@ -1,12 +1,13 @@
 //! Commits: everything taken since the last one becomes true at once.
 
 use super::{Partition, event_types};
+use crate::announced::{self, Announced};
 use crate::codec::encode_total;
 use crate::commit::CommitPort;
 use crate::error::Error;
 use crate::limits::{POSITION_BLOCKS_MAX, SLOTS_MAX};
 use crate::query::Query;
-use crate::store::Store;
+use crate::store::{REJECTED_BY_CODE, Store};
 use crate::tables::Table;
 use std::sync::Arc;
 
@@ -20,6 +21,15 @@ impl Partition {
         self.stage()?;
         port.commit(&self.store, &self.transaction)?;
         self.settle();
+        Ok(())
+    }
+
+    /// Tells of a snapshot of this partition's store with the next commit.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the list of those before makes no sense.
+    pub fn announce(&mut self, snapshot: Announced) -> Result<(), Error> {
+        self.announcing = Some(announced::with(self.store.announced()?, snapshot));
         Ok(())
     }
 
@@ -53,9 +63,13 @@ impl Partition {
             });
         }
         delta.put(Table::Meta, b"counters", &self.counters.encode());
+        delta.put(Table::Meta, REJECTED_BY_CODE.as_bytes(), &self.rejected.encode());
         delta.put(Table::Meta, b"sources", &Store::encode_sources(&self.sources));
         delta.put(Table::Meta, b"catalog", &self.catalog_position.to_le_bytes());
         delta.put(Table::Meta, b"watermark", &self.watermark.nanos().to_le_bytes());
+        if let Some(list) = self.announcing.take() {
+            delta.put(Table::Meta, b"snapshots", &announced::encode(&list));
+        }
         delta.sort();
         Ok(())
     }

@@ -82,7 +82,7 @@ impl Trial {
         let Told(id, time, subject, data) = told;
         self.line += 1;
         let origin = Origin { source: 0, position: self.line };
-        let received = Received { bytes: data.as_bytes(), origin, clock: self.clock };
+        let received = Received { bytes: data.as_bytes(), key: b"", origin, clock: self.clock };
         let (subject, subscription) = subject.split_once('/').unwrap_or((subject, ""));
         let event_type = match data {
             _ if data.contains("\"replacement\"") => "usage.amended",

@@ -99,7 +99,7 @@ impl<'a> History<'a> {
             if units.is_none_or(|units| units.quantity > Quantity::ZERO) {
                 reference.count(units, None);
             }
-            reference.plan(None);
+            reference.plan(None, None);
         }
     }
 
@@ -118,9 +118,9 @@ impl<'a> History<'a> {
         if ordered.revenue_model != RevenueModel::OverageUsage {
             reference.currency = reference.currency.or(Fact::Is(ordered.terms.currency));
         }
-        if plan.is_some() {
+        if let Some(plan) = plan {
             reference.plan_currency = reference.plan_currency.or(Fact::of(plan_currency));
-            reference.plan(Some(&line.sku));
+            reference.plan(Some(&line.sku), Some(plan));
         }
         let quantity = line.quantity.unwrap_or_default();
         let units = Units { quantity, start: line.start, end: line.end };
@@ -276,7 +276,10 @@ impl<'a> History<'a> {
         }
         reference.plan_currency = reference.plan_currency.or(plan_currency);
         if price::has_plan(line) || product.is_none() {
-            reference.plan(product.map(|product| product.sku.as_str()));
+            contradict(name, reference, (line, self.customers), faults);
+            reference.plan(product.map(|product| product.sku.as_str()), line.read.plan.as_deref());
+        } else if let Some(plan) = product.and_then(|product| reference.plan_of(&product.sku)) {
+            price::check_start(line, (plan, order.head.kind), self.customers, faults);
         }
         let units = units(order.head.kind, line, product);
         reference.count(units, product);
@@ -296,6 +299,30 @@ impl<'a> History<'a> {
         }
         let plan = line.read.plan.as_ref();
         Fact::of(plan.and_then(|plan| self.customers.plan_currency(plan)))
+    }
+}
+
+/// What a line with a plan says of its reference that the catalog says otherwise.
+fn contradict(
+    name: &str,
+    reference: &Reference<'_>,
+    (line, customers): (&Line<'_>, &dyn Customers),
+    faults: &mut Faults<'_>,
+) {
+    let own = customers.subscription_plan(name);
+    // A plan that nobody knows was told already.
+    let plan = line.read.plan.as_ref().filter(|plan| customers.plan_currency(plan).is_some());
+    if let (Some(own), Some(plan)) = (&own, plan)
+        && own != plan
+    {
+        let text = format!("the catalog has \"{name}\" with the plan \"{own}\"");
+        let message = format!("{text}; leave it out there, so that orders alone decide");
+        faults.add(place(line.value, "plan"), message);
+    }
+    if own.is_none() && !reference.is_planned() && customers.is_taken(name) {
+        let text = "is a name of a customer or of another subscription of the catalog";
+        let message = format!("\"{name}\" {text}, so that no usage can be sent for it");
+        faults.add(place(line.value, "reference"), message);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::read::{Line, place};
 use crate::customers::Customers;
-use crate::order::PricePeriod;
+use crate::order::{Kind, LegibleHead, PricePeriod};
 use crate::product::{Product, RevenueModel};
 use rating::fault::did_you_mean;
 use rating::{Faults, PRICE_SCALE, Price, Quantity, Settings};
@@ -10,11 +10,14 @@ use rating::{Faults, PRICE_SCALE, Price, Quantity, Settings};
 /// Notes what is wrong with the price, quantity and plan of one line.
 pub(super) fn check(
     line: &Line<'_>,
-    (of_order, product): (&Settings, &Product),
+    (order, product): (&LegibleHead, &Product),
     customers: &dyn Customers,
     faults: &mut Faults<'_>,
 ) {
-    check_plan(line, (of_order, product), customers, faults);
+    check_plan(line, (&order.settings, product), customers, faults);
+    if let Some(plan) = line.read.plan.as_deref() {
+        check_start(line, (plan, order.kind), customers, faults);
+    }
     check_total(line, faults);
     if product.revenue_model == RevenueModel::OverageUsage {
         // Whether it has a plan is known once the orders before it are.
@@ -74,6 +77,27 @@ fn check_term(line: &Line<'_>, faults: &mut Faults<'_>) {
 /// Whether the line itself names a plan, be it a wrong one.
 pub(super) fn has_plan(line: &Line<'_>) -> bool {
     !is_absent(line, "plan")
+}
+
+/// Usage from before the plan's first version would be refused. A subscription of the catalog has
+/// a start of its own, and what takes away begins nothing.
+pub(super) fn check_start(
+    line: &Line<'_>,
+    (plan, kind): (&str, Option<Kind>),
+    customers: &dyn Customers,
+    faults: &mut Faults<'_>,
+) {
+    let takes_away =
+        kind == Some(Kind::Cancel) || line.read.quantity.is_some_and(Quantity::is_negative);
+    let (Some(start), Some(reference)) = (line.read.start, &line.read.reference) else { return };
+    if takes_away || customers.subscription_plan(reference).is_some() {
+        return;
+    }
+    if let Some((_, from)) = customers.plan_start(plan).filter(|(first, _)| start < *first) {
+        let text = format!("plan \"{plan}\" has no version in force on {start}");
+        let at = place(line.value, "start");
+        faults.add(at, format!("{text}; the first takes effect on {from}"));
+    }
 }
 
 /// A usage product has no price of its own; one that were written would never be billed.

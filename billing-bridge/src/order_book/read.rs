@@ -205,7 +205,7 @@ impl<'a> Reader<'a, '_> {
                 .or(self.organisation_currency)
                 .or(Fact::of(Currency::parse("USD")));
             if let Some(product) = self.book.products.get(&sku) {
-                price::check(line, (&order.head.settings, product), self.customers, faults);
+                price::check(line, (&order.head, product), self.customers, faults);
             } else if !self.skus.contains(&sku) {
                 let hint = did_you_mean(&sku, self.skus.iter().map(String::as_str));
                 faults.add(place(line.value, "sku"), format!("unknown sku \"{sku}\"{hint}"));

@@ -7,7 +7,7 @@ use super::fact::Fact;
 use crate::order::Kind;
 use crate::product::{Product, Provision, RevenueModel};
 use rating::{Currency, Date, Quantity};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 #[derive(Debug, Default)]
 pub(super) struct Reference<'a> {
@@ -17,8 +17,8 @@ pub(super) struct Reference<'a> {
     pub(super) currency: Fact<Currency>,
     /// What its usage is charged in.
     pub(super) plan_currency: Fact<Currency>,
-    /// The products that have a plan on it.
-    planned: BTreeSet<&'a str>,
+    /// The products that have a plan on it, each with the one that was named last, if it is known.
+    planned: BTreeMap<&'a str, Option<&'a str>>,
     /// Whether any product may have a plan on it.
     is_plan_doubtful: bool,
     /// Changes of the quantity by day: of what is charged, and of what meters usage. The two are
@@ -71,14 +71,24 @@ impl<'a> Reference<'a> {
     }
 
     /// Notes that a product has a plan here; any may if it is unknown.
-    pub(super) fn plan(&mut self, sku: Option<&'a str>) {
+    pub(super) fn plan(&mut self, sku: Option<&'a str>, plan: Option<&'a str>) {
         self.is_plan_doubtful |= sku.is_none();
-        self.planned.extend(sku);
+        self.planned.extend(sku.map(|sku| (sku, plan)));
+    }
+
+    /// Whether any product has a plan here, or may have.
+    pub(super) fn is_planned(&self) -> bool {
+        self.is_plan_doubtful || !self.planned.is_empty()
+    }
+
+    /// The plan that an order product of `sku` has that names none, where that is known.
+    pub(super) fn plan_of(&self, sku: &str) -> Option<&'a str> {
+        self.planned.get(sku).copied().flatten()
     }
 
     /// Whether an order product of `sku` that names no plan has one all the same.
     pub(super) fn has_plan(&self, sku: &str) -> bool {
-        self.is_plan_doubtful || self.planned.contains(sku)
+        self.is_plan_doubtful || self.planned.contains_key(sku)
     }
 
     /// The first day on which less than nothing would be left; told only once, for what comes

@@ -240,6 +240,54 @@ fn usage_takes_the_plan_that_its_product_has_on_the_reference() {
     );
 }
 
+/// What a plan cannot rate yet, an order may not let begin.
+#[test]
+fn usage_begins_with_its_plan_at_the_earliest() {
+    let march = "\"USD-2026-03-01\"";
+    let early = "plan \"USD-2026-03-01\" has no version in force on 2026-01-01; \
+                 the first takes effect on 2026-03-01T00:00:00Z";
+    let calls = [("sku", "\"CALLS\""), ("unit_price", "0"), ("plan", march)];
+    check_new(&calls, &[early]);
+    check_new(&[("plan", march)], &[early]);
+    check_new(&[&calls[..], &[("start", "\"2026-03-01\"")]].concat(), &[]);
+    // The subscriptions of the catalog have a start of their own.
+    check_new(
+        &[("reference", "\"CAT-SUB\""), ("plan", "\"USD-pro\""), ("start", "\"2019-12-31\"")],
+        &[],
+    );
+    // A change means the plan that was named before it; what takes away begins nothing.
+    let on = |day| [&calls[..], &[("start", day), ("quantity", "1")]].concat();
+    let change = |kind, quantity| {
+        let change = [calls[0], calls[1], ("start", "\"2026-02-01\""), ("quantity", quantity)];
+        [order("A", "new", &on("\"2026-03-01\"")), order("B", kind, &change)]
+    };
+    let inherited = early.replace("on 2026-01-01;", "on 2026-02-01;");
+    assert_eq!(faults(&change("change", "1")), [inherited]);
+    assert_eq!(
+        faults(&change("cancel", "null")),
+        ["-1 leaves \"S\" with a quantity of -1 on 2026-02-01, below 0"]
+    );
+}
+
+/// These faults used to be told without a place, and only once all others were mended.
+#[test]
+fn orders_say_nothing_that_the_catalog_says_otherwise() {
+    let plan = |reference, plan| [("reference", reference), ("plan", plan)];
+    check_new(&plan("\"CAT-SUB\"", "\"USD-pro\""), &[]);
+    check_new(
+        &plan("\"CAT-SUB\"", "\"USD-max\""),
+        &["the catalog has \"CAT-SUB\" with the plan \"USD-pro\"; leave it out there, so that \
+           orders alone decide"],
+    );
+    check_new(&plan("\"CAT-SUB\"", "\"ZZD-x\""), &["unknown plan \"ZZD-x\""]);
+    let taken = "\"CUS-2\" is a name of a customer or of another subscription of the catalog, so \
+                 that no usage can be sent for it";
+    check_new(&plan("\"CUS-2\"", "\"USD-pro\""), &[taken]);
+    check_new(&[("reference", "\"CUS-2\"")], &[]);
+    let twice = ["A", "B"].map(|id| order(id, "new", &plan("\"CUS-2\"", "\"USD-pro\"")));
+    assert_eq!(faults(&twice), [taken]);
+}
+
 #[test]
 fn an_order_repeated_to_the_letter_counts_once() {
     let orders = [order("A", "new", &[]), order("A", "new", &[("quantity", "5.0")])];

@@ -1,16 +1,20 @@
 //! Reads a catalog and notes every fault on the way.
 
 use super::read_plan::{PlanText, PlanTexts, read_plans};
-use super::{Catalog, Customer, CustomerId, Subject, SubscriptionEntry, SubscriptionId, taken};
+use super::{
+    Catalog, Customer, CustomerId, MeterId, Subject, SubscriptionEntry, SubscriptionId, taken,
+};
 use crate::fault::{
     Fault, Faults, Fields, did_you_mean, read_bool, read_date, read_text, read_time_zone,
     without_mark,
 };
 use crate::json::{Tape, Value};
+use crate::plan::Plan;
 use crate::settings::Settings;
 use hashbrown::hash_map::Entry;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
 
 /// The fields of a catalog.
 pub(super) const FIELDS: [&str; 5] =
@@ -25,9 +29,9 @@ pub(super) const SUBSCRIPTION_FIELDS: [&str; 7] =
 pub(super) struct Reader<'f, 't> {
     pub(super) catalog: Catalog,
     pub(super) faults: &'f mut Faults<'t>,
-    /// The keys of all meters, also of those that are faulty: they are known all the same.
-    pub(super) meter_keys: Vec<String>,
-    searched: Searched,
+    /// All meters by their keys, also those that are faulty: they are known all the same.
+    pub(super) meters: BTreeMap<String, Option<MeterId>>,
+    pub(super) searched: Searched,
 }
 
 pub(super) fn read(text: &[u8]) -> (Option<Catalog>, Vec<Fault>) {
@@ -46,8 +50,8 @@ pub(super) fn read(text: &[u8]) -> (Option<Catalog>, Vec<Fault>) {
 
 fn read_document(document: Value<'_>, faults: &mut Faults<'_>) -> Option<Catalog> {
     let fields = Fields::open(document, &FIELDS, faults)?;
-    let (catalog, meter_keys, searched) = <_>::default();
-    let mut reader = Reader { catalog, faults, meter_keys, searched };
+    let (catalog, meters, searched) = <_>::default();
+    let mut reader = Reader { catalog, faults, meters, searched };
     reader.document(&fields);
     let mut catalog = reader.catalog;
     if faults.is_empty() {
@@ -206,16 +210,11 @@ impl Reader<'_, '_> {
     }
 
     /// A subscription that begins before its plan does would refuse its first records.
-    ///
-    /// The start is a day of the customer's calendar and `effective_from` may have been meant as
-    /// one of another: what takes effect on that day anywhere on Earth is early enough.
     fn check_in_force(&mut self, plan: &PlanText, start: Date, at: Value<'_>) {
-        let Some(from) = self.catalog.plan(&plan.key).and_then(|plan| plan.versions.first()) else {
-            return;
-        };
-        let from = from.effective_from;
-        if !plan.misses_versions && start < WESTERNMOST.to_datetime(from.to_timestamp()).date() {
-            let key = &plan.key;
+        let key = &plan.key;
+        let Some(first) = self.catalog.plan(key).and_then(Plan::first_version) else { return };
+        if start < first.first_day() {
+            let from = first.effective_from;
             let text = format!("plan \"{key}\" has no version in force on {start}");
             self.faults.add(at, format!("{text}; the first takes effect on {from}"));
         }
@@ -248,8 +247,6 @@ impl Reader<'_, '_> {
 
 /// Stands for every subscription that has a name and could not be added.
 const REFUSED: SubscriptionId = SubscriptionId(u32::MAX);
-/// Where every day ends last.
-const WESTERNMOST: TimeZone = TimeZone::fixed(jiff::tz::offset(-12));
 /// Longest id or key of a catalog, in bytes.
 pub(crate) const IDENTIFIER_BYTES_MAX: usize = 256;
 /// Names that are searched for all suggestions together; more would take longer than anybody waits.
@@ -261,7 +258,10 @@ pub(super) struct Searched(usize);
 
 impl Searched {
     /// As many of the names as may be searched for one more suggestion.
-    fn next<'k>(&mut self, names: impl Iterator<Item = &'k str>) -> impl Iterator<Item = &'k str> {
+    pub(super) fn next<'k>(
+        &mut self,
+        names: impl Iterator<Item = &'k str>,
+    ) -> impl Iterator<Item = &'k str> {
         let names = names.take(SEARCHED_MAX.saturating_sub(self.0));
         names.inspect(|_| self.0 = self.0.saturating_add(1))
     }

@@ -145,13 +145,14 @@ fn refuse_unsupported(fields: &Fields<'_>, faults: &mut Faults<'_>) {
 fn read_meter(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<MeterId> {
     let value = fields.get("meter")?;
     let key = read_text(value, reader.faults)?;
-    let found = reader.catalog.meters.iter().position(|meter| meter.key == key);
     // A meter that is there but faulty is reported at its own place.
-    if found.is_none() && !reader.meter_keys.iter().any(|known| *known == key) {
-        let hint = did_you_mean(&key, reader.meter_keys.iter().map(String::as_str));
+    let found = reader.meters.get(&*key);
+    if found.is_none() {
+        let known = reader.searched.next(reader.meters.keys().map(String::as_str));
+        let hint = did_you_mean(&key, known);
         reader.faults.add(value, format!("\"{key}\" is not a meter of this catalog{hint}"));
     }
-    found.and_then(|index| u32::try_from(index).ok()).map(MeterId)
+    found.copied().flatten()
 }
 
 fn read_filter(

@@ -37,10 +37,10 @@ impl Reader<'_, '_> {
         let Some(fields) = Fields::open(value, &FIELDS, self.faults) else { return };
         let key = self.identifier(&fields, "key");
         if let Some(key) = &key {
-            if self.meter_keys.contains(key) {
+            if self.meters.contains_key(key) {
                 self.faults.add(value, format!("meter \"{key}\" stands twice"));
             }
-            self.meter_keys.push(key.clone());
+            self.meters.entry(key.clone()).or_default();
         }
         let event_type = fields.required_text("event_type", self.faults).map(String::from);
         if let (Some(event_type), Some(at)) = (&event_type, fields.get("event_type"))
@@ -71,6 +71,9 @@ impl Reader<'_, '_> {
         };
         let id = MeterId(u32::try_from(self.catalog.meters.len()).unwrap_or(u32::MAX));
         self.catalog.meters_by_type.entry(event_type.clone()).or_default().push(id);
+        if let Some(known) = self.meters.get_mut(&key) {
+            known.get_or_insert(id);
+        }
         let accepts_negative = negative.unwrap_or(false);
         let meter = Meter { key, event_type, aggregation, value: path, group_by, accepts_negative };
         self.catalog.meters.push(meter);

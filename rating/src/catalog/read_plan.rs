@@ -9,7 +9,7 @@ use crate::json::Value;
 use crate::money::Currency;
 use crate::plan::{Plan, PlanVersion};
 use crate::scope::Scope;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 /// The first and the last number that a version may have.
 pub(super) const VERSIONS: (u32, u32) = (1, u32::MAX);
@@ -21,18 +21,25 @@ pub(super) struct PlanText {
     currency: Option<Currency>,
     versions: Vec<PlanVersion>,
     /// Whether there is a version that is missing from them, being faulty.
-    pub(super) misses_versions: bool,
-    /// The charges of all versions as far as they could be read.
-    charges: Vec<ChargeText>,
+    misses_versions: bool,
+    /// What stays the same of a charge in all versions, by its key.
+    fixed: hashbrown::HashMap<String, Fixed, foldhash::fast::FixedState>,
     /// The keys of all its charges, also of those that are faulty: they are known all the same.
-    pub(super) charge_keys: Vec<String>,
+    pub(super) charge_keys: BTreeSet<String>,
+}
+
+/// What stays the same of a charge, as the first version says that states it.
+#[derive(Clone, Copy, Default)]
+struct Fixed {
+    /// A flat price may have no meter; before and behind it there is still only one.
+    meter: Option<MeterId>,
+    scope: Option<Scope>,
 }
 
 impl PlanText {
     /// The meter of a charge, which is the same in all versions.
     pub(super) fn meter_of(&self, charge: &str) -> Option<MeterId> {
-        let charges = self.charges.iter().map(|text| &text.charge);
-        charges.filter(|other| other.key == charge).find_map(|charge| charge.meter)
+        self.fixed.get(charge).and_then(|fixed| fixed.meter)
     }
 }
 
@@ -83,7 +90,9 @@ pub(super) fn read_plans(reader: &mut Reader<'_, '_>, values: &[Value<'_>]) -> P
         let Some(currency) = currency.filter(|_| !plan.versions.is_empty()) else { continue };
         let index = u32::try_from(reader.catalog.plans.len()).unwrap_or(u32::MAX);
         reader.catalog.plan_index.insert(plan.key.clone(), index);
-        reader.catalog.plans.push(Plan::new(plan.key.clone(), currency, plan.versions.clone()));
+        let mut read = Plan::new(plan.key.clone(), currency, plan.versions.clone());
+        read.misses_versions = plan.misses_versions;
+        reader.catalog.plans.push(read);
     }
     plans
 }
@@ -103,9 +112,7 @@ fn read_version(reader: &mut Reader<'_, '_>, value: Value<'_>, plans: &mut PlanT
     let Some(plan) = key.and_then(|key| plans.entry(key)) else { return };
     plan.charge_keys.extend(charge_keys);
     refuse_other_positions(reader, plan, &charges);
-    let own: Vec<ChargeText> = charges.into_iter().map(|(text, _)| text).collect();
-    let charges = own.iter().map(|text| Arc::clone(&text.charge)).collect();
-    plan.charges.extend(own);
+    let charges = charges.into_iter().map(|(text, _)| text.charge).collect();
     if let (Some(first), Some(own)) = (plan.currency, currency)
         && first != own
     {
@@ -173,23 +180,30 @@ fn misdated(own: &PlanVersion, side: &str, other: &PlanVersion) -> String {
 type Placed<'a> = (ChargeText, Value<'a>);
 
 /// A position that goes on from version to version is counted by one meter, over one scope.
-fn refuse_other_positions(reader: &mut Reader<'_, '_>, plan: &PlanText, charges: &[Placed<'_>]) {
+fn refuse_other_positions(
+    reader: &mut Reader<'_, '_>,
+    plan: &mut PlanText,
+    charges: &[Placed<'_>],
+) {
     for (ChargeText { charge, scope }, at) in charges {
         let key = &charge.key;
-        let earlier = || plan.charges.iter().filter(|earlier| earlier.charge.key == *key);
-        // A flat price may have no meter; before and behind it there is still only one.
-        let meter = earlier().find_map(|earlier| earlier.charge.meter);
-        if meter.is_some() && charge.meter.is_some() && meter != charge.meter {
+        let earlier = plan.fixed.get(key).copied().unwrap_or_default();
+        if earlier.meter.is_some() && charge.meter.is_some() && earlier.meter != charge.meter {
             let message = format!("charge \"{key}\" changes its meter; give it another key");
             reader.faults.add(at.get("meter").unwrap_or(*at), message);
         }
-        let earlier = earlier().find_map(|earlier| earlier.scope);
-        if let Some((from, to)) = earlier.zip(*scope).filter(|(from, to)| from != to) {
+        if let Some((from, to)) = earlier.scope.zip(*scope).filter(|(from, to)| from != to) {
             let (from, to) = (name_of(from), name_of(to));
             let text = format!("charge \"{key}\" changes its scope from {from} to {to}");
             let message = format!("{text}; give it another key");
             reader.faults.add(at.get("scope").unwrap_or(*at), message);
         }
+    }
+    // Of two charges of one key in this version, one is a fault; it says nothing of the other.
+    for (ChargeText { charge, scope }, _) in charges {
+        let fixed = plan.fixed.entry_ref(charge.key.as_str()).or_default();
+        fixed.meter = fixed.meter.or(charge.meter);
+        fixed.scope = fixed.scope.or(*scope);
     }
 }
 
@@ -198,19 +212,19 @@ fn name_of(scope: Scope) -> &'static str {
     found.map_or("", |(name, _)| name)
 }
 
-/// The charges that could be read, and the keys of all.
+/// The charges that could be read, and the keys of all. There may be many thousand.
 fn read_charges<'a>(
     reader: &mut Reader<'_, '_>,
     fields: &Fields<'a>,
-) -> (Vec<Placed<'a>>, Vec<String>) {
-    let (mut charges, mut keys): (Vec<_>, Vec<String>) = (Vec::new(), Vec::new());
+) -> (Vec<Placed<'a>>, BTreeSet<String>) {
+    let (mut charges, mut keys) = (Vec::new(), BTreeSet::new());
     for value in fields.list("charges", reader.faults) {
         if let Some(key) = value.get("key").and_then(|key| key.as_text()) {
-            if keys.iter().any(|other| *other == *key) {
+            if keys.contains(&*key) {
                 let message = format!("charge \"{key}\" stands twice in this version");
                 reader.faults.add(value, message);
             }
-            keys.push(key.into_owned());
+            keys.insert(key.into_owned());
         }
         charges.extend(read_charge(reader, value).map(|text| (text, value)));
     }

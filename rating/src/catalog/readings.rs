@@ -203,3 +203,40 @@ fn an_override_replaces_what_it_states_and_nothing_else() {
     assert_eq!((nothing.discount_percent.to_string(), nothing.filter.len()), ("0".into(), 0));
     assert_eq!(nothing.prorated, Prorated { included: false, minimum: true, flat: true });
 }
+
+#[test]
+fn every_version_says_which_charges_there_are() {
+    let version = |number: u32, charges: &str| {
+        let charges = charges.chars().map(|key| {
+            format!("{{\"key\":\"{key}\",\"price\":{{\"model\":\"flat\",\"amount\":{number}}}}}")
+        });
+        format!(
+            r#"{{"key":"p","version":{number},"effective_from":"2026-0{number}-01T00:00:00Z",
+            "currency":"USD","charges":[{}]}}"#,
+            charges.collect::<Vec<_>>().join(",")
+        )
+    };
+    // In whatever order versions are written, keys come in that of time.
+    let versions = [version(3, "cbd"), version(1, "ab"), version(2, "ca")];
+    let text = format!("{{\"plans\":[{}]}}", versions.join(","));
+    let catalog = Catalog::parse(text.as_bytes()).unwrap();
+    let found: Vec<(&str, Vec<String>)> = catalog
+        .plan("p")
+        .unwrap()
+        .timelines
+        .iter()
+        .map(|timeline| {
+            let terms = timeline.terms.iter().map(|terms| match &terms.charge {
+                None => "-".to_owned(),
+                Some(charge) => {
+                    assert_eq!(charge.key, timeline.key);
+                    charge.model.amount(crate::Quantity::ZERO).unwrap().to_string()
+                }
+            });
+            (timeline.key.as_str(), terms.collect())
+        })
+        .collect();
+    let wanted = [("a", "12-"), ("b", "1-3"), ("c", "-23"), ("d", "--3")];
+    let wanted = wanted.map(|(key, terms)| (key, terms.chars().map(String::from).collect()));
+    assert_eq!(found, wanted);
+}

@@ -54,7 +54,11 @@ pub(super) enum TallyUndo {
     Row(RowUndo<Quantity, u64>),
 }
 
+/// The value of a record. Most records come in the order of their time, so that only the last
+/// block changes.
 impl Weight for Quantity {
+    const BLOCK_ROWS_MAX: usize = if cfg!(test) { 8 } else { 1_024 };
+
     fn weight(&self) -> u64 {
         1
     }
@@ -144,13 +148,13 @@ pub(super) fn change_count<K: Ord + Clone>(
     key: K,
     direction: Direction,
 ) -> Option<RowUndo<K, u64>> {
-    Some(match direction {
+    let undo = match direction {
         Direction::Add => rows.change(key, |count| Some(count.unwrap_or(0).saturating_add(1))),
         Direction::TakeBack => {
-            rows.get(&key)?;
             rows.change(key, |count| count?.checked_sub(1).filter(|left| *left > 0))
         }
-    })
+    };
+    (!matches!(undo, RowUndo::Nothing)).then_some(undo)
 }
 
 /// The aggregate of the parts up to some part.
@@ -204,8 +208,14 @@ impl<'p> Running<'p> {
         Some(())
     }
 
-    /// The quantity at this point; `None` where it leaves its domain.
-    pub(super) fn quantity(&self, aggregation: Aggregation, period: Period) -> Option<Quantity> {
+    /// The quantity at this point; `None` where it leaves its domain. `near` is what it may be,
+    /// which is only where it is looked for first.
+    pub(super) fn quantity(
+        &self,
+        aggregation: Aggregation,
+        period: Period,
+        near: Quantity,
+    ) -> Option<Quantity> {
         match aggregation {
             Aggregation::Sum | Aggregation::Count => Some(self.sum),
             Aggregation::Average => {
@@ -220,7 +230,7 @@ impl<'p> Running<'p> {
             Aggregation::Percentile(percentile) => {
                 let count = self.values.iter().map(|rows| rows.weight()).sum();
                 let rank = percentile.rank(count);
-                if rank == 0 { Some(Quantity::ZERO) } else { self.at_rank(rank) }
+                if rank == 0 { Some(Quantity::ZERO) } else { self.at_rank(rank, near) }
             }
             Aggregation::UniqueCount => Quantity::from_units(i64::try_from(self.distinct).ok()?),
             Aggregation::Latest => Some(self.latest),
@@ -235,22 +245,46 @@ impl<'p> Running<'p> {
     }
 
     /// The value at a rank among the values of all parts.
-    fn at_rank(&self, rank: u64) -> Option<Quantity> {
+    ///
+    /// A record moves it by one value at most, so that it is looked for from the last one on.
+    fn at_rank(&self, rank: u64, near: Quantity) -> Option<Quantity> {
         if let [rows] = self.values.as_slice() {
             return rows.at_rank(rank).copied();
+        }
+        let mut value = near;
+        for _ in 0..STEPS_MAX {
+            let (below, up_to) = self.ranks_of(&value);
+            let rows = self.values.iter();
+            if rank <= below {
+                value = rows.filter_map(|rows| Some(rows.last_below(&value)?.0)).max()?;
+            } else if rank > up_to {
+                value = rows.filter_map(|rows| Some(rows.first_above(&value)?.0)).min()?;
+            } else {
+                return Some(value);
+            }
         }
         // The least value that as many values do not exceed, by halving the range of values.
         let (mut low, mut high) = (self.least?.scaled(), self.greatest?.scaled());
         while low < high {
             // Half the range, without leaving it.
             let middle = low.checked_add(high.checked_sub(low)?.checked_div(2)?)?;
-            let value = Quantity::from_scaled(middle);
-            let count: u64 = self.values.iter().map(|rows| rows.rank_of(&value)).sum();
-            if count >= rank { high = middle } else { low = middle.checked_add(1)? }
+            let (_, up_to) = self.ranks_of(&Quantity::from_scaled(middle));
+            if up_to >= rank { high = middle } else { low = middle.checked_add(1)? }
         }
         Some(Quantity::from_scaled(low))
     }
+
+    /// How many values of all parts lie below one, and how many do not exceed it.
+    fn ranks_of(&self, value: &Quantity) -> (u64, u64) {
+        let ranks = self.values.iter().map(|rows| rows.ranks_of(value));
+        ranks.fold((0, 0), |(below, up_to), (less, most)| {
+            (below.saturating_add(less), up_to.saturating_add(most))
+        })
+    }
 }
+
+/// Values that are passed from the one that a rank is looked for at.
+const STEPS_MAX: usize = if cfg!(test) { 2 } else { 8 };
 
 fn to_quantity(scaled: I256) -> Option<Quantity> {
     i128::try_from(scaled).ok().map(Quantity::from_scaled)

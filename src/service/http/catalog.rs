@@ -26,7 +26,10 @@ pub(super) async fn put(
 ) -> Result<Response, Problem> {
     let timeout = app.settings.body_timeout;
     let given = app.catalog_given.as_ref().map(|file| {
-        let reason = format!("the settings take the catalog from {}", file.display());
+        let reason = format!(
+            "the settings take the catalog from {}; change the file, and send the process SIGHUP",
+            file.display()
+        );
         Problem::new(StatusCode::CONFLICT, reason)
     });
     let turn = app.catalog_turn.try_acquire();
@@ -52,6 +55,7 @@ pub(super) async fn put(
         Err(Refusal::NotKept(reason)) => {
             Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, reason))
         }
+        Err(Refusal::NotNow(reason)) => Err(Problem::unready(&reason)),
     }
 }
 

@@ -1,11 +1,11 @@
 //! `GET /v1/subscriptions/{id}/charges/{charge}/explanation`: which records made a total.
 
-use super::App;
-use super::problem::{Problem, json_response};
-use crate::service::desk::Request;
+use super::problem::Problem;
+use super::{App, peers};
+use crate::service::reads::Question;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub(super) async fn get(
     State(app): State<Arc<App>>,
     path: Result<Path<(String, String)>, PathRejection>,
     asked: Result<Query<Asked>, QueryRejection>,
+    uri: Uri,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let bad = |reason: String| Problem::new(StatusCode::BAD_REQUEST, reason);
     let Path((subscription, charge)) = path.map_err(|error| bad(error.body_text()))?;
@@ -28,11 +30,7 @@ pub(super) async fn get(
     };
     app.check_ready()?;
     let name = format!("charge \"{charge}\" of subscription \"{subscription}\" from {period} on");
-    let explained = app
-        .ask(|reply| Request::Explain { subscription, charge, period, reply })
-        .await??
-        .ok_or_else(|| {
-            Problem::new(StatusCode::NOT_FOUND, format!("there is no total of {name}"))
-        })?;
-    Ok(json_response(StatusCode::OK, explained))
+    let question = Question::Explain { subscription, charge, period };
+    let absent = || format!("there is no total of {name}");
+    peers::answer(&app, question, (&uri, &headers), absent).await
 }

@@ -14,7 +14,13 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
+/// Ready is who can answer for all that is assigned to it.
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
+    app.check_open()?;
+    let missing = app.desk.missing();
+    if !missing.is_empty() {
+        return Err(Problem::unready(&missing.join("; ")));
+    }
     app.check_ready().map(|()| "ready\n")
 }
 

@@ -1,12 +1,12 @@
 //! `GET /v1/subscriptions/{id}/totals`: what a subscription has used and owes.
 
-use super::App;
-use super::problem::{Problem, json_response};
-use crate::service::desk::Request;
+use super::problem::Problem;
+use super::{App, peers};
+use crate::service::reads::Question;
 use crate::service::wanted::WantedPeriod;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub(super) async fn get(
     State(app): State<Arc<App>>,
     id: Result<Path<String>, PathRejection>,
     asked: Result<Query<Asked>, QueryRejection>,
+    uri: Uri,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let bad = |reason: String| Problem::new(StatusCode::BAD_REQUEST, reason);
     let Path(subscription) = id.map_err(|error| bad(error.body_text()))?;
@@ -33,10 +35,7 @@ pub(super) async fn get(
     };
     app.check_ready()?;
     let name = subscription.clone();
-    let totals = app.ask(|reply| Request::Totals { subscription, wanted, reply }).await??;
-    let unknown = || {
-        let reason = format!("the catalog has no subscription \"{name}\"");
-        Problem::new(StatusCode::NOT_FOUND, reason)
-    };
-    Ok(json_response(StatusCode::OK, totals.ok_or_else(unknown)?))
+    let question = Question::Totals { subscription, wanted };
+    let absent = || format!("the catalog has no subscription \"{name}\"");
+    peers::answer(&app, question, (&uri, &headers), absent).await
 }

@@ -12,7 +12,8 @@ use crate::service::wanted::WantedPeriod;
 use crate::service::{earlier, later, reads};
 use crate::stream::first_end_after;
 use aggregator::{
-    Clock, Counters, Embedded, ErrorKind, Origin, Partition, Received, SavedSource, Store, Verdict,
+    Clock, Counters, Embedded, ErrorKind, Origin, Partition, Received, RejectedByCode, SavedSource,
+    Store, StoreUsage, Verdict,
 };
 use ingest::{DeadLetter, Decoder, Place};
 use rating::json::Tape;
@@ -140,7 +141,9 @@ impl EmbeddedLedger {
             Err(rejection) => return Ok(Some(rejection)),
         };
         let partition = self.partition.as_mut().ok_or_else(gone)?;
-        let told = match partition.apply(&decoded, &Received { bytes: record, origin, clock })? {
+        let told = match partition
+            .apply(&decoded, &Received { bytes: record, key: b"", origin, clock })?
+        {
             // It is kept, and will be rated or be a dead letter; nothing is forwarded here.
             Verdict::Rated(_) | Verdict::Waiting | Verdict::Forwarded(_) => Told::Accepted,
             Verdict::Duplicate => Told::Duplicate,
@@ -159,7 +162,7 @@ impl EmbeddedLedger {
         let record_bytes = record.len() as u64;
         let letter = DeadLetter { rejection, place, record, record_bytes, is_cut: false };
         letter.write_line(&mut self.dead_letter);
-        partition.reject(&self.dead_letter);
+        partition.reject(rejection.code, &self.dead_letter);
     }
 
     /// Applies the records that waited for what has come.
@@ -230,6 +233,15 @@ impl Ledger for EmbeddedLedger {
 
     fn counters(&self) -> Counters {
         self.partition.as_ref().map(|partition| *partition.counters()).unwrap_or_default()
+    }
+
+    fn rejected_by_code(&self) -> RejectedByCode {
+        self.partition.as_ref().map(|partition| *partition.rejected()).unwrap_or_default()
+    }
+
+    fn store_usage(&self) -> Result<StoreUsage, Failure> {
+        let partition = self.partition.as_ref().ok_or_else(gone)?;
+        Ok(partition.store().usage()?)
     }
 
     fn watermark(&self) -> Instant {

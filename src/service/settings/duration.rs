@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// How durations are spelled, as a regular expression.
+#[cfg(test)]
+pub(super) const PATTERN: &str = "^([0-9]+(ms|s|m|h|d|w))+$";
+
 /// Reads a duration; `None` if the text is none.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     let mut rest = text;

@@ -1,6 +1,6 @@
 //! Settings from TOML: every fault at once, each with its line, and the key that was meant.
 
-use super::{Kafka, Mode, Settings, duration};
+use super::{Kafka, Mode, Settings, Snapshots, duration};
 use crate::failure::Failure;
 use crate::input;
 use rating::fault::did_you_mean;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-const ROOT: &[&str] = &[
+pub(super) const ROOT: &[&str] = &[
     "mode",
     "catalog",
     "future_tolerance",
@@ -22,8 +22,9 @@ const ROOT: &[&str] = &[
     "periods",
     "dedupe",
     "waiting",
+    "snapshots",
 ];
-const KAFKA: &[&str] = &[
+pub(super) const KAFKA: &[&str] = &[
     "bootstrap_servers",
     "group",
     "instance_id",
@@ -34,9 +35,9 @@ const KAFKA: &[&str] = &[
     "properties",
 ];
 /// Partitions that a topic may be made with.
-const PARTITIONS_MAX: u64 = 4_096;
+pub(super) const PARTITIONS_MAX: u64 = 4_096;
 /// Properties that exactly once rests on; the settings do not change them.
-const FIXED_PROPERTIES: &[&str] = &[
+pub(super) const FIXED_PROPERTIES: &[&str] = &[
     "transactional.id",
     "acks",
     "group.id",
@@ -50,20 +51,37 @@ const FIXED_PROPERTIES: &[&str] = &[
     "enable.idempotence",
     "transaction.timeout.ms",
 ];
-const TOPICS: &[&str] =
+pub(super) const TOPICS: &[&str] =
     &["raw", "rated", "rejected", "forward", "state", "totals", "catalog", "orders"];
-const HTTP: &[&str] = &[
+pub(super) const HTTP: &[&str] = &[
     "listen",
+    "advertise",
     "body_bytes_max",
     "queue_bytes_max",
     "queue_requests_max",
     "connections_max",
     "body_timeout",
 ];
+pub(super) const SNAPSHOTS: &[&str] = &["url", "interval"];
+/// How the places begin that snapshots can go to.
+pub(super) const SNAPSHOT_URLS: &[&str] = &["s3://", "file:///"];
+/// Shorter, and nothing else would be done.
+const SNAPSHOT_INTERVAL_MIN: Duration = Duration::from_millis(100);
+pub(super) const STATE: &[&str] = &["dir"];
+pub(super) const COMMIT: &[&str] = &["interval_ms"];
+pub(super) const PERIODS: &[&str] = &["grace", "idle"];
+pub(super) const DEDUPE: &[&str] = &["window"];
+pub(super) const WAITING: &[&str] = &["bytes_max", "age"];
+pub(super) const MODES: [(&str, Mode); 2] = [("embedded", Mode::Embedded), ("kafka", Mode::Kafka)];
+/// The one value that each of these keys has.
+pub(super) const ONLY: [(&str, &str); 2] =
+    [("partitioner", "murmur2"), ("partition_by", "customer")];
+/// Longest time that a commit may be put off, in milliseconds.
+pub(super) const COMMIT_INTERVAL_MAX: u64 = 60_000;
 /// Longest duration that a setting may be: a hundred years.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// Bodies are cut into records by 32-bit offsets.
-const BYTES_MAX: u64 = 1 << 31;
+pub(super) const BYTES_MAX: u64 = 1 << 31;
 
 impl Settings {
     /// Reads the settings in a file; names of files are taken from beside it.
@@ -99,12 +117,14 @@ fn read(root: &DeTable<'_>, directory: &Path, settings: &mut Settings, faults: &
     let root = Section { table: Some(root) };
     root.refuse_unknown(ROOT, faults);
     match root.text("mode", faults) {
-        Some(("embedded", _)) => settings.mode = Mode::Embedded,
-        Some(("kafka", _)) => settings.mode = Mode::Kafka,
-        Some((other, at)) => {
-            let hint = did_you_mean(other, ["embedded", "kafka"]);
-            faults.add_at(at, format!("mode is \"embedded\" or \"kafka\", not \"{other}\"{hint}"));
-        }
+        Some((name, at)) => match MODES.iter().find(|(known, _)| *known == name) {
+            Some((_, mode)) => settings.mode = *mode,
+            None => {
+                let hint = did_you_mean(name, MODES.map(|(known, _)| known));
+                let reason = "mode is \"embedded\" or \"kafka\", not";
+                faults.add_at(at, format!("{reason} \"{name}\"{hint}"));
+            }
+        },
         None if root.value("mode").is_none() => {
             faults.add_at(0, "the key \"mode\" is missing: \"embedded\" or \"kafka\"");
         }
@@ -114,22 +134,41 @@ fn read(root: &DeTable<'_>, directory: &Path, settings: &mut Settings, faults: &
     root.duration("future_tolerance", &mut settings.future_tolerance, faults);
     let kafka = root.section("kafka", KAFKA, faults);
     read_kafka(&kafka, &mut settings.kafka, faults);
-    let state = root.section("state", &["dir"], faults);
+    let state = root.section("state", STATE, faults);
     settings.state_dir = directory.join(&settings.state_dir);
     state.path("dir", directory, faults, |path| settings.state_dir = path);
     read_http(&root.section("http", HTTP, faults), settings, faults);
-    let commit = root.section("commit", &["interval_ms"], faults);
+    let commit = root.section("commit", COMMIT, faults);
     let mut interval = u64::try_from(settings.commit_interval.as_millis()).unwrap_or(u64::MAX);
-    commit.whole("interval_ms", 1..=60_000, faults, |millis| interval = millis);
+    commit.whole("interval_ms", 1..=COMMIT_INTERVAL_MAX, faults, |millis| interval = millis);
     settings.commit_interval = Duration::from_millis(interval);
-    let periods = root.section("periods", &["grace", "idle"], faults);
+    let periods = root.section("periods", PERIODS, faults);
     periods.duration("grace", &mut settings.periods.grace, faults);
     periods.duration("idle", &mut settings.periods.idle, faults);
-    let dedupe = root.section("dedupe", &["window"], faults);
+    let dedupe = root.section("dedupe", DEDUPE, faults);
     dedupe.duration("window", &mut settings.dedupe_window, faults);
-    let waiting = root.section("waiting", &["bytes_max", "age"], faults);
+    let waiting = root.section("waiting", WAITING, faults);
     waiting.size("bytes_max", &mut settings.waiting.bytes_max, faults);
     waiting.duration("age", &mut settings.waiting.age, faults);
+    let snapshots = root.section("snapshots", SNAPSHOTS, faults);
+    read_snapshots(&snapshots, &mut settings.snapshots, faults);
+}
+
+fn read_snapshots(section: &Section<'_>, snapshots: &mut Snapshots, faults: &mut Faults<'_>) {
+    if let Some((url, at)) = section.text("url", faults) {
+        let is_one =
+            SNAPSHOT_URLS.iter().any(|start| url.len() > start.len() && url.starts_with(start));
+        if !is_one {
+            let reason = "is not a place such as s3://bucket/folder or file:///directory";
+            faults.add_at(at, format!("\"{url}\" {reason}"));
+        }
+        snapshots.url = Some(url.to_owned());
+    }
+    section.duration("interval", &mut snapshots.interval, faults);
+    if snapshots.interval < SNAPSHOT_INTERVAL_MIN {
+        let at = section.value("interval").map_or(0, |value| value.span().start);
+        faults.add_at(at, "interval must be at least 100ms");
+    }
 }
 
 fn read_kafka(section: &Section<'_>, kafka: &mut Kafka, faults: &mut Faults<'_>) {
@@ -144,7 +183,7 @@ fn read_kafka(section: &Section<'_>, kafka: &mut Kafka, faults: &mut Faults<'_>)
     section.whole("partitions", 1..=PARTITIONS_MAX, faults, |count| {
         kafka.partitions = u32::try_from(count).unwrap_or(u32::MAX);
     });
-    for (key, only) in [("partitioner", "murmur2"), ("partition_by", "customer")] {
+    for (key, only) in ONLY {
         if let Some((text, at)) = section.text(key, faults).filter(|(text, _)| *text != only) {
             faults.add_at(at, format!("{key} = \"{text}\" is not supported; \"{only}\" is"));
         }
@@ -185,14 +224,10 @@ fn read_kafka(section: &Section<'_>, kafka: &mut Kafka, faults: &mut Faults<'_>)
 
 fn read_http(section: &Section<'_>, settings: &mut Settings, faults: &mut Faults<'_>) {
     let http = &mut settings.http;
-    if let Some((listen, at)) = section.text("listen", faults) {
-        let port = listen.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-            let reason = "is not an address with a port, such as 127.0.0.1:8080";
-            faults.add_at(at, format!("\"{listen}\" {reason}"));
-        }
+    if let Some(listen) = address(section, "listen", faults) {
         listen.clone_into(&mut http.listen);
     }
+    http.advertise = address(section, "advertise", faults).map(str::to_owned);
     section.size("body_bytes_max", &mut http.body_bytes_max, faults);
     section.size("queue_bytes_max", &mut http.queue_bytes_max, faults);
     section.size("queue_requests_max", &mut http.queue_requests_max, faults);
@@ -203,6 +238,17 @@ fn read_http(section: &Section<'_>, settings: &mut Settings, faults: &mut Faults
         let reason = "queue_bytes_max must be at least body_bytes_max, or no such body is taken";
         faults.add_at(at.map_or(0, |value| value.span().start), reason);
     }
+}
+
+/// A host with a port.
+fn address<'a>(section: &Section<'a>, key: &str, faults: &mut Faults<'_>) -> Option<&'a str> {
+    let (text, at) = section.text(key, faults)?;
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+        let reason = "is not an address with a port, such as 127.0.0.1:8080";
+        faults.add_at(at, format!("\"{text}\" {reason}"));
+    }
+    Some(text)
 }
 
 /// One table of the file; without a table, nothing is set in it.
@@ -361,6 +407,10 @@ mod tests {
                 "4:1: unknown key \"lisen\"; did you mean \"listen\"?",
                 "6:15: interval_ms must be a whole number from 1 to 60000",
             ],
+        );
+        check(
+            "mode = \"kafka\"\n[http]\nadvertise = \"rater-1\"",
+            &["3:13: \"rater-1\" is not an address with a port, such as 127.0.0.1:8080"],
         );
         check(
             "mode = \"embedded\"\nstate = 3\n[periods]\ngrace = \"1y\"",

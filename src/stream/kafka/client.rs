@@ -1,9 +1,13 @@
 //! Clients: what every connection to Kafka is set to.
 
 use super::super::broker::BrokerError;
+use super::listener::INTERVAL_MS;
+use super::watch::Calls;
+use crate::service::{Kafka, Metrics, Settings};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a call to the broker may take.
@@ -22,17 +26,32 @@ pub(crate) struct Clients {
     pub(super) instance_id: Option<String>,
     pub(super) properties: BTreeMap<String, String>,
     pub(super) commit_interval: Duration,
+    /// Where this instance answers HTTP, as a host and a port.
+    pub(super) advertise: String,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) calls: Arc<Calls>,
 }
 
 impl Clients {
-    pub(crate) const fn new(
-        bootstrap_servers: String,
-        group: String,
-        instance_id: Option<String>,
-        properties: BTreeMap<String, String>,
-        commit_interval: Duration,
-    ) -> Self {
-        Self { bootstrap_servers, group, instance_id, properties, commit_interval }
+    /// Clients of an instance that answers HTTP at `advertise`.
+    pub(crate) fn new(settings: &Settings, advertise: String, metrics: Arc<Metrics>) -> Self {
+        let Kafka { bootstrap_servers, group, instance_id, properties, .. } =
+            settings.kafka.clone();
+        Self {
+            bootstrap_servers,
+            group,
+            instance_id,
+            properties,
+            commit_interval: settings.commit_interval,
+            advertise,
+            metrics,
+            calls: Arc::default(),
+        }
+    }
+
+    /// The calls of all clients that have not come back.
+    pub(crate) const fn calls(&self) -> &Arc<Calls> {
+        &self.calls
     }
 
     fn config(&self, own: &[(&str, &str)], foreign: fn(&str) -> bool) -> ClientConfig {
@@ -41,6 +60,7 @@ impl Clients {
         config.set("client.id", "usage-rater");
         // A broker that comes back is found at once, not after seconds.
         config.set("reconnect.backoff.max.ms", "1000");
+        config.set("statistics.interval.ms", INTERVAL_MS);
         for (key, value) in own {
             config.set(*key, *value);
         }
@@ -125,6 +145,8 @@ impl Clients {
         }
         config.set("enable.auto.commit", "false");
         config.set("enable.auto.offset.store", "false");
+        // Whether the group is at rest is known by nothing else.
+        config.set("statistics.interval.ms", "1000");
         // It fetches nothing; what little it might is dropped.
         config.set("queued.max.messages.kbytes", "64");
         config
@@ -132,7 +154,11 @@ impl Clients {
 
     /// The client that makes topics and looks at them.
     pub(super) fn admin(&self) -> ClientConfig {
-        self.config(&[], |key| is_consumer_property(key) || is_producer_property(key))
+        let mut config =
+            self.config(&[], |key| is_consumer_property(key) || is_producer_property(key));
+        // Nobody would hear them.
+        config.set("statistics.interval.ms", "0");
+        config
     }
 }
 

@@ -3,6 +3,8 @@
 use super::super::broker::{Broker, BrokerError, Incoming, Input, Outgoing, Output, StateRecord};
 use super::client::{CALL, Clients, failed, mends_itself};
 use super::group::Group;
+use super::listener::Listener;
+use super::owners::OWNER;
 use super::topics::Topics;
 use crate::clock::Stopwatch;
 use crate::service::PartitionMetrics;
@@ -11,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
-use rdkafka::{ClientContext, Message as _, Offset, Timestamp, TopicPartitionList};
+use rdkafka::{ClientContext, Message as _, Offset, Statistics, Timestamp, TopicPartitionList};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
@@ -31,17 +33,34 @@ const ABORT: Duration = Duration::from_secs(2);
 const HOPS: &str = "hops";
 
 /// What comes back of records that were sent. State records are marked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Deliveries {
+    listener: Listener,
     /// The least offset of a state record since the last look, plus 1; 0 is none.
     state: AtomicU64,
-    failed: Mutex<Option<KafkaError>>,
+    /// The first failure, and the topic of the record.
+    failed: Mutex<Option<(KafkaError, String)>>,
 }
 
 const PLAIN: usize = 0;
 const STATE: usize = 1;
 
-impl ClientContext for Deliveries {}
+impl Deliveries {
+    fn fail(&self, error: &KafkaError, topic: &str) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.get_or_insert_with(|| (error.clone(), topic.to_owned()));
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn stats(&self, told: Statistics) {
+        self.listener.show(&told);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.listener.error(error, reason);
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = usize;
@@ -52,9 +71,7 @@ impl ProducerContext for Deliveries {
                 // A retry that the broker knew already is delivered without an offset.
                 let Ok(offset) = u64::try_from(message.offset()).map(|offset| offset + 1) else {
                     let error = KafkaError::MessageProduction(RDKafkaErrorCode::InvalidMessage);
-                    let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                    failed.get_or_insert(error);
-                    return;
+                    return self.fail(&error, message.topic());
                 };
                 let first = self.state.load(Ordering::Relaxed);
                 if first == 0 || offset < first {
@@ -62,10 +79,7 @@ impl ProducerContext for Deliveries {
                 }
             }
             Ok(_) => {}
-            Err((error, _)) => {
-                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                failed.get_or_insert_with(|| error.clone());
-            }
+            Err((error, message)) => self.fail(error, message.topic()),
         }
     }
 }
@@ -77,7 +91,7 @@ pub(crate) struct Connection {
     group: Arc<Group>,
     clients: Clients,
     producer: BaseProducer<Deliveries>,
-    inputs: BaseConsumer,
+    inputs: BaseConsumer<Listener>,
     /// Reads the state log, while that is followed.
     state: RefCell<Option<BaseConsumer>>,
     is_open: Cell<bool>,
@@ -102,15 +116,25 @@ impl Connection {
         group: Arc<Group>,
         (partition, metrics): (u32, Arc<PartitionMetrics>),
     ) -> Result<Self, BrokerError> {
+        let number = i32::try_from(partition).unwrap_or(i32::MAX);
+        let deliveries = Deliveries {
+            listener: Listener::new("producer", Some(number), &clients.metrics),
+            state: AtomicU64::new(0),
+            failed: Mutex::new(None),
+        };
         let transactional_id = format!("{}/{}/{partition}", clients.group, topics.raw);
         let producer = clients
             .producer(&transactional_id)
-            .create_with_context(Deliveries::default())
+            .create_with_context(deliveries)
             .map_err(|error| failed(&error))?;
-        let inputs = clients.reader().create().map_err(|error| failed(&error))?;
+        let listener = Listener::new("reader", Some(number), &clients.metrics);
+        let inputs = clients
+            .reader()
+            .create_with_context(listener.with_lag(&topics.forward))
+            .map_err(|error| failed(&error))?;
         Ok(Self {
             topics,
-            partition: i32::try_from(partition).unwrap_or(i32::MAX),
+            partition: number,
             group,
             clients: clients.clone(),
             producer,
@@ -148,6 +172,25 @@ impl Connection {
         }
     }
 
+    /// What it means that a record was not delivered.
+    fn undelivered(&self, error: &KafkaError, topic: &str) -> BrokerError {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
+            return BrokerError::Failed(format!(
+                "topic {topic} does not take a record of this size; raise its max.message.bytes, \
+                 and the brokers' message.max.bytes where that is less"
+            ));
+        }
+        match self.failed(error) {
+            BrokerError::Failed(text) => BrokerError::Failed(format!("topic {topic}: {text}")),
+            other @ (BrokerError::Fenced(_) | BrokerError::Lost(_)) => other,
+        }
+    }
+
+    /// Makes a call that is given so much time, under watch.
+    fn watched<T>(&self, name: &'static str, given: Duration, call: impl FnOnce() -> T) -> T {
+        self.clients.calls.during(name, given, call)
+    }
+
     /// Waits until everything sent is delivered. A flush of the producer itself would take steps
     /// of 100 ms.
     fn deliver(&self) -> Result<(), BrokerError> {
@@ -161,7 +204,7 @@ impl Connection {
         }
         let failures = &self.producer.context().failed;
         match failures.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(error) => Err(self.failed(&error)),
+            Some((error, topic)) => Err(self.undelivered(&error, &topic)),
             None => Ok(()),
         }
     }
@@ -174,12 +217,15 @@ impl Connection {
             let next = i64::try_from(*next).unwrap_or(i64::MAX);
             offsets.add_partition_offset(topic, self.partition, Offset::Offset(next))?;
         }
-        self.producer.send_offsets_to_transaction(&offsets, &metadata, CALL)
+        self.watched("send_offsets_to_transaction", CALL, || {
+            self.producer.send_offsets_to_transaction(&offsets, &metadata, CALL)
+        })
     }
 
-    fn range(&self, consumer: &BaseConsumer, topic: &str) -> Result<Range<u64>, BrokerError> {
-        let (low, high) = consumer
-            .fetch_watermarks(topic, self.partition, CALL)
+    fn range(&self, topic: &str) -> Result<Range<u64>, BrokerError> {
+        let asked = || self.inputs.fetch_watermarks(topic, self.partition, CALL);
+        let (low, high) = self
+            .watched("fetch_watermarks", CALL, asked)
             .map_err(|error| BrokerError::Failed(format!("{topic}: {error}")))?;
         Ok(u64::try_from(low).unwrap_or_default()..u64::try_from(high).unwrap_or_default())
     }
@@ -237,7 +283,8 @@ impl Broker for Connection {
     type Message<'a> = Message<'a>;
 
     fn fence(&self) -> Result<(), BrokerError> {
-        self.producer.init_transactions(FENCE).map_err(|error| self.failed(&error))
+        self.watched("init_transactions", FENCE, || self.producer.init_transactions(FENCE))
+            .map_err(|error| self.failed(&error))
     }
 
     fn begin(&self) -> Result<(), BrokerError> {
@@ -260,6 +307,11 @@ impl Broker for Connection {
         }
         if let Some(partition) = partition {
             message = message.partition(partition);
+        }
+        if record.output == Output::State {
+            let owner = self.clients.advertise.as_bytes();
+            let header = Header { key: OWNER, value: Some(owner) };
+            message = message.headers(OwnedHeaders::new().insert(header));
         }
         if record.hops > 0 {
             let hops = [record.hops];
@@ -289,19 +341,22 @@ impl Broker for Connection {
             self.send_offsets(read).map_err(|error| self.failed(&error))?;
         }
         self.deliver()?;
-        self.producer.commit_transaction(CALL).map_err(|error| self.failed(&error))?;
+        self.watched("commit_transaction", CALL, || self.producer.commit_transaction(CALL))
+            .map_err(|error| self.failed(&error))?;
         self.is_open.set(false);
         self.metrics.commit_seconds(clock.elapsed());
         Ok(self.producer.context().state.swap(0, Ordering::Relaxed).checked_sub(1))
     }
 
     fn state_range(&self) -> Result<Range<u64>, BrokerError> {
-        self.range(&self.inputs, &self.topics.state)
+        self.range(&self.topics.state)
     }
 
     fn follow_state(&self, from: u64) -> Result<(), BrokerError> {
-        let reader: BaseConsumer =
-            self.clients.reader().create().map_err(|error| failed(&error))?;
+        let mut config = self.clients.reader();
+        // Nobody would hear them.
+        config.set("statistics.interval.ms", "0");
+        let reader: BaseConsumer = config.create().map_err(|error| failed(&error))?;
         let mut list = TopicPartitionList::new();
         let from = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
         list.add_partition_offset(&self.topics.state, self.partition, from)
@@ -331,7 +386,7 @@ impl Broker for Connection {
     }
 
     fn input_range(&self, input: Input) -> Result<Range<u64>, BrokerError> {
-        self.range(&self.inputs, self.input_topic(input))
+        self.range(self.input_topic(input))
     }
 
     fn follow_inputs(&self, from: &[(Input, u64)]) -> Result<(), BrokerError> {
@@ -353,7 +408,11 @@ impl Broker for Connection {
             self.producer.poll(Duration::ZERO);
         }
         match self.inputs.poll(wait) {
-            None | Some(Err(KafkaError::PartitionEOF(_))) => Ok(None),
+            None | Some(Err(KafkaError::PartitionEOF(_))) => {
+                // What the producer has to tell would pile up while there is nothing to send.
+                self.producer.poll(Duration::ZERO);
+                Ok(None)
+            }
             Some(Err(error)) if mends_itself(&error) => Ok(None),
             Some(Err(error)) => Err(read_failed(&self.topics.raw, &error)),
             Some(Ok(inner)) => {
@@ -367,7 +426,7 @@ impl Broker for Connection {
     fn is_at_end(&self) -> Result<bool, BrokerError> {
         let mut ends = [0; 2];
         for (end, input) in ends.iter_mut().zip(Input::ALL) {
-            let asked = self.range(&self.inputs, self.input_topic(input));
+            let asked = self.range(self.input_topic(input));
             *end = asked.map_or(-1, |range| i64::try_from(range.end).unwrap_or(i64::MAX));
         }
         // An end cannot be compared with the last record read: marks of transactions lie between.
@@ -394,7 +453,7 @@ impl Drop for Connection {
             // What is still on its way would be waited for.
             self.producer.purge(PurgeConfig::default().queue().inflight());
             self.producer.poll(Duration::ZERO);
-            _ = self.producer.abort_transaction(ABORT);
+            _ = self.watched("abort_transaction", ABORT, || self.producer.abort_transaction(ABORT));
         }
     }
 }

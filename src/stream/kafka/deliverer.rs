@@ -2,11 +2,12 @@
 
 use super::super::broker::BrokerError;
 use super::client::{CALL, Clients, failed};
+use super::listener::Listener;
 use crate::clock::Stopwatch;
-use rdkafka::ClientContext;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
+use rdkafka::{ClientContext, Statistics};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -39,9 +40,17 @@ impl Delivery {
 }
 
 #[derive(Debug)]
-struct Deliveries;
+struct Deliveries(Listener);
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn stats(&self, told: Statistics) {
+        self.0.show(&told);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.error(error, reason);
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = Arc<Delivery>;
@@ -62,8 +71,9 @@ pub(crate) struct Deliverer {
 
 impl Deliverer {
     pub(crate) fn new(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
+        let context = Deliveries(Listener::new("deliverer", None, &clients.metrics));
         let producer =
-            clients.deliverer().create_with_context(Deliveries).map_err(|error| failed(&error))?;
+            clients.deliverer().create_with_context(context).map_err(|error| failed(&error))?;
         Ok(Self { producer, topic: topic.to_owned() })
     }
 

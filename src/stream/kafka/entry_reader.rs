@@ -2,30 +2,38 @@
 
 use super::super::broker::BrokerError;
 use super::client::{CALL, Clients, failed, mends_itself};
+use super::listener::Listener;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// A reader of all partitions of a topic.
 pub(crate) struct EntryReader {
-    reader: BaseConsumer,
+    reader: BaseConsumer<Listener>,
     /// Records that stood in the topic when the reading began and are still to be passed.
     ends: RefCell<Vec<i64>>,
-    position: Cell<u64>,
     topic: String,
 }
 
-/// A key, and a value unless the entry is taken away.
-type Entry = (String, Option<String>);
+/// An entry as it stands in the topic.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) offset: u64,
+    pub(crate) key: Vec<u8>,
+    /// Nothing takes it away.
+    pub(crate) value: Option<Vec<u8>>,
+}
 
 impl EntryReader {
     /// Begins to read a topic.
     pub(crate) fn new(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
         let mut config = clients.reader();
         config.set("enable.partition.eof", "true");
-        let reader: BaseConsumer = config.create().map_err(|error| failed(&error))?;
+        let listener = Listener::new("catalog", None, &clients.metrics);
+        let reader: BaseConsumer<Listener> =
+            config.create_with_context(listener).map_err(|error| failed(&error))?;
         let metadata = reader.fetch_metadata(Some(topic), CALL).map_err(|error| failed(&error))?;
         let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
         let mut list = TopicPartitionList::new();
@@ -35,7 +43,7 @@ impl EntryReader {
         }
         reader.assign(&list).map_err(|error| failed(&error))?;
         let ends = RefCell::new((0i64..).take(partitions).collect());
-        Ok(Self { reader, ends, position: Cell::new(0), topic: topic.to_owned() })
+        Ok(Self { reader, ends, topic: topic.to_owned() })
     }
 
     /// The next entry; `None` if none came within `wait`, or the end is reached.
@@ -54,12 +62,12 @@ impl EntryReader {
                     return Err(BrokerError::Failed(format!("{}: {error}", self.topic)));
                 }
                 Some(Ok(message)) => {
-                    let offset = u64::try_from(message.offset()).unwrap_or_default();
-                    self.position.set(self.position.get().max(offset + 1));
-                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                    let key = message.key().map(text).unwrap_or_default();
-                    let value = message.payload().filter(|value| !value.is_empty()).map(text);
-                    return Ok(Some((key, value)));
+                    let value = message.payload().filter(|value| !value.is_empty());
+                    return Ok(Some(Entry {
+                        offset: u64::try_from(message.offset()).unwrap_or_default(),
+                        key: message.key().unwrap_or_default().to_vec(),
+                        value: value.map(<[u8]>::to_vec),
+                    }));
                 }
             }
         }
@@ -68,10 +76,5 @@ impl EntryReader {
     /// Whether everything that stood there when the reading began has been read.
     pub(crate) fn has_read_all(&self) -> bool {
         self.ends.borrow().is_empty()
-    }
-
-    /// How far the topic has been read: its greatest offset, plus 1.
-    pub(crate) const fn position(&self) -> u64 {
-        self.position.get()
     }
 }

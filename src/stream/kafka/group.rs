@@ -5,17 +5,20 @@
 //! assigns or takes away is noted here; the supervisor acts on it and answers when it has let go.
 
 use super::client::{CALL, Clients, failed};
+use super::listener::Listener;
 use crate::stream::broker::BrokerError;
-use rdkafka::ClientContext;
 use rdkafka::consumer::{
     BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata, RebalanceProtocol,
 };
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// How librdkafka calls a member that has been told what is its own.
+const AT_REST: &str = "steady";
 
 /// What the group says of partitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +31,11 @@ pub(crate) enum Change {
     Lost(Vec<u32>),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Changes {
+    listener: Listener,
+    /// Whether the group has said what is ours, be it nothing.
+    has_joined: AtomicBool,
     noted: Mutex<Vec<Change>>,
     /// Whether everything has been let go, and what is assigned may be given back at once.
     is_leaving: AtomicBool,
@@ -47,7 +53,18 @@ impl Changes {
     }
 }
 
-impl ClientContext for Changes {}
+impl ClientContext for Changes {
+    fn stats(&self, told: Statistics) {
+        if told.cgrp.as_ref().is_some_and(|group| group.join_state == AT_REST) {
+            self.has_joined.store(true, Ordering::SeqCst);
+        }
+        self.listener.show(&told);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.listener.error(error, reason);
+    }
+}
 
 impl ConsumerContext for Changes {
     // The default one discards the errors of assigning.
@@ -67,7 +84,10 @@ impl ConsumerContext for Changes {
                 consumer.assign(list)
             };
             match assigned.and_then(|()| consumer.pause(list)) {
-                Ok(()) => self.note(Change::Assigned(partitions)),
+                Ok(()) => {
+                    self.has_joined.store(true, Ordering::SeqCst);
+                    self.note(Change::Assigned(partitions));
+                }
                 Err(error) => self.fail("assigning partitions", &error),
             }
             return;
@@ -82,6 +102,7 @@ impl ConsumerContext for Changes {
             if let Err(error) = released {
                 self.fail("giving up partitions", &error);
             }
+            self.has_joined.store(false, Ordering::SeqCst);
             self.note(Change::Lost(partitions));
             return;
         }
@@ -110,10 +131,15 @@ impl std::fmt::Debug for Group {
 impl Group {
     /// Joins the group for the partitions of a topic.
     pub(crate) fn join(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
-        let member: BaseConsumer<Changes> = clients
-            .member()
-            .create_with_context(Changes::default())
-            .map_err(|error| failed(&error))?;
+        let changes = Changes {
+            listener: Listener::new("member", None, &clients.metrics),
+            has_joined: AtomicBool::new(false),
+            noted: Mutex::default(),
+            is_leaving: AtomicBool::new(false),
+            failures: Mutex::default(),
+        };
+        let member: BaseConsumer<Changes> =
+            clients.member().create_with_context(changes).map_err(|error| failed(&error))?;
         member.subscribe(&[topic]).map_err(|error| failed(&error))?;
         Ok(Self { member, topic: topic.to_owned(), is_static: clients.instance_id.is_some() })
     }
@@ -129,6 +155,11 @@ impl Group {
         failures.append(&mut changes.failures.lock().unwrap_or_else(PoisonError::into_inner));
         let mut noted = changes.noted.lock().unwrap_or_else(PoisonError::into_inner);
         (std::mem::take(&mut noted), failures)
+    }
+
+    /// Whether the group has said which partitions are ours, be it none.
+    pub(crate) fn has_joined(&self) -> bool {
+        self.member.context().has_joined.load(Ordering::SeqCst)
     }
 
     /// Why this member can never be one again, if it cannot: another has its instance id.

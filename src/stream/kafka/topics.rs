@@ -80,6 +80,8 @@ struct Found {
 /// Room for what a record may grow by: its reason, its place, base64.
 const DEAD_LETTER_BYTES: &str = "4194304";
 const RAW_BYTES: &str = "1200000";
+/// The least that a topic of state must take: a part of a group with what its batch adds.
+const STATE_BYTES: u64 = aggregator::state_log::PART_BYTES_MAX as u64 + 16_384;
 /// Room for a record's id and source within a rated line, and for a key beside a record.
 const OUT_BYTES: &str = "2400000";
 
@@ -92,16 +94,11 @@ impl Topics {
         partitions_new: u32,
         dedupe_window: Duration,
     ) -> Result<(Self, Vec<String>), TopicsError> {
-        let bootstrap = &clients.bootstrap_servers;
         let admin: AdminClient<DefaultClientContext> = clients
             .admin()
             .create()
             .map_err(|error| TopicsError::Unusable(format!("kafka.properties: {error}")))?;
-        let metadata = admin.inner().fetch_metadata(None, CALL).map_err(|error| {
-            TopicsError::Unavailable(format!(
-                "kafka.bootstrap_servers: no broker answers at {bootstrap}: {error}"
-            ))
-        })?;
+        let metadata = super::probe::reach(clients)?;
         let raw_partitions = metadata
             .topics()
             .iter()
@@ -284,6 +281,21 @@ fn check(wanted: &Wanted<'_>, found: &Found) -> Result<(), TopicsError> {
         return Err(TopicsError::Unusable(format!(
             "{setting}: topic {name} is compacted (cleanup.policy={policy}), which would delete \
              records that count; set cleanup.policy=delete"
+        )));
+    }
+    let kept = found.config.get("retention.ms").map_or("-1", String::as_str);
+    if *setting == "kafka.topics.catalog" && policy.contains("delete") && kept != "-1" {
+        return Err(TopicsError::Unusable(format!(
+            "{setting}: topic {name} forgets entries after {kept} ms (cleanup.policy={policy}), \
+             and with them what is in force; set cleanup.policy=compact"
+        )));
+    }
+    let largest = found.config.get("max.message.bytes").and_then(|bytes| bytes.parse().ok());
+    if *setting == "kafka.topics.state" && largest.is_some_and(|bytes: u64| bytes < STATE_BYTES) {
+        return Err(TopicsError::Unusable(format!(
+            "{setting}: topic {name} takes records of at most {} bytes (max.message.bytes), but \
+             state records are larger; set max.message.bytes={RAW_BYTES}",
+            largest.unwrap_or_default()
         )));
     }
     if *setting == "kafka.topics.state" {

@@ -124,6 +124,59 @@ fn orders_are_checked_beside_a_faulty_catalog() {
     place.fail("check orders.json", 1, &["name one beside them", "1 fault\n"]);
 }
 
+/// What orders say otherwise than the catalog used to be told without line and column, and not at
+/// all beside a faulty catalog.
+#[test]
+fn orders_that_contradict_the_catalog_are_told_their_places() {
+    let place = Workplace::new();
+    let more = r#"{"key":"max","version":2,"effective_from":"2026-03-01T00:00:00Z",
+"currency":"USD","charges":[]},{"key":"pro","#;
+    let catalog = usage::CATALOG.replacen("{\"key\":\"pro\",", more, 1);
+    place.write("catalog.json", &catalog);
+    let line = |id: &str, reference: &str, plan: &str, start: &str| {
+        format!(
+            "{{\"id\":\"{id}\",\"sku\":\"U\",\"reference\":\"{reference}\",\
+             \"plan\":\"{plan}\",\"start\":\"{start}\"}}"
+        )
+    };
+    let orders = |lines: &[String]| {
+        format!(
+            "{{\"products\":[{{\"sku\":\"U\",\"provisions\":\"subscription\",\
+             \"revenue_model\":\"overage_usage\"}}],\n\"orders\":[{{\"id\":\"O\",\
+             \"customer\":\"CUS-1\",\"kind\":\"new\",\"activated_on\":\"2026-01-01\",\
+             \"order_products\":[\n{}]}}]}}",
+            lines.join(",\n")
+        )
+    };
+    let wrong = [
+        line("1", "SUB-1", "max", "2026-03-01"),
+        line("2", "CUS-0", "pro", "2026-01-01"),
+        line("3", "SUB-9", "max", "2026-02-27"),
+    ];
+    let good = [line("1", "SUB-1", "pro", "2026-01-01"), line("3", "SUB-9", "max", "2026-03-01")];
+    let wanted: [(&str, &[&str]); 3] = [
+        ("3:48", &["\"SUB-1\" with the plan \"pro\""]),
+        ("4:33", &["\"CUS-0\" is a name of a customer"]),
+        ("5:62", &["\"max\"", "no version in force on 2026-02-27", "2026-03-01T00:00:00Z"]),
+    ];
+    place.write("orders.json", orders(&wrong));
+    let ran = place.fail("check catalog.json orders.json", 1, &["3 faults\n"]);
+    check_lines(ran.stderr.strip_suffix("3 faults\n").unwrap(), "orders.json", &wanted);
+    let bill = "bill --catalog catalog.json --orders orders.json --as-of 2026-02-01 --out out";
+    check_lines(&place.fail(bill, 1, &[]).stderr, "orders.json", &wanted);
+    place.write("orders.json", orders(&good));
+    place.succeed("check catalog.json orders.json");
+    // A version that cannot be read may be the one that takes effect early enough.
+    let unread = r#"{"key":"max","version":1,"effective_from":"2026-01-01","currency":"USD",
+"charges":[]},{"key":"max","#;
+    place.write("catalog.json", catalog.replacen("{\"key\":\"max\",", unread, 1));
+    place.write("orders.json", orders(&wrong));
+    let ran = place.fail("check catalog.json orders.json", 1, &["3 faults\n"]);
+    let (of_catalog, others) = ran.stderr.split_once('\n').unwrap();
+    assert!(of_catalog.starts_with("catalog.json:3:"), "{of_catalog}");
+    check_lines(others.strip_suffix("3 faults\n").unwrap(), "orders.json", &wanted[..2]);
+}
+
 #[test]
 fn a_field_of_orders_does_not_make_a_catalog_orders() {
     let place = Workplace::new();

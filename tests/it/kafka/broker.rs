@@ -5,6 +5,7 @@
 //! never outlives the process of the tests, even where that is killed. (Linux could kill it at the
 //! death of its parent, but the parent is a thread, and threads of tests end with their tests.)
 
+use crate::program::signal;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -45,6 +46,27 @@ impl Broker {
     /// A broker for one test, which goes away with it; none where [`Broker::shared`] has none.
     pub(crate) fn dedicated() -> Option<Self> {
         or_no_test(Self::start(new_directory(), &[]))
+    }
+
+    /// A broker as [`Broker::dedicated`] has it, and the address at which it asks for a name and a
+    /// password: `rater` and `secret`.
+    pub(super) fn with_password() -> Option<(Self, String)> {
+        let mut broker = Self::dedicated()?;
+        broker.kill();
+        let settings = broker.running.as_ref().unwrap().directory.join("server.properties");
+        let text = std::fs::read_to_string(&settings).unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let login = "org.apache.kafka.common.security.plain.PlainLoginModule";
+        let text = text.replace(",CONTROLLER://", &format!(",SASL://{port},CONTROLLER://"))
+            + &format!(
+                "\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,\
+                 SASL:SASL_PLAINTEXT\ninter.broker.listener.name=PLAINTEXT\n\
+                 sasl.enabled.mechanisms=PLAIN\nlistener.name.sasl.plain.sasl.jaas.config={login} \
+                 required user_rater=\"secret\";\n"
+            );
+        std::fs::write(&settings, text).unwrap();
+        broker.restart();
+        Some((broker, port.to_string()))
     }
 
     fn start(directory: PathBuf, options: &[&str]) -> Result<Self, String> {
@@ -134,9 +156,4 @@ fn new_directory() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("usage-rater-kafka-{}-{number}", std::process::id()))
-}
-
-fn signal(name: &str, id: &str) {
-    let status = Command::new("kill").args([&format!("-{name}"), id]).status();
-    assert!(status.unwrap().success(), "kill -{name} {id}");
 }

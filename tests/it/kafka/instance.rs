@@ -1,11 +1,11 @@
 //! An instance of the service with Kafka, watched by what it says of itself.
 
 use super::wire::Wire;
-use crate::program::Workplace;
+use crate::program::{Workplace, signal};
 use crate::service::{Client, holds};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -60,7 +60,17 @@ const BEGINS_TO_LISTEN: &str = "listening on http://";
 impl Instance {
     /// Starts one whose settings are in `config` of the place.
     pub(super) fn start(place: &Workplace, config: &str) -> Self {
+        Self::start_with(place, config, std::iter::empty())
+    }
+
+    /// As [`Instance::start`], with more in its environment.
+    pub(super) fn start_with(
+        place: &Workplace,
+        config: &str,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Self {
         let mut command = place.command(&format!("run --config {config}"));
+        command.envs(environment);
         command.env("RUST_LOG", "info,usage_rater::phase=trace");
         let mut child = command.spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
@@ -92,8 +102,12 @@ impl Instance {
     }
 
     pub(super) fn signal(&self, name: &str) {
-        let (kill, id) = (format!("-{name}"), self.child.id().to_string());
-        assert!(Command::new("kill").args([kill, id]).status().unwrap().success());
+        signal(name, self.child.id());
+    }
+
+    /// Σ of the metrics whose line contains these words.
+    pub(super) fn counted(&self, part: &str) -> i64 {
+        sum_of(&self.client().get("/metrics").body, part)
     }
 
     /// Waits until a phase is met that `is_wanted` takes, but no longer than `most`.

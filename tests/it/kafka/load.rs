@@ -48,6 +48,12 @@ pub(super) fn catalog() -> String {
 }
 
 impl Load {
+    /// Usage of another kind that was sent: each record once, and no garbage.
+    pub(super) fn given(file: String, records: usize) -> Self {
+        let sent = i64::try_from(records).unwrap();
+        Self { file, garbage: 0, records, sent, next: records }
+    }
+
     /// Sends some more: of a hundred records, ten duplicates, two of garbage, three corrections,
     /// and every seventh to another partition than its owner's.
     pub(super) fn send(&mut self, wire: &Wire, names: &Names, count: usize) {

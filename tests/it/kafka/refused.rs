@@ -1,10 +1,11 @@
 //! What cannot work is told, with the setting's name, and never hangs.
 
 use super::broker::Broker;
-use super::instance::Names;
-use super::load::catalog;
+use super::instance::{Instance, Names};
+use super::load::{Load, catalog};
 use super::wire::Wire;
 use crate::program::Workplace;
+use crate::service::eventually;
 
 #[track_caller]
 fn refused(settings: &str, words: &[&str]) {
@@ -18,6 +19,68 @@ fn refused(settings: &str, words: &[&str]) {
 fn no_broker() {
     let settings = Names::new().settings("127.0.0.1:1", "");
     refused(&settings, &["kafka.bootstrap_servers", "127.0.0.1:1"]);
+}
+
+#[test]
+fn credentials_that_are_wrong() {
+    let Some((_broker, address)) = Broker::with_password() else { return };
+    let names = Names::new();
+    let with = |password: &str| {
+        let settings = names.settings(&address, "");
+        settings.replace(
+            "[kafka.properties]\n",
+            &format!(
+                "[kafka.properties]\n\"security.protocol\" = \"SASL_PLAINTEXT\"\n\
+                 \"sasl.mechanism\" = \"PLAIN\"\n\"sasl.username\" = \"rater\"\n\
+                 \"sasl.password\" = \"{password}\"\n"
+            ),
+        )
+    };
+    refused(&with("wrong"), &["kafka.properties", "sasl.password", &address]);
+    // It is not for anything else that it is refused.
+    let place = Workplace::new();
+    place.write("catalog.json", catalog());
+    place.write("a.toml", with("secret"));
+    Instance::start(&place, "a.toml").stop();
+}
+
+#[test]
+fn a_catalog_topic_that_forgets() {
+    let Some(broker) = Broker::shared() else { return };
+    let (names, wire) = (Names::new(), Wire::new(&broker.bootstrap));
+    wire.make(&names.topic("catalog"), 1, &[]);
+    let settings = names.settings(&broker.bootstrap, "");
+    refused(&settings, &["kafka.topics.catalog", "cleanup.policy"]);
+}
+
+#[test]
+fn a_state_topic_that_takes_too_little() {
+    let Some(broker) = Broker::shared() else { return };
+    let (names, wire) = (Names::new(), Wire::new(&broker.bootstrap));
+    wire.make(&names.topic("raw"), 2, &[]);
+    let kept = [("retention.ms", "-1"), ("max.message.bytes", "500000")];
+    wire.make(&names.topic("state"), 2, &kept);
+    let settings = names.settings(&broker.bootstrap, "");
+    refused(&settings, &["kafka.topics.state", "max.message.bytes"]);
+}
+
+/// What is larger than its topic takes stopped its partition with words that named no topic.
+#[test]
+fn a_rated_topic_that_takes_too_little_is_named_and_mended() {
+    let Some(broker) = Broker::shared() else { return };
+    let (place, names, wire) = (Workplace::new(), Names::new(), Wire::new(&broker.bootstrap));
+    wire.make(&names.topic("rated"), 4, &[("max.message.bytes", "100")]);
+    place.write("catalog.json", catalog());
+    place.write("a.toml", names.settings(&broker.bootstrap, ""));
+    let server = Instance::start(&place, "a.toml");
+    let mut load = Load::default();
+    load.send(&wire, &names, 100);
+    let told = |words: &str| server.said().iter().any(|line| line.contains(words));
+    eventually("the topic is named", || told("max.message.bytes") && told(&names.topic("rated")));
+    wire.set(&names.topic("rated"), ("max.message.bytes", "2400000"));
+    server.catch_up(&wire, &names);
+    server.stop();
+    load.check(&place, &wire, &names);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Kafka as a test speaks it: records in, committed records out.
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -44,6 +46,17 @@ impl Wire {
         let options = AdminOptions::new();
         let made = runtime.block_on(admin.create_topics(&[new], &options)).unwrap();
         assert!(made.iter().all(Result::is_ok), "{made:?}");
+    }
+
+    /// Sets a property of a topic.
+    pub(super) fn set(&self, topic: &str, (key, value): (&str, &str)) {
+        let admin: AdminClient<_> =
+            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create().unwrap();
+        let config = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(key, value);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let options = AdminOptions::new();
+        let set = runtime.block_on(admin.alter_configs([&config], &options)).unwrap();
+        assert!(set.iter().all(Result::is_ok), "{set:?}");
     }
 
     /// Sends a record to a partition of a topic; [`Wire::flush`] waits for it.
@@ -103,6 +116,13 @@ impl Wire {
             }
         }
         found
+    }
+
+    /// The first offsets that a topic holds, one for each partition.
+    pub(super) fn starts(&self, topic: &str, partitions: i32) -> Vec<i64> {
+        let reader = self.reader();
+        let start = |partition| reader.fetch_watermarks(topic, partition, PATIENCE).unwrap().0;
+        (0..partitions).map(start).collect()
     }
 
     /// The committed offsets of a group, one for each partition of a topic.

@@ -80,7 +80,8 @@ fn apply(run: &mut RatingRun, line: usize, text: &str) -> Judged {
     let verdict = match decoder.decode(text.as_bytes()) {
         Ok(record) => {
             let origin = Origin { source, position: line };
-            let received = Received { bytes: text.as_bytes(), origin, clock: Clock::default() };
+            let received =
+                Received { bytes: text.as_bytes(), key: b"", origin, clock: Clock::default() };
             run.partition_mut().apply(&record, &received).unwrap()
         }
         Err(rejection) => Verdict::Rejected(rejection),
@@ -96,7 +97,7 @@ fn apply(run: &mut RatingRun, line: usize, text: &str) -> Judged {
             let mut letter = String::new();
             DeadLetter { rejection: &rejection, place, record, record_bytes, is_cut: false }
                 .write_line(&mut letter);
-            run.partition_mut().reject(&letter);
+            run.partition_mut().reject(rejection.code, &letter);
             Judged::Told(rejection.code.to_string())
         }
     }
@@ -109,7 +110,7 @@ fn apply_released(run: &mut RatingRun) -> usize {
         let mut decoder = Decoder::new(run.partition().store().seeds().content);
         let record = decoder.decode(&waiting.bytes).unwrap();
         let (bytes, origin) = (waiting.bytes.as_slice(), waiting.origin);
-        let received = Received { bytes, origin, clock: Clock::default() };
+        let received = Received { bytes, key: b"", origin, clock: Clock::default() };
         match run.partition_mut().apply(&record, &received).unwrap() {
             Verdict::Rated(lines) => count += lines,
             other @ (Verdict::Duplicate

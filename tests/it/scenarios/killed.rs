@@ -127,7 +127,7 @@ fn apply_only(run: &mut RatingRun, line: usize, text: &str) {
     if let Ok(record) = decoder.decode(text.as_bytes()) {
         let origin = Origin { source, position: u64::try_from(line).unwrap() };
         let (bytes, clock) = (text.as_bytes(), Clock::default());
-        let received = Received { bytes, origin, clock };
+        let received = Received { bytes, key: b"", origin, clock };
         run.partition_mut().apply(&record, &received).unwrap();
     }
 }

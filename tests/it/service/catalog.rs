@@ -1,6 +1,6 @@
 //! The catalog by the API: as a whole or not at all, in force at once, and kept.
 
-use super::server::Server;
+use super::server::{Server, eventually};
 use super::world::{self, CATALOG, LINES, ONE, record, record_of};
 use crate::program::Workplace;
 
@@ -93,7 +93,33 @@ fn a_catalog_from_a_file_is_not_changed_by_the_api() {
     let place = Workplace::new();
     let server = world::start(&place, "");
     let mut client = server.connect();
-    client.send(PUT, JSON, CATALOG).expect(409, "catalog.json");
+    client.send(PUT, JSON, CATALOG).expect(409, "SIGHUP");
     assert_eq!(client.get("/v1/catalog").body, CATALOG);
+    server.stop();
+}
+
+#[test]
+fn a_catalog_from_a_file_is_read_again_at_a_signal() {
+    let place = Workplace::new();
+    let server = world::start(&place, "");
+    let mut client = server.connect();
+    client.usage(LINES, &world::lines("a", 10)).expect(200, "results");
+    let entry = r#"{"id":"SUB-2","customer":"CUS-1","plan":"pro","start":"2026-01-01"}]"#;
+    let more = CATALOG
+        .replace("\"start\":\"2026-01-01\"}]", &format!("\"start\":\"2026-01-01\"}},{entry}"));
+    // Neither a faulty file nor one that contradicts what was rated is taken.
+    for wrong in ["nonsense".to_owned(), CATALOG.replace("0.01", "0.02")] {
+        place.write("catalog.json", wrong);
+        server.signal("HUP");
+    }
+    place.write("catalog.json", &more);
+    eventually("the new file is in force", || {
+        server.signal("HUP");
+        client.get("/v1/catalog").body == more
+    });
+    assert_eq!(client.totals("SUB-0", "")[0]["records"], 10);
+    let new = record_of("n", "SUB-2", "2026-01-05T00:00:00Z", "11");
+    client.usage(ONE, &new).expect(200, "accepted");
+    assert_eq!(client.totals("SUB-2", "")[0]["records"], 1);
     server.stop();
 }

@@ -1,10 +1,10 @@
 //! The service as a process: started, stopped by a signal, or killed.
 
 use super::client::Client;
-use crate::program::{Ran, Workplace};
+use crate::program::{Ran, Workplace, signal};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -58,8 +58,7 @@ impl Server {
 
     /// Sends a signal by its name.
     pub(super) fn signal(&self, name: &str) {
-        let (kill, id) = (format!("-{name}"), self.child.id().to_string());
-        assert!(Command::new("kill").args([kill, id]).status().unwrap().success());
+        signal(name, self.child.id());
     }
 
     /// Waits for the end; how it ended and what it said.

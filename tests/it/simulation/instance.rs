@@ -5,14 +5,23 @@ use super::catalogs::Catalogs;
 use super::group::{Change, Group, MemberId, Vouch};
 use super::model_broker::ModelBroker;
 use super::slots::Slots;
+use super::usage::WINDOW;
+use super::world::PARTITIONS;
+use aggregator::Routing;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use usage_rater::stream::InForce;
-use usage_rater::stream::rater::Rater;
+use usage_rater::stream::murmur2::partition_of;
+use usage_rater::stream::rater::{Rater, Rules, Setup};
 use usage_rater::stream::restore::Restore;
 use usage_rater::stream::stop::Stop;
+
+/// How long records wait for what they need, in days.
+pub(super) const WAITING_DAYS: u32 = 10;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A partition at an instance.
 #[derive(Debug)]
@@ -158,5 +167,28 @@ impl Process {
         for worker in self.workers.values_mut() {
             worker.newer = Some(self.board.clone());
         }
+    }
+}
+
+/// The settings of a rater.
+pub(super) fn setup(partition: u32) -> Setup {
+    Setup {
+        partition,
+        routing: Routing {
+            own: partition,
+            home: Arc::new(|owner| partition_of(owner.as_bytes(), PARTITIONS)),
+        },
+        raw_topic: "raw".to_owned(),
+        forward_topic: "forward".to_owned(),
+        rejected_bytes_max: 1_000_000,
+        rules: Rules {
+            commit_interval: Duration::from_millis(100),
+            future_tolerance: SECOND * 3_600,
+            dedupe_window: Duration::from_nanos(u64::try_from(WINDOW).unwrap()),
+            grace: SECOND * 3_600,
+            idle: SECOND * 5,
+            waiting_bytes: 1 << 20,
+            waiting_age: SECOND * 86_400 * WAITING_DAYS,
+        },
     }
 }

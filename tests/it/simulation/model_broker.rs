@@ -35,6 +35,8 @@ pub(super) enum Defect {
     StaleCatalog,
     /// Usage is deleted that has not been read.
     RawTrimmedTooEarly,
+    /// The state log is trimmed before it announces the snapshot.
+    EarlyTrim,
 }
 
 impl Defect {
@@ -209,8 +211,9 @@ impl Broker for ModelBroker {
     }
 
     fn next_state(&self, _: Duration) -> Result<Option<StateRecord>, BrokerError> {
-        let cluster = self.cluster.borrow();
-        let found = cluster.read(Log::State(self.partition), self.next_state.get());
+        let (cluster, log) = (self.cluster.borrow(), Log::State(self.partition));
+        // What is trimmed is skipped in silence: the chain of the log must show the gap.
+        let found = cluster.read(log, self.next_state.get().max(cluster.start_of(log)));
         Ok(found.map(|(offset, entry)| {
             self.next_state.set(offset + 1);
             StateRecord { offset, payload: entry.payload.clone() }

@@ -1,13 +1,12 @@
 //! Model tables: what a database without a log keeps, and loses when its process dies.
 
 use aggregator::{Delta, Entry, Error, Table, Tables, Visit};
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::rc::Rc;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-type Rows = BTreeMap<(u8, Box<[u8]>), Box<[u8]>>;
+pub(super) type Rows = BTreeMap<(u8, Box<[u8]>), Box<[u8]>>;
 
 /// The disk of one store: what was flushed survives, what was written since does not.
 #[derive(Debug, Default, Clone)]
@@ -32,6 +31,16 @@ impl Disk {
         self.flushed.clone_from(&self.current);
     }
 
+    /// What it holds.
+    pub(super) fn rows(&self) -> Rows {
+        self.current.clone()
+    }
+
+    /// A disk that holds these.
+    pub(super) fn of(rows: Rows) -> Self {
+        Self { current: rows.clone(), flushed: rows, forgets_too_early: false }
+    }
+
     fn remove(&mut self, key: &(u8, Box<[u8]>)) {
         self.current.remove(key);
         if self.forgets_too_early && key.0 == number(Table::Ids) {
@@ -45,9 +54,6 @@ impl Disk {
 /// Tables on a disk that outlives them.
 #[derive(Debug, Clone)]
 pub(super) struct ModelTables(pub(super) Arc<Mutex<Disk>>);
-
-/// Hands out the same disk again.
-pub(super) type Disks = Rc<RefCell<BTreeMap<(usize, u32), Arc<Mutex<Disk>>>>>;
 
 const fn number(table: Table) -> u8 {
     table as u8
@@ -124,6 +130,11 @@ impl Tables for ModelTables {
     }
 
     fn begin_flush(&self) -> Result<(), Error> {
+        self.flush()
+    }
+
+    fn checkpoint(&self, _: &Path) -> Result<(), Error> {
+        // Whoever takes model snapshots copies the rows.
         self.flush()
     }
 

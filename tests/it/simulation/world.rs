@@ -8,18 +8,16 @@ use super::catalogs::{self, Catalogs};
 use super::cluster::{Cluster, Faults, Log};
 use super::dice::Dice;
 use super::group::Group;
-use super::instance::{Instance, Life, Process, Wanted, Worker};
+use super::instance::{Instance, Life, Process, WAITING_DAYS, Wanted, Worker, setup};
 use super::model_broker::{Defect, ModelBroker};
-use super::model_tables::{Disk, Disks, ModelTables};
-use super::usage::{DAY, HOUR, MONTHS, Usage, WINDOW};
-use aggregator::{Layout, Routing, Seeds, Store};
+use super::stores::{Key, MadeOf, Stores};
+use super::usage::{DAY, HOUR, MONTHS, Usage};
 use rating::Instant;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use usage_rater::stream::murmur2::partition_of;
-use usage_rater::stream::rater::{Rater, Rules, Setup, Tick};
+use usage_rater::stream::rater::{Rater, Tick};
 use usage_rater::stream::restore::{Restore, Restored};
 use usage_rater::stream::stop::Stop;
 
@@ -28,9 +26,6 @@ const INSTANCES: usize = 3;
 /// 2026-01-10, in the middle of a billing period.
 const START: i128 = 1_768_003_200_000_000_000;
 const MILLI: i128 = 1_000_000;
-const SECOND: Duration = Duration::from_secs(1);
-/// How long records wait for what they need, in days.
-const WAITING_DAYS: u32 = 10;
 /// The rounds that everything may take to come to rest.
 const ROUNDS_MAX: usize = 600;
 
@@ -42,7 +37,7 @@ pub(super) struct World {
     catalogs: Catalogs,
     /// How many catalogs the topic holds.
     published: usize,
-    disks: Disks,
+    stores: Stores,
     instances: Vec<Instance>,
     /// Whether members have names of their own.
     is_static: bool,
@@ -76,7 +71,7 @@ impl World {
             usage: Usage::new(Dice::new(seed ^ 0x05)),
             catalogs,
             published: 1,
-            disks: Disks::default(),
+            stores: Stores::new(defect),
             instances: (0..INSTANCES).map(|_| Instance::default()).collect(),
             is_static: dice.one_in(2),
             has_witness: dice.one_in(2),
@@ -177,7 +172,9 @@ impl World {
             });
         }
         for partition in 0..PARTITIONS {
-            self.disk((instance, partition)).lock().unwrap().crash();
+            let key = (instance, partition);
+            self.stores.disk(key).lock().unwrap().crash();
+            self.stores.forget(key);
         }
     }
 
@@ -197,18 +194,11 @@ impl World {
         }
     }
 
-    fn disk(&self, key: (usize, u32)) -> Arc<Mutex<Disk>> {
-        let mut disks = self.disks.borrow_mut();
-        let disk = Arc::clone(disks.entry(key).or_default());
-        disk.lock().unwrap().forgets_too_early = self.defect == Defect::ForgetsTooEarly;
-        disk
-    }
-
     /// A process dies, and one of its stores with it.
     fn lose_store(&mut self) {
         let key = (self.any_instance(), self.any_partition());
         self.kill_one(key.0);
-        self.disks.borrow_mut().remove(&key);
+        self.stores.lose(key);
         self.hit("store lost");
     }
 
@@ -218,11 +208,7 @@ impl World {
         let other = (one + 1) % INSTANCES;
         self.kill_one(one);
         self.kill_one(other);
-        let (a, b) = (self.disk((one, partition)), self.disk((other, partition)));
-        let mut disks = self.disks.borrow_mut();
-        disks.insert((one, partition), b);
-        disks.insert((other, partition), a);
-        drop(disks);
+        self.stores.swap((one, partition), (other, partition));
         self.hit("store of another time");
     }
 
@@ -344,28 +330,29 @@ impl World {
         self.instances[number].process.as_mut().unwrap()
     }
 
-    fn begin(&mut self, key: (usize, u32)) -> Result<(), Broken> {
+    fn begin(&mut self, key: Key) -> Result<(), Broken> {
         let (number, partition) = key;
-        let store = self.open(key);
+        let store = self.stores.open(key, self.dice.next());
+        let snapshot = self.stores.snapshot_of(key);
+        if snapshot.is_some() {
+            self.hit("made of a snapshot");
+        }
         let outside = Rc::clone(&self.outside[partition as usize]);
         let dice = Dice::new(self.dice.next());
         let member = (Rc::clone(&self.process(number).vouch), self.has_witness, dice);
         let broker = ModelBroker::new(&self.cluster, partition, member, (self.defect, outside));
         let epoch = broker.epoch();
         let begun = store.map_err(Stop::from).and_then(|store| Restore::begin(broker, store));
+        let begun = begun.map(|restore| match snapshot {
+            Some(name) => restore.made_of(name),
+            None => restore,
+        });
         let begun = begun.map(|restore| Some(Life::Restoring(Box::new(restore))));
-        self.put_back(key, epoch, begun)
-    }
-
-    fn open(&mut self, key: (usize, u32)) -> Result<Store, aggregator::Error> {
-        let tables = ModelTables(self.disk(key));
-        let seeds = Seeds { identity: [7; 16], content: self.dice.next() };
-        let layout = Layout { partitions: PARTITIONS, is_replica: true };
-        Store::of(Box::new(tables), "model".to_owned(), seeds, layout)
+        self.put_back(key, (epoch, false), begun)
     }
 
     /// A worker goes on with its partition, which may be another's by now.
-    fn work(&mut self, key: (usize, u32)) -> Result<(), Broken> {
+    fn work(&mut self, key: Key) -> Result<(), Broken> {
         let (number, partition) = key;
         let Some(worker) = self.process(number).workers.remove(&partition) else { return Ok(()) };
         let owner = self.cluster.borrow().group.owner(partition);
@@ -397,14 +384,14 @@ impl World {
                 }
             }
         };
-        self.put_back(key, epoch, next)
+        self.put_back(key, (epoch, is_to_stop), next)
     }
 
     /// A worker goes on, or has ended.
     fn put_back(
         &mut self,
-        key: (usize, u32),
-        epoch: Rc<Cell<u64>>,
+        key: Key,
+        (epoch, is_to_stop): (Rc<Cell<u64>>, bool),
         next: Result<Option<Life>, Stop>,
     ) -> Result<(), Broken> {
         let (number, partition) = key;
@@ -414,11 +401,26 @@ impl World {
                 self.process(number).workers.insert(partition, worker);
                 return Ok(());
             }
+            // As production's worker does: it makes another store, and begins again.
+            Err(Stop::Store(_)) if self.refuse(key) => {
+                return if is_to_stop { self.ended(key, true, Ok(())) } else { self.begin(key) };
+            }
             Ok(None) => Ok(()),
             Err(stop) => Err(stop),
         };
         let is_current = self.cluster.borrow().is_current(partition, epoch.get());
         self.ended(key, is_current, ended)
+    }
+
+    /// Whether there may be another store than one that is no good.
+    fn refuse(&mut self, key: Key) -> bool {
+        let refused = self.stores.refuse(key);
+        self.hit(match refused {
+            MadeOf::Itself => "store made anew",
+            MadeOf::Snapshot(_) => "snapshot refused",
+            MadeOf::Nothing => "log of no use",
+        });
+        refused != MadeOf::Nothing
     }
 
     fn restore_on(
@@ -438,7 +440,12 @@ impl World {
                 Ok(Life::Restoring(Box::new(restore)))
             }
             Restored::Done(restore) => {
-                let rater = restore.finish(board, setup(partition), tick)?;
+                let (key, whose) = ((number, partition), restore.epoch());
+                let dice = Dice::new(self.dice.next());
+                let snapshots = self.stores.snapshots(&self.cluster, key, whose, dice);
+                let mut rater = restore.finish(board, setup(partition), tick)?;
+                rater.take_snapshots(Box::new(snapshots))?;
+                self.stores.forget(key);
                 Ok(Life::Live(Box::new(rater)))
             }
         }
@@ -453,14 +460,10 @@ impl World {
         stepped.map(|_| ())
     }
 
-    /// A worker has ended. One whose store is no good gets another, from nothing.
-    fn ended(
-        &mut self,
-        key: (usize, u32),
-        is_current: bool,
-        ended: Result<(), Stop>,
-    ) -> Result<(), Broken> {
-        let disk = self.disk(key);
+    /// A worker has ended.
+    fn ended(&mut self, key: Key, is_current: bool, ended: Result<(), Stop>) -> Result<(), Broken> {
+        self.stores.forget(key);
+        let disk = self.stores.disk(key);
         let mut disk = disk.lock().unwrap();
         // A database that is closed may write what it has.
         if self.dice.one_in(2) {
@@ -473,10 +476,7 @@ impl World {
             Ok(()) => {}
             Err(Stop::Fenced(_)) => self.hit("stopped, fenced"),
             Err(Stop::Broker(_)) => self.hit("stopped by the broker"),
-            Err(Stop::Store(_)) => {
-                self.hit("store made anew");
-                self.disks.borrow_mut().remove(&key);
-            }
+            Err(Stop::Store(_)) => self.hit("stopped by its store"),
             // What it was to read, another has read meanwhile, and let it be trimmed.
             Err(Stop::Lost(_)) if !is_current => self.hit("zombie left behind"),
             Err(Stop::Lost(reason) | Stop::Failed(reason)) => {
@@ -577,27 +577,5 @@ impl World {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let all = cluster.all(log);
         all.iter().map(|(_, entry)| (text(&entry.key), text(&entry.payload))).collect()
-    }
-}
-
-fn setup(partition: u32) -> Setup {
-    Setup {
-        partition,
-        routing: Routing {
-            own: partition,
-            home: Arc::new(|owner| partition_of(owner.as_bytes(), PARTITIONS)),
-        },
-        raw_topic: "raw".to_owned(),
-        forward_topic: "forward".to_owned(),
-        rejected_bytes_max: 1_000_000,
-        rules: Rules {
-            commit_interval: Duration::from_millis(100),
-            future_tolerance: SECOND * 3_600,
-            dedupe_window: Duration::from_nanos(u64::try_from(WINDOW).unwrap()),
-            grace: SECOND * 3_600,
-            idle: SECOND * 5,
-            waiting_bytes: 1 << 20,
-            waiting_age: SECOND * 86_400 * WAITING_DAYS,
-        },
     }
 }

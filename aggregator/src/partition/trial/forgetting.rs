@@ -29,10 +29,7 @@ fn identities(trial: &mut Trial) -> usize {
 }
 
 fn code(verdict: Verdict) -> Option<Code> {
-    match verdict {
-        Verdict::Rejected(rejection) => Some(rejection.code),
-        _ => None,
-    }
+    if let Verdict::Rejected(rejection) = verdict { Some(rejection.code) } else { None }
 }
 
 #[test]

@@ -1,0 +1,127 @@
+//! Who holds a partition, by the tail of its state log: whoever wrote it last says there where it
+//! answers. Only the owner can write it, so that is known to everybody who can read the log, and a
+//! commit later than the move itself at most.
+
+use super::super::broker::BrokerError;
+use super::client::{Clients, failed};
+use crate::clock::Stopwatch;
+use crate::service::Owners;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers as _};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// The header of state records that says where their writer answers HTTP.
+// Frozen: it stands in topics.
+pub(super) const OWNER: &str = "owner";
+/// How long a look at a log may take.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long what was found is believed.
+const BELIEVED: Duration = Duration::from_secs(30);
+/// What was found so recently is not looked for again, even if it was wrong.
+const FRESH: Duration = Duration::from_millis(200);
+/// Records of the tail that are looked at first, and at most: marks of transactions count, too.
+const TAIL: i64 = 8;
+const TAIL_MAX: i64 = 4_096;
+
+/// Owners by partition.
+type Known = BTreeMap<u32, (Option<String>, Stopwatch)>;
+
+/// Reads the tails of state logs.
+pub(crate) struct StateTails {
+    topic: String,
+    reader: Mutex<BaseConsumer>,
+    known: Mutex<Known>,
+}
+
+impl std::fmt::Debug for StateTails {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StateTails({})", self.topic)
+    }
+}
+
+impl StateTails {
+    pub(crate) fn new(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
+        let mut config = clients.reader();
+        config.set("enable.partition.eof", "true");
+        // It is asked for its next record only while somebody looks.
+        config.set("statistics.interval.ms", "0");
+        let reader = config.create().map_err(|error| failed(&error))?;
+        Ok(Self { topic: topic.to_owned(), reader: Mutex::new(reader), known: Mutex::default() })
+    }
+
+    fn known(&self, partition: u32, wrong: Option<&str>) -> Option<Option<String>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (owner, since) = known.get(&partition)?;
+        let is_wrong = owner.as_deref() == wrong;
+        let believed = if is_wrong { FRESH } else { BELIEVED };
+        (since.elapsed() < believed).then(|| owner.clone())
+    }
+
+    /// The header of the last record of a partition's log that has one.
+    fn look(&self, reader: &BaseConsumer, partition: i32) -> Result<Option<String>, KafkaError> {
+        let (first, end) = reader.fetch_watermarks(&self.topic, partition, LOOK)?;
+        let mut tail = TAIL;
+        loop {
+            let from = end.saturating_sub(tail).max(first);
+            let mut list = TopicPartitionList::new();
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(from))?;
+            reader.assign(&list)?;
+            let found = read_to_end(reader, end);
+            reader.unassign()?;
+            let found = found?;
+            if found.is_some() || from <= first || tail >= TAIL_MAX {
+                return Ok(found);
+            }
+            tail *= 8;
+        }
+    }
+}
+
+/// The last owner that stands in a log from the reader's place to its end.
+fn read_to_end(reader: &BaseConsumer, end: i64) -> Result<Option<String>, KafkaError> {
+    let (clock, mut found) = (Stopwatch::start(), None);
+    while clock.elapsed() < LOOK {
+        match reader.poll(LOOK.saturating_sub(clock.elapsed())) {
+            None | Some(Err(KafkaError::PartitionEOF(_))) => return Ok(found),
+            Some(Err(error)) => return Err(error),
+            Some(Ok(message)) => {
+                found = owner_in(&message).or(found);
+                if message.offset() + 1 >= end {
+                    return Ok(found);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn owner_in(message: &BorrowedMessage<'_>) -> Option<String> {
+    let headers = message.headers()?;
+    let found = headers.iter().find(|header| header.key == OWNER)?;
+    let owner = std::str::from_utf8(found.value?).ok()?;
+    (!owner.is_empty()).then(|| owner.to_owned())
+}
+
+impl Owners for StateTails {
+    fn owner_of(&self, partition: u32, wrong: Option<&str>) -> Result<Option<String>, String> {
+        if let Some(owner) = self.known(partition, wrong) {
+            return Ok(owner);
+        }
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have looked meanwhile.
+        if let Some(owner) = self.known(partition, wrong) {
+            return Ok(owner);
+        }
+        let number = i32::try_from(partition).unwrap_or(i32::MAX);
+        let owner = self
+            .look(&reader, number)
+            .map_err(|error| format!("{} partition {partition}: {error}", self.topic))?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(partition, (owner.clone(), Stopwatch::start()));
+        Ok(owner)
+    }
+}
