@@ -28,6 +28,16 @@ struct Bucket {
     until: Instant,
 }
 
+impl Bucket {
+    fn put(&self, delta: &mut Delta) {
+        let mut value = Vec::new();
+        put_varint(&mut value, u128::from(self.identities));
+        put_signed(&mut value, self.since.nanos());
+        put_signed(&mut value, self.until.nanos());
+        delta.put(Table::Meta, &bucket_key(self.first_run), &value);
+    }
+}
+
 /// All buckets, the oldest first; the last one grows.
 #[derive(Debug, Default)]
 pub(crate) struct Buckets {
@@ -37,6 +47,8 @@ pub(crate) struct Buckets {
     next_block: Vec<u8>,
     /// Whether the oldest bucket is gone with the commit that is under way.
     oldest_goes: bool,
+    /// The first runs of buckets that are kept for longer than the store says.
+    changed: Vec<u64>,
 }
 
 impl Buckets {
@@ -61,9 +73,36 @@ impl Buckets {
         Ok(buckets)
     }
 
-    /// The first run that is not forgotten.
-    pub(crate) fn first_run(&self) -> u64 {
+    /// The first run of which the store may hold blocks.
+    pub(crate) fn oldest_run(&self) -> u64 {
         self.all.front().map_or(0, |bucket| bucket.first_run)
+    }
+
+    /// The first run that is not forgotten. A bucket is as a whole, as soon as the first of its
+    /// blocks is: what belongs together, as corrections of one record do, goes together.
+    pub(crate) fn first_run(&self) -> u64 {
+        let leaving = usize::from(self.is_leaving());
+        self.all.get(leaving).map_or(0, |bucket| bucket.first_run)
+    }
+
+    fn is_leaving(&self) -> bool {
+        let is_over = |bucket: &Bucket| self.forgotten.is_some_and(|time| bucket.until <= time);
+        self.all.len() > 1 && self.all.front().is_some_and(is_over)
+    }
+
+    /// Keeps the bucket of a run at least until the window has passed an instant.
+    pub(crate) fn keep(&mut self, run: u64, until: Instant) {
+        let behind = self.all.partition_point(|bucket| bucket.first_run <= run);
+        let bucket = behind.checked_sub(1).and_then(|index| self.all.get_mut(index));
+        if let Some(bucket) = bucket.filter(|bucket| bucket.until < until) {
+            bucket.until = until;
+            self.changed.push(bucket.first_run);
+        }
+    }
+
+    /// Whether something is to be forgotten of which nothing before `oldest` is needed.
+    pub(crate) fn is_due(&self, oldest: Instant) -> bool {
+        self.all.len() > 1 && self.all.front().is_some_and(|bucket| bucket.until < oldest)
     }
 
     /// The first run of the bucket that grows: the next run is not before it.
@@ -94,11 +133,17 @@ impl Buckets {
                 new
             }
         };
-        let mut value = Vec::new();
-        put_varint(&mut value, u128::from(grown.identities));
-        put_signed(&mut value, grown.since.nanos());
-        put_signed(&mut value, grown.until.nanos());
-        delta.put(Table::Meta, &bucket_key(grown.first_run), &value);
+        grown.put(delta);
+    }
+
+    /// Notes the buckets that are kept for longer.
+    pub(crate) fn stage(&mut self, delta: &mut Delta) {
+        for first_run in self.changed.drain(..) {
+            let found = self.all.iter().find(|bucket| bucket.first_run == first_run);
+            if let Some(bucket) = found {
+                bucket.put(delta);
+            }
+        }
     }
 
     /// Deletes blocks of the oldest bucket if all in it was over before `oldest`: so many, or a

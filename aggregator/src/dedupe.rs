@@ -90,7 +90,7 @@ impl Dedupe {
         let mut dedupe = Self {
             fingerprints: HashTable::new(),
             stale: 0,
-            first_run: buckets.first_run(),
+            first_run: buckets.oldest_run(),
             run: buckets.last_run(),
             buckets,
             pending: Vec::new(),
@@ -101,12 +101,15 @@ impl Dedupe {
         };
         store.scan(Table::Ids, |key, block| {
             let run = run_of(key).filter(|run| *run >= dedupe.first_run).ok_or_else(damaged)?;
+            dedupe.run = run + 1;
+            if run < dedupe.buckets.first_run() {
+                return Ok(());
+            }
             let mut reader = Reader::new(block);
             while !reader.is_empty() {
                 let entry = read_entry(&mut reader).ok_or_else(damaged)?;
                 dedupe.remember(entry.identity, run);
             }
-            dedupe.run = run + 1;
             Ok(())
         })?;
         Ok(dedupe)
@@ -122,6 +125,25 @@ impl Dedupe {
     /// admitted, nor be corrected.
     pub(crate) const fn forgotten(&self) -> Option<Instant> {
         self.buckets.forgotten()
+    }
+
+    /// Whether a commit would forget something.
+    pub(crate) fn is_forgetting_due(&self, oldest: Instant) -> bool {
+        self.buckets.is_due(oldest)
+    }
+
+    /// Keeps a record, and all that came after it, at least until the window has passed an
+    /// instant: where a correction moved it to a later time, or may yet.
+    pub(crate) fn keep(&mut self, identity: u128, until: Instant) {
+        // One that only looks the same is kept, too, which is no harm.
+        let runs: Vec<u64> = self.runs_of(identity).collect();
+        for run in runs {
+            if run == self.run {
+                self.pending_until = self.pending_until.max(until);
+            } else {
+                self.buckets.keep(run, until);
+            }
+        }
     }
 
     /// The runs in which an identity may be.
@@ -266,6 +288,7 @@ impl Dedupe {
         delta: &mut Delta,
     ) -> Result<(), Error> {
         let blocks = if self.pending.is_empty() { 0 } else { self.stage_run(delta)? };
+        self.buckets.stage(delta);
         match oldest {
             Some(oldest) => self.buckets.forget(store, (oldest, 2 * blocks), delta),
             None => Ok(()),

@@ -119,8 +119,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether bytes were found that were never written, or those that were written are gone. A full
-    /// disk is no damage.
+    /// Whether bytes were found that were never written, or those that were written are gone.
+    /// A full disk is no damage.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         const WORDS: [&str; 4] = ["Corruption", "checksum", "No such file", "truncated"];

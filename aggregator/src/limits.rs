@@ -40,6 +40,8 @@ pub const BUCKET_IDENTITIES: u64 = 1 << 18;
 pub const BUCKET_SPREAD_NANOS: i128 = 86_400_000_000_000;
 /// Blocks of identities that a commit may always forget; it may forget twice those that it adds.
 pub const FORGET_BLOCKS_MIN: usize = 64;
+/// Commits that only forget when a state is taken up: so many that a full one has room again.
+pub const FORGET_COMMITS_MAX: usize = 1_000;
 /// Identities that one partition remembers: about 4 GiB of fingerprints.
 pub const IDENTITIES_MAX: usize = 400_000_000;
 /// Snapshots that a state remembers: the log is kept from the oldest of them on.

@@ -412,6 +412,18 @@ impl Partition {
         Ok(verdict)
     }
 
+    /// Nothing that was used before this instant will be taken any more, as far as the caller
+    /// knows; identities that nothing after it needs are forgotten, a few with every commit.
+    pub fn forget_before(&mut self, oldest: Instant) {
+        self.oldest = self.oldest.max(Some(oldest));
+    }
+
+    /// Whether a commit would forget something, though nothing was taken.
+    #[must_use]
+    pub fn is_forgetting_due(&self) -> bool {
+        self.oldest.is_some_and(|oldest| self.dedupe.is_forgetting_due(oldest))
+    }
+
     /// What time it is for a record: the time of identities that were forgotten is over for good.
     fn clock_now(&mut self, clock: Clock) -> Clock {
         self.oldest = self.oldest.max(clock.oldest);

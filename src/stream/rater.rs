@@ -12,7 +12,7 @@ use super::snapshot_port::Snapshots;
 use super::stop::Stop;
 use super::{earlier, phase};
 use aggregator::state_log::LogPosition;
-use aggregator::{Counters, Origin, Partition, Routing, SavedSource, Store};
+use aggregator::{Counters, Origin, Partition, Routing, SavedSource, Store, limits};
 use ingest::Decoder;
 use rating::{Catalog, Cycle, Instant};
 use std::sync::Arc;
@@ -157,7 +157,22 @@ impl<B: Broker> Rater<B> {
         };
         rater.find_positions()?;
         rater.take_released(tick)?;
+        rater.forget(rater.partition.watermark(), limits::FORGET_COMMITS_MAX, tick)?;
         Ok(rater)
+    }
+
+    /// Forgets identities that nothing needs any more at an instant. A partition may be full of
+    /// them, and could then take nothing that would make it forget.
+    fn forget(&mut self, now: Instant, commits_max: usize, tick: Tick) -> Result<(), Stop> {
+        self.partition.forget_before(earlier(now, self.setup.rules.dedupe_window));
+        for _ in 0..commits_max {
+            if !self.partition.is_forgetting_due() {
+                break;
+            }
+            self.begin(tick)?;
+            self.commit(tick)?;
+        }
+        Ok(())
     }
 
     /// Has snapshots taken from now on.
@@ -396,7 +411,9 @@ impl<B: Broker> Rater<B> {
         }
         self.last_end = tick.elapsed;
         if self.broker.is_at_end()? {
-            self.partition.advance_watermark(earlier(tick.now, self.setup.rules.idle));
+            let now = earlier(tick.now, self.setup.rules.idle);
+            self.partition.advance_watermark(now);
+            self.forget(now, 1, tick)?;
         }
         Ok(())
     }

@@ -123,6 +123,9 @@ impl Partition {
             position: received.origin.position,
         };
         let what = (record.used_at, 0, Named::Customer);
+        // What stands is a function of all corrections of a record, so none of them may go before
+        // the others: they all came after it, and go only after it.
+        self.dedupe.keep(target.root, self.changed_until.max(record.used_at));
         let lines_until = (&[][..], self.changed_until);
         self.dedupe.admit((identity, seen), what, lines_until, Some(target.identity))?;
         self.waiting.release(&Cause::Target(identity));
@@ -312,13 +315,15 @@ impl Partition {
 
     fn standing(&self, root: u128) -> Result<Stands, Error> {
         let missing = || Error::Damaged { what: "correction" };
+        let own = match self.dedupe.admitted(&self.store, root)? {
+            Some(Admitted::Usage(content)) => content,
+            // Some of its corrections may be gone as well.
+            None if self.dedupe.forgotten().is_some() => return Ok(Stands::Forgotten),
+            Some(Admitted::Correction { .. }) | None => return Err(missing()),
+        };
         match self.corrections.standing(&self.store, root)? {
             Standing::Cancelled => Ok(Stands::Nothing),
-            Standing::Own => match self.dedupe.admitted(&self.store, root)? {
-                Some(Admitted::Usage(content)) => Ok(Stands::Content(content)),
-                None if self.dedupe.forgotten().is_some() => Ok(Stands::Forgotten),
-                Some(Admitted::Correction { .. }) | None => Err(missing()),
-            },
+            Standing::Own => Ok(Stands::Content(own)),
             Standing::Amended(own, target) => {
                 let found = self.corrections.get(&self.store, (target, own))?;
                 let content = found.ok_or_else(missing)?.replacement;

@@ -264,7 +264,10 @@ impl Partition {
     ) -> Result<Option<Standing>, Error> {
         let owner = Owner { customer: subscription.customer, subscription: None };
         let identity = self.seeds.identity(self.owner_hash(owner)?, source, id);
-        let content = self.standing_content(identity).ok().flatten();
+        if self.dedupe.admitted(&self.store, identity)?.is_none() {
+            return Ok(None);
+        }
+        let content = self.standing_content(identity)?;
         let found = content.as_ref().and_then(|content| find_line(content, timeline, &names));
         Ok(found.map(|(at, cell, measured)| {
             let (source, id) = (source.to_owned(), id.to_owned());

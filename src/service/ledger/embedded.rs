@@ -13,7 +13,7 @@ use crate::service::{earlier, later, reads};
 use crate::stream::first_end_after;
 use aggregator::{
     Clock, Counters, Embedded, ErrorKind, Origin, Partition, Received, RejectedByCode, SavedSource,
-    Store, StoreUsage, Verdict,
+    Store, StoreUsage, Verdict, limits,
 };
 use ingest::{DeadLetter, Decoder, Place};
 use rating::json::Tape;
@@ -97,8 +97,24 @@ impl EmbeddedLedger {
             dead_letter: String::new(),
         };
         ledger.install(partition);
+        ledger.forget()?;
         ledger.take_released()?;
         Ok(ledger)
+    }
+
+    /// Forgets identities that nothing needs any more: a state that is full of them could take
+    /// nothing that would make it forget.
+    fn forget(&mut self) -> Result<(), Failure> {
+        let oldest = earlier(self.watermark(), self.rules.dedupe_window);
+        let partition = self.partition.as_mut().ok_or_else(gone)?;
+        partition.forget_before(oldest);
+        for _ in 0..limits::FORGET_COMMITS_MAX {
+            if !partition.is_forgetting_due() {
+                break;
+            }
+            partition.commit(&mut self.port)?;
+        }
+        Ok(())
     }
 
     fn install(&mut self, mut partition: Partition) {
@@ -251,6 +267,7 @@ impl Ledger for EmbeddedLedger {
     fn advance_watermark(&mut self, to: Instant) {
         if let Some(partition) = &mut self.partition {
             partition.advance_watermark(to);
+            partition.forget_before(earlier(to, self.rules.dedupe_window));
         }
     }
 

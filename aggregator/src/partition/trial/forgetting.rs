@@ -91,9 +91,9 @@ fn forgetting_takes_many_commits_and_restarts() {
     assert!(trial.totals().contains(r#""quantity":"150""#), "{}", trial.totals());
 }
 
-/// What corrections hold of each other goes piece by piece; none of it may stop the partition.
+/// What was moved to a later time is kept as long as if it had always been of that time.
 #[test]
-fn corrections_of_what_is_forgotten_are_too_late() {
+fn corrections_keep_what_they_correct() {
     let mut trial = Trial::new(&catalog(&[("2026-01-01", CHARGE)], ONE));
     let moved = r#"{"of":{"source":"s","id":"a"},"replacement":{
         "specversion":"1.0","time":"2026-03-01T00:00:00Z","data":{"n":"4"}}}"#;
@@ -118,8 +118,36 @@ fn corrections_of_what_is_forgotten_are_too_late() {
         "specversion":"1.0","time":"2026-03-01T00:00:00Z","data":{"n":"6"}}}"#;
     assert_eq!(trial.apply(Told("a3", "2026-03-21", "S", again)), Verdict::Rated(2));
     let cancels = r#"{"of":{"source":"s","id":"a"}}"#;
-    assert_eq!(trial.apply(Told("no-a", "2026-03-22", "S", cancels)), Verdict::Waiting);
+    assert_eq!(code(trial.apply(Told("no-a", "2026-03-22", "S", cancels))), Some(Code::LateClosed));
     assert!(trial.totals().contains(r#""quantity":"13""#), "{}", trial.totals());
+    let explained = trial.disagreements("x");
+    assert!(explained.is_empty(), "{explained:?}");
+}
+
+/// An amendment that a cancellation kept out of force once came into force when the cancellation
+/// was forgotten before it, and what amended it took back what had never been added.
+#[test]
+fn what_stands_does_not_change_by_forgetting() {
+    let mut trial = Trial::new(&catalog(&[("2026-01-01", CHARGE)], ONE));
+    trial.rate(&[JANUARY, Told("no-a", "2026-01-21", "S", r#"{"of":{"source":"s","id":"a"}}"#)]);
+    trial.commit();
+    trial.rate(&[FEBRUARY]);
+    trial.commit();
+    let moved = r#"{"of":{"source":"s","id":"a"},"replacement":{
+        "specversion":"1.0","time":"2026-03-10T00:00:00Z","data":{"n":"4"}}}"#;
+    assert_eq!(trial.apply(Told("a2", "2026-03-03", "S", moved)), Verdict::Rated(0));
+    trial.commit();
+    trial.rate(&[MARCH]);
+    trial.commit();
+    trial.forbid_before("2026-03-05");
+    trial.rate(&[Told("d", "2026-03-21", "S", r#"{"n":"1"}"#)]);
+    trial.commit();
+    let totals = trial.totals();
+    let again = r#"{"of":{"source":"s","id":"a2"},"replacement":{
+        "specversion":"1.0","time":"2026-03-11T00:00:00Z","data":{"n":"6"}}}"#;
+    let verdict = trial.apply(Told("a3", "2026-03-22", "S", again));
+    assert!(!matches!(verdict, Verdict::Rated(_)), "{verdict:?}");
+    assert_eq!(trial.totals(), totals);
 }
 
 #[test]
