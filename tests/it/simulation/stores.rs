@@ -102,16 +102,13 @@ impl Stores {
         }
     }
 
-    /// Puts a store out of the way that is no good, unless it was made of nothing; says of what it
-    /// was made.
+    /// Puts a store out of the way that is no good; says of what it was made.
     pub(super) fn refuse(&mut self, key: Key) -> MadeOf {
         let made_of = self.made_of.remove(&key).unwrap_or_default();
         if let MadeOf::Snapshot(name) = &made_of {
             self.refused.entry(key).or_default().insert(name.clone());
         }
-        if made_of != MadeOf::Nothing {
-            self.lose(key);
-        }
+        self.lose(key);
         made_of
     }
 

@@ -440,9 +440,9 @@ impl World {
                 Ok(Life::Restoring(Box::new(restore)))
             }
             Restored::Done(restore) => {
-                let (key, whose) = ((number, partition), restore.epoch());
+                let (key, epoch) = ((number, partition), restore.epoch());
                 let dice = Dice::new(self.dice.next());
-                let snapshots = self.stores.snapshots(&self.cluster, key, whose, dice);
+                let snapshots = self.stores.snapshots(&self.cluster, key, epoch, dice);
                 let mut rater = restore.finish(board, setup(partition), tick)?;
                 rater.take_snapshots(Box::new(snapshots))?;
                 self.stores.forget(key);
