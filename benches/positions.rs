@@ -36,7 +36,8 @@ fn main() {
         for periods in [1, 12] {
             let (all, last) = in_memory(&catalog, records, periods);
             println!(
-                "{name}, {periods} billing periods: {all} records a second, {last} for the last tenth"
+                "{name}, {periods} billing periods: {all} records a second, \
+                 {last} for the last tenth"
             );
         }
         let rate = with_everything(catalog, records).expect("a run");

@@ -23,9 +23,10 @@
 //! - within collecting: a manifest goes before the objects that it alone names.
 //!
 //! A store made of a snapshot is judged as every store is: its last group must be found in the log
-//! with the same digest, and all groups from there on must follow. So a snapshot of another log, of
-//! one that was made anew, or of a position that was trimmed is refused, and the next older one is
-//! tried; bytes that are not those that were written are found by their digests. An owner that was
+//! with the same digest, and all groups from there on must follow. So a snapshot of another log or
+//! of a position that was trimmed is refused, and the next older one is tried; one that ends beyond
+//! the log shows that the log was cut short or made anew, and stops the partition. Bytes that are
+//! not those that were written are found by their digests. An owner that was
 //! fenced may still upload: what it wrote is the state at a group that it had committed, and to
 //! announce it, it would have to commit.
 

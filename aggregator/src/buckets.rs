@@ -100,6 +100,12 @@ impl Buckets {
         }
     }
 
+    /// The first run that may hold a record of a period that ends at `end`, or later.
+    pub(crate) fn run_for(&self, end: Instant) -> u64 {
+        let found = self.all.iter().find(|bucket| bucket.until >= end);
+        found.map_or_else(|| self.last_run(), |bucket| bucket.first_run)
+    }
+
     /// Whether something is to be forgotten of which nothing before `oldest` is needed.
     pub(crate) fn is_due(&self, oldest: Instant) -> bool {
         self.all.len() > 1 && self.all.front().is_some_and(|bucket| bucket.until < oldest)

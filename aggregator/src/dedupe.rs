@@ -212,13 +212,15 @@ impl Dedupe {
     }
 
     /// Calls `each` with the identity and content of all usage that was admitted and is not
-    /// forgotten.
+    /// forgotten; of usage in periods that end before `end`, with some of it.
     pub(crate) fn scan(
         &self,
         store: &Store,
+        end: Instant,
         mut each: impl FnMut(u128, &Content) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        store.scan(Table::Ids, |_, block| {
+        let from = run_key(self.buckets.run_for(end), 0);
+        store.scan_from(Table::Ids, &from, &mut |_, block| {
             let mut reader = Reader::new(block);
             while !reader.is_empty() {
                 let entry = read_entry(&mut reader).ok_or_else(damaged)?;
@@ -226,7 +228,7 @@ impl Dedupe {
                     each(entry.identity, content)?;
                 }
             }
-            Ok(())
+            Ok(true)
         })?;
         for pending in &self.pending {
             if let Admitted::Usage(content) = self.admitted_of(pending) {

@@ -48,6 +48,9 @@ pub(crate) struct Metrics {
 /// The outcomes of `usage_rater_records_total`.
 const OUTCOMES: [&str; 4] = ["rated", "duplicate", "rejected", "forwarded"];
 
+/// The outcomes of `usage_rater_snapshots_total`.
+const SNAPSHOT_OUTCOMES: [&str; 2] = ["taken", "failed"];
+
 impl Metrics {
     /// Registers all metrics.
     ///
@@ -79,7 +82,7 @@ impl Metrics {
             )?,
             waiting: gauges(
                 "usage_rater_records_waiting",
-                "Records kept until the catalog knows their subject.",
+                "Records that wait for a subject in the catalog, and corrections for a target.",
             )?,
             lag: gauges(
                 "usage_rater_consumer_lag_records",
@@ -165,7 +168,10 @@ impl Metrics {
         let gauge = |vector: &IntGaugeVec| vector.get_metric_with_label_values(&[&label]);
         let outcome =
             |name: &str| self.records.get_metric_with_label_values(&[label.as_str(), name]);
+        let snapshots =
+            |name: &str| self.snapshots.get_metric_with_label_values(&[label.as_str(), name]);
         let [rated, duplicate, rejected, forwarded] = OUTCOMES;
+        let [taken, failed] = SNAPSHOT_OUTCOMES;
         let code = |code: &Code| {
             self.rejected.get_metric_with_label_values(&[label.as_str(), code.name()])
         };
@@ -184,8 +190,8 @@ impl Metrics {
             restoring: gauge(&self.restoring)?,
             fetched: gauge(&self.fetched)?,
             fetching: gauge(&self.fetching)?,
-            taken: self.snapshots.get_metric_with_label_values(&[&label, "taken"])?,
-            failed: self.snapshots.get_metric_with_label_values(&[&label, "failed"])?,
+            taken: snapshots(taken)?,
+            failed: snapshots(failed)?,
             snapshot_offset: gauge(&self.snapshot_offset)?,
             commit_seconds: self.commit_seconds.clone(),
             record_age_seconds: self.record_age_seconds.clone(),
@@ -202,6 +208,9 @@ impl Metrics {
         }
         for code in Code::ALL {
             _ = self.rejected.remove_label_values(&[label.as_str(), code.name()]);
+        }
+        for outcome in SNAPSHOT_OUTCOMES {
+            _ = self.snapshots.remove_label_values(&[label.as_str(), outcome]);
         }
         self.stores.forget(&label);
         let gauges = [
@@ -409,9 +418,14 @@ impl PartitionMetrics {
         self.snapshot_offset.set(i64::try_from(offset).unwrap_or(i64::MAX));
     }
 
-    /// Counts a snapshot that was not taken.
+    /// Counts a snapshot that was not taken, or for which the log was not trimmed.
     pub(crate) fn snapshot_failed(&self) {
         self.failed.inc();
+    }
+
+    /// Shows that the partition is restored before it rates.
+    pub(crate) fn is_not_live(&self) {
+        self.live.set(0);
     }
 
     /// Shows that the partition is restored and rates.
@@ -436,5 +450,24 @@ impl PartitionMetrics {
         for _ in 0..records {
             self.record_age_seconds.observe(age);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_partition_that_is_forgotten_nothing_is_shown() {
+        let metrics = Metrics::new().unwrap();
+        let partition = metrics.partition(3).unwrap();
+        partition.snapshot_taken();
+        partition.is_live();
+        partition.is_not_live();
+        assert!(!partition.shows_live());
+        let shows = |what: &str| metrics.text().unwrap().contains(what);
+        assert!(shows("usage_rater_snapshots_total{outcome=\"taken\",partition=\"3\"} 1"));
+        metrics.forget(3);
+        assert!(!shows("partition=\"3\""), "{}", metrics.text().unwrap());
     }
 }

@@ -12,8 +12,9 @@ use std::path::Path;
 pub(crate) type Refused = BTreeMap<String, String>;
 
 /// Makes the directory of a store of the newest snapshot of a partition that is not refused and
-/// whose bytes are those that were written. What cannot be used is added to `refused`. Whether the
-/// log knows the snapshot is not known here.
+/// whose bytes are those that were written. What cannot be used is added to `refused`; then what
+/// there is is looked at again, since a snapshot may have been collected while it was fetched, and
+/// newer ones have come. Whether the log knows the snapshot is not known here.
 ///
 /// `told` gets the bytes received so far and those of the whole snapshot.
 ///
@@ -26,13 +27,10 @@ pub(crate) fn fetch(
     told: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Option<Announced>, SnapshotError> {
     let manifests = folder.folder("manifests");
-    let mut names: Vec<String> = manifests.list()?.into_iter().map(|found| found.name).collect();
-    names.retain(|name| sequence_of(name).is_some());
-    names.sort_unstable_by(|one, other| other.cmp(one));
-    for name in names {
-        if refused.contains_key(&name) || refused.len() >= TRIED_MAX {
-            continue;
-        }
+    while refused.len() < TRIED_MAX {
+        let names = manifests.list()?.into_iter().map(|found| found.name);
+        let is_open = |name: &String| sequence_of(name).is_some() && !refused.contains_key(name);
+        let Some(name) = names.filter(is_open).max() else { break };
         let fetched = manifests
             .read(&name, MANIFEST_BYTES_MAX)
             .and_then(|bytes| Manifest::read(&name, partition, &bytes))

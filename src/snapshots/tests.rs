@@ -187,6 +187,37 @@ fn of_damaged_snapshots_the_one_before_is_used() {
 }
 
 #[test]
+fn instead_of_a_snapshot_that_is_collected_meanwhile_a_newer_one_is_fetched() {
+    let world = World::new();
+    let mut taker = world.taker(7);
+    let first = files(&[("1.sst", b"one"), ("2.sst", b"two")]);
+    let older = world.take(&mut taker, 1, &first, &[]).unwrap().snapshot;
+    let old_objects = world.objects();
+    let second = files(&[("3.sst", b"three")]);
+    let newer = world.take(&mut taker, 2, &second, &[]).unwrap().snapshot;
+    // It comes only while the older one is fetched, of which then everything goes.
+    let part = world.path("bucket/group/part");
+    let manifest = |name: &str| part.join("manifests").join(name);
+    let held_back = world.path("held-back");
+    std::fs::rename(manifest(&newer.name), &held_back).unwrap();
+    let mut told = |_, _| {
+        if held_back.exists() {
+            std::fs::rename(&held_back, manifest(&newer.name)).unwrap();
+            std::fs::remove_file(manifest(&older.name)).unwrap();
+            for object in &old_objects {
+                std::fs::remove_file(part.join("objects").join(object)).unwrap();
+            }
+        }
+        true
+    };
+    let (directory, mut refused) = (world.path("store"), Refused::new());
+    let fetched = fetch((&world.folder, 3), &directory, &mut refused, &mut told).unwrap();
+    assert_eq!(fetched, Some(newer));
+    assert!(refused[&older.name].contains("missing"), "{refused:?}");
+    assert_eq!(std::fs::read(directory.join("3.sst")).unwrap(), b"three");
+}
+
+#[test]
 fn an_upload_that_is_cut_off_leaves_nothing_that_counts() {
     let world = World::new();
     let large = vec![9; PART_BYTES + 1];

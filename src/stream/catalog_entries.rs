@@ -8,10 +8,12 @@
 //! the key `in_force` marks the end of each decision. So an entry that does not fit, and what it
 //! was to replace, are the same to everybody, after a restart and after compaction.
 
+use super::limits::JUDGE_PASSES_MAX;
 use crate::service::CATALOG_BYTES_MAX;
 use rating::Catalog;
 use rating::json::{Tape, Value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Kinds of entries, the lists that they stand in, and the fields that name them.
 const KINDS: [(&str, &str, &[&str]); 4] = [
@@ -49,13 +51,17 @@ pub(super) struct Entries {
     coming: Vec<Change>,
     /// Behind the last mark; 0 without one.
     position: u64,
+    /// Whether anything has come since [`Entries::decide`].
+    is_undecided: bool,
 }
 
 /// What became of the open entries.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Decision {
     /// Those that come into force.
     pub(super) changes: Vec<Change>,
+    /// What is in force with them; `None` where none of them fits.
+    pub(super) catalog: Option<Arc<Catalog>>,
     /// Why the others do not, each with its key.
     pub(super) reasons: Vec<String>,
 }
@@ -77,6 +83,7 @@ impl Entries {
             return Ok(self.put_in_force());
         }
         let text = value.map(std::str::from_utf8).transpose();
+        self.is_undecided = true;
         let text = text.map_err(|_| not_text(key, offset))?.map(str::to_owned);
         let decided = key.strip_prefix(IN_FORCE).and_then(|key| key.strip_prefix('/'));
         if let Some(entry) = decided {
@@ -113,6 +120,7 @@ impl Entries {
     fn put_in_force(&mut self) -> bool {
         let coming = std::mem::take(&mut self.coming);
         let any = !coming.is_empty();
+        self.is_undecided |= any;
         for (key, text) in coming {
             // What was open and is in force now is no longer open.
             if let Some(open) = self.open.get(&key).filter(|open| open.text == text) {
@@ -133,9 +141,9 @@ impl Entries {
         self.position
     }
 
-    /// Whether some entries are not in force.
-    pub(super) fn has_open(&self) -> bool {
-        !self.open.is_empty()
+    /// Whether anything has come since it was last decided about what is open.
+    pub(super) const fn is_undecided(&self) -> bool {
+        self.is_undecided
     }
 
     /// What is in force, as a catalog file.
@@ -144,8 +152,15 @@ impl Entries {
     }
 
     /// Which of the open entries fit what is in force, in the order in which they came, and each
-    /// other: a subscription may come before its plan. `catalog` is what is in force.
-    pub(super) fn decide(&self, catalog: &Catalog) -> Decision {
+    /// other: a subscription may come before its plan. `catalog` is what is in force; `objection`
+    /// tells what else there is against one that would follow it.
+    pub(super) fn decide(
+        &mut self,
+        catalog: &Catalog,
+        objection: &mut dyn FnMut(&Arc<Catalog>) -> Option<String>,
+    ) -> Decision {
+        self.is_undecided = false;
+        let mut decision = Decision::default();
         let mut left: Vec<(u64, Change)> = self
             .open
             .iter()
@@ -153,19 +168,24 @@ impl Entries {
             .collect();
         left.sort_by_key(|(offset, _)| *offset);
         let mut left: Vec<Change> = left.into_iter().map(|(_, change)| change).collect();
-        let mut judge = Judge { texts: self.in_force.clone(), plans: plans_of(catalog) };
-        let mut decision = Decision::default();
-        // Again as long as one more fits: they may need each other.
-        loop {
+        let (texts, plans) = (self.in_force.clone(), plans_of(catalog));
+        let mut judge = Judge { texts, plans, objection };
+        // Again as long as one more fits: they may need each other. Those of further passes come
+        // next time, for whatever comes into force is decided after.
+        for _ in 0..JUDGE_PASSES_MAX {
             let before = left.len();
+            if before == 0 {
+                break;
+            }
             decision.reasons.clear();
             let mut next = Vec::new();
             judge.add(left, (&mut next, &mut decision));
             left = next;
-            if left.is_empty() || left.len() == before {
-                return decision;
+            if left.len() == before {
+                break;
             }
         }
+        decision
     }
 
     /// What must change so that the entries of a catalog, and no others, are in force; and what
@@ -216,13 +236,31 @@ fn find_changed_plan(before: &Plans, after: &Catalog) -> Option<String> {
     ))
 }
 
-/// Tries entries on what is in force.
-struct Judge {
-    texts: Texts,
-    plans: Plans,
+/// Why a catalog of the topic may not follow another, if a version of a plan is not in it any more.
+///
+/// A state keeps the versions that it has seen. With one gone from here, nothing would tell another
+/// text under its name from a new version, and partitions that know the first one would refuse it.
+pub(super) fn withdrawn_plan(before: &Catalog, after: &Catalog) -> Option<String> {
+    find_withdrawn_plan(&plans_of(before), after)
 }
 
-impl Judge {
+fn find_withdrawn_plan(before: &Plans, after: &Catalog) -> Option<String> {
+    let after = plans_of(after);
+    let (key, version) = before.keys().find(|name| !after.contains_key(*name))?;
+    Some(format!(
+        "version {version} of plan \"{key}\" is in force; plan versions are immutable and cannot be \
+         taken away, for usage may have been rated by them: leave it, and end its subscriptions"
+    ))
+}
+
+/// Tries entries on what is in force.
+struct Judge<'a> {
+    texts: Texts,
+    plans: Plans,
+    objection: &'a mut dyn FnMut(&Arc<Catalog>) -> Option<String>,
+}
+
+impl Judge<'_> {
     /// Takes over all entries that fit, by halves: a few that do not cost a few readings.
     fn add(
         &mut self,
@@ -230,7 +268,10 @@ impl Judge {
         (left, decision): (&mut Vec<Change>, &mut Decision),
     ) {
         match self.try_with(&entries) {
-            Ok(()) => decision.changes.append(&mut entries),
+            Ok(catalog) => {
+                decision.catalog = Some(catalog);
+                decision.changes.append(&mut entries);
+            }
             Err(reason) if entries.len() == 1 => {
                 decision.reasons.extend(entries.iter().map(|(key, _)| format!("{key}: {reason}")));
                 left.append(&mut entries);
@@ -244,7 +285,7 @@ impl Judge {
     }
 
     /// Takes over entries if they fit.
-    fn try_with(&mut self, entries: &[Change]) -> Result<(), String> {
+    fn try_with(&mut self, entries: &[Change]) -> Result<Arc<Catalog>, String> {
         let mut candidate = self.texts.clone();
         for (key, text) in entries {
             match text {
@@ -256,16 +297,18 @@ impl Judge {
         if text.len() > CATALOG_BYTES_MAX {
             return Err(format!("the catalog would be larger than {CATALOG_BYTES_MAX} bytes"));
         }
-        match Catalog::parse(text.as_bytes()) {
-            Ok(catalog) => match find_changed_plan(&self.plans, &catalog) {
-                Some(reason) => Err(reason),
-                None => {
-                    self.texts = candidate;
-                    Ok(())
-                }
-            },
-            Err(faults) => Err(faults.first().map(ToString::to_string).unwrap_or_default()),
+        let first = |faults: Vec<_>| faults.first().map(ToString::to_string).unwrap_or_default();
+        let catalog = Arc::new(Catalog::parse(text.as_bytes()).map_err(first)?);
+        let against = find_changed_plan(&self.plans, &catalog)
+            .or_else(|| find_withdrawn_plan(&self.plans, &catalog))
+            .or_else(|| (self.objection)(&catalog));
+        if let Some(reason) = against {
+            return Err(reason);
         }
+        self.texts = candidate;
+        // What one pass lets in, the next one must not take away.
+        self.plans = plans_of(&catalog);
+        Ok(catalog)
     }
 }
 
@@ -375,7 +418,15 @@ mod tests {
 
         /// Decides, and writes down what was decided; the reasons of what is not in force.
         fn decide(&mut self) -> Vec<String> {
-            let Decision { changes, reasons } = self.entries.decide(&self.catalog());
+            self.decide_with(&mut |_| None)
+        }
+
+        fn decide_with(
+            &mut self,
+            objection: &mut dyn FnMut(&Arc<Catalog>) -> Option<String>,
+        ) -> Vec<String> {
+            let catalog = self.catalog();
+            let Decision { changes, reasons, .. } = self.entries.decide(&catalog, objection);
             for (key, text) in changes {
                 self.put(&format!("{IN_FORCE}/{key}"), text.as_deref());
             }
@@ -405,7 +456,7 @@ mod tests {
         topic.put_all(&[PLAN, METER, CUSTOMER]);
         assert_eq!(topic.decide(), [""; 0]);
         assert_eq!(topic.catalog().subscriptions().len(), 1);
-        assert!(!topic.entries.has_open());
+        assert!(topic.entries.open.is_empty());
         assert_eq!(topic.entries.position(), topic.log.len() as u64);
     }
 
@@ -436,7 +487,7 @@ mod tests {
             assert_eq!(topic.entries.document(), good);
             let anew = topic.compacted();
             assert_eq!(anew.document(), good, "and after a restart");
-            assert!(anew.has_open());
+            assert!(!anew.open.is_empty());
             assert_eq!(anew.position(), topic.entries.position());
         }
         topic.put("customer/C", Some("{\"id\":\"C\",\"time_zone\":\"Europe/Berlin\"}"));
@@ -468,6 +519,64 @@ mod tests {
         let reasons = topic.decide();
         assert!(reasons[0].contains("immutable"), "{reasons:?}");
         assert!(!topic.entries.document().contains("\"unit_price\":\"2\""));
+    }
+
+    /// A version that no subscription used was taken away and came again with another text; then
+    /// every partition that had known the first one refused the catalog when it started.
+    #[test]
+    fn a_version_of_a_plan_is_never_taken_away() {
+        let mut topic = Topic::default();
+        topic.put_all(&[METER, PLAN]);
+        topic.decide();
+        let second = PLAN.1.replace("\"version\":1", "\"version\":2");
+        for gone in [None, Some(second.as_str())] {
+            topic.put(PLAN.0, gone);
+            let reasons = topic.decide();
+            assert!(reasons[0].contains("cannot be taken away"), "{reasons:?}");
+            assert!(topic.entries.document().contains("\"version\":1"));
+        }
+        let before = topic.catalog();
+        let without = Catalog::parse(b"{}").unwrap();
+        assert!(withdrawn_plan(&before, &without).unwrap().contains("version 1 of plan \"pro\""));
+        assert_eq!(withdrawn_plan(&without, &before), None);
+    }
+
+    /// An entry that no state was asked about came into force, and stopped its partition.
+    #[test]
+    fn what_a_state_objects_to_waits_and_the_others_do_not() {
+        let mut topic = Topic::default();
+        topic.put_all(&ALL);
+        topic.put("customer/D", Some("{\"id\":\"D\",\"time_zone\":\"UTC\"}"));
+        let mut objection = |catalog: &Arc<Catalog>| {
+            let has = catalog.customers().iter().any(|customer| customer.id == "D");
+            has.then(|| "rated otherwise".to_owned())
+        };
+        assert_eq!(topic.decide_with(&mut objection), ["customer/D: rated otherwise"]);
+        assert_eq!(topic.catalog().subscriptions().len(), 1);
+        assert_eq!(topic.decide_with(&mut objection), ["customer/D: rated otherwise"]);
+        assert_eq!(topic.decide(), [""; 0]);
+        assert_eq!(topic.catalog().customers().len(), 2);
+    }
+
+    /// An entry that came while another was being decided about waited until a third one came.
+    #[test]
+    fn what_comes_during_a_decision_is_decided_about_next() {
+        let mut topic = Topic::default();
+        topic.put_all(&[METER]);
+        assert!(topic.entries.is_undecided());
+        let catalog = topic.catalog();
+        let decision = topic.entries.decide(&catalog, &mut |_| None);
+        assert!(!topic.entries.is_undecided());
+        topic.put(IN_FORCE, Some("{}"));
+        assert!(!topic.entries.is_undecided(), "a mark alone changes nothing");
+        topic.put(CUSTOMER.0, Some(CUSTOMER.1));
+        for (key, text) in decision.changes {
+            topic.put(&format!("{IN_FORCE}/{key}"), text.as_deref());
+        }
+        topic.put(IN_FORCE, Some("{}"));
+        assert!(topic.entries.is_undecided());
+        assert_eq!(topic.decide(), [""; 0]);
+        assert_eq!(topic.catalog().customers().len(), 1);
     }
 
     #[test]
@@ -522,7 +631,7 @@ mod tests {
         }
         topic.put(IN_FORCE, Some("{}"));
         assert_eq!(entries_of(topic.entries.document().as_bytes()), Ok(texts.clone()));
-        assert!(!topic.entries.has_open(), "what waited is gone");
+        assert!(topic.entries.open.is_empty(), "what waited is gone");
         assert_eq!(topic.entries.changes_to(&texts), []);
         assert!(entries_of(b"{\"strict_types\":true}").unwrap_err().contains("strict_types"));
     }

@@ -7,7 +7,7 @@
 
 use super::broker::BrokerError;
 use super::catalog_entries::{
-    Change, Decision, Entries, IN_FORCE, Texts, changed_plan, entries_of,
+    Change, Decision, Entries, IN_FORCE, Texts, changed_plan, entries_of, withdrawn_plan,
 };
 use super::catalog_topic::{CatalogBoard, InForce};
 use super::command::Command;
@@ -18,6 +18,7 @@ use crate::clock::Stopwatch;
 use crate::service::{CatalogText, Desk, Refusal};
 use axum::body::Bytes;
 use rating::Catalog;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -30,12 +31,17 @@ const PAUSE: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_millis(100);
 /// How long it reads, once it has come to the end, before it looks at what has come.
 const READ_AT_ONCE: Duration = Duration::from_secs(1);
+/// How long partitions are waited for.
+const PATIENCE: Duration = Duration::from_secs(COMMAND_SECONDS_MAX);
 /// How long what was written may take to be read.
 const READ: Duration = Duration::from_secs(30);
 /// The instance that holds this partition decides about entries at once.
 const FIRST: u32 = 0;
 /// Others leave it so much time, and each another share of a second more.
 const OTHERS: Duration = Duration::from_secs(3);
+/// One that holds no partition has none to ask: it leaves it to others, or to itself once it holds
+/// some. That lasts no longer than the session of an instance that died.
+const NONE_HELD: Duration = Duration::from_secs(60);
 
 /// A whole catalog that is to be in force.
 #[derive(Debug)]
@@ -54,61 +60,79 @@ pub(super) struct Audience {
 
 impl Audience {
     /// Asks all partitions that are held here whether a catalog fits what they have rated.
+    ///
+    /// A contradiction goes before a partition that cannot answer.
     fn check(&self, catalog: &Arc<Catalog>) -> Result<(), Refusal> {
-        let (reply, answers) = channel();
-        let held = self.directory.held();
-        for partition in &held {
-            let command =
-                Command::TryCatalog { catalog: Arc::clone(catalog), reply: reply.clone() };
-            if self.directory.insist(*partition, command).is_err() {
-                return Err(moving(*partition));
+        let mut unasked = Ok(());
+        let (clock, mut asked) = (Stopwatch::start(), Vec::new());
+        for partition in self.directory.held() {
+            let (reply, answer) = channel();
+            let command = Command::TryCatalog { catalog: Arc::clone(catalog), reply };
+            match self.directory.insist(partition, command) {
+                Ok(()) => asked.push((partition, answer)),
+                Err(_) => unasked = Err(moving(partition)),
             }
         }
-        drop(reply);
-        let patience = Duration::from_secs(COMMAND_SECONDS_MAX);
-        for _ in &held {
-            // Without an answer the partition has stopped, or takes too long.
-            answers.recv_timeout(patience).map_err(|_| {
-                let reason = "a partition has not answered whether it fits its state";
-                Refusal::NotNow(format!("{reason}; try again"))
-            })??;
+        for (partition, answer) in asked {
+            match answer.recv_timeout(PATIENCE.saturating_sub(clock.elapsed())) {
+                Ok(Ok(())) => {}
+                Ok(Err(contradicts @ Refusal::Contradicts(_))) => return Err(contradicts),
+                Ok(Err(not_now)) => unasked = Err(not_now),
+                // It has stopped, or takes too long.
+                Err(_) => {
+                    unasked = Err(Refusal::NotNow(format!(
+                        "partition {partition} has not answered whether it fits its state; try again"
+                    )));
+                }
+            }
         }
-        Ok(())
+        unasked
     }
 
-    /// Puts a catalog in force here, and waits until all partitions that are held have it.
+    /// Puts a catalog in force here, and waits until all partitions that are held have it; says
+    /// which of them do not take it.
     fn put(&self, newer: &InForce, text: Bytes) -> Result<(), Refusal> {
         self.desk.show_catalog(Some(CatalogText { catalog: Arc::clone(&newer.catalog), text }));
         // Whoever starts from now on finds it there.
         self.board.set(newer.clone());
-        let (reply, answers) = channel();
-        let mut told = 0;
+        let (clock, mut told) = (Stopwatch::start(), Vec::new());
         for partition in self.directory.held() {
-            let command = Command::Catalog { newer: newer.clone(), done: reply.clone() };
+            let (done, answer) = channel();
+            let command = Command::Catalog { newer: newer.clone(), done };
             // A worker that is not there any more needs none.
-            told += usize::from(self.directory.insist(partition, command).is_ok());
-        }
-        drop(reply);
-        let patience = Duration::from_secs(COMMAND_SECONDS_MAX);
-        let mut refused = Ok(());
-        for _ in 0..told {
-            match answers.recv_timeout(patience) {
-                Ok(Ok(())) => {}
-                Ok(Err(reason)) => refused = Err(Refusal::Contradicts(reason)),
-                // It has stopped, and takes up what is in force when it starts.
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {
-                    let reason = "it is in force, but a partition has not taken it up yet";
-                    return Err(Refusal::NotNow(reason.to_owned()));
-                }
+            if self.directory.insist(partition, command).is_ok() {
+                told.push((partition, answer));
             }
         }
-        refused
+        let (mut refused, mut late) = (Vec::new(), Vec::new());
+        for (partition, answer) in told {
+            match answer.recv_timeout(PATIENCE.saturating_sub(clock.elapsed())) {
+                // One that has stopped takes up what is in force when it starts.
+                Ok(Ok(())) | Err(RecvTimeoutError::Disconnected) => {}
+                Ok(Err(reason)) => refused.push(format!("partition {partition}: {reason}")),
+                Err(RecvTimeoutError::Timeout) => late.push(partition),
+            }
+        }
+        if !refused.is_empty() {
+            return Err(Refusal::Contradicts(refused.join("; ")));
+        }
+        if !late.is_empty() {
+            return Err(Refusal::NotNow(format!(
+                "it is in force, but partitions {late:?} have not taken it up yet"
+            )));
+        }
+        Ok(())
     }
 }
 
 fn moving(partition: u32) -> Refusal {
     Refusal::NotNow(format!("partition {partition} is being moved or restored; try again"))
+}
+
+fn reason_of(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Contradicts(reason) | Refusal::NotKept(reason) | Refusal::NotNow(reason) => reason,
+    }
 }
 
 /// Keeps a catalog that comes from a file: whoever has read it again hands it in.
@@ -142,6 +166,10 @@ pub(super) struct TopicKeeper {
     is_new: bool,
     /// Since when entries are open that fit.
     open_since: Option<Stopwatch>,
+    /// Why entries are not in force, as far as it was told last.
+    told: BTreeSet<String>,
+    /// Up to where the topic makes a catalog that cannot be read, and why.
+    unreadable: Option<(u64, String)>,
 }
 
 impl TopicKeeper {
@@ -151,9 +179,18 @@ impl TopicKeeper {
         audience: Audience,
         replacements: Receiver<Replacement>,
     ) -> Self {
-        let entries = Entries::default();
-        let (is_new, open_since) = (false, None);
-        Self { reader, clients, topic, audience, replacements, entries, is_new, open_since }
+        Self {
+            reader,
+            clients,
+            topic,
+            audience,
+            replacements,
+            entries: Entries::default(),
+            is_new: false,
+            open_since: None,
+            told: BTreeSet::new(),
+            unreadable: None,
+        }
     }
 
     /// Reads the topic for as long as the service lives. While it cannot be read or written, the
@@ -168,18 +205,16 @@ impl TopicKeeper {
     }
 
     fn turn(&mut self) -> Result<(), BrokerError> {
-        let came = self.read()?;
+        self.read()?;
         if !self.reader.has_read_all() {
             return Ok(());
         }
-        let is_first = !self.audience.board.in_force().is_known;
         self.show();
-        if came || is_first {
-            let decision = self.decision();
-            for reason in decision.reasons {
-                tracing::warn!("kafka.topics.catalog: not in force yet: {reason}");
-            }
+        // Whatever was read by whomever, before an error or after a decision, too.
+        if self.entries.is_undecided() {
+            let decision = self.decision(&mut |_| None);
             let waits = !decision.changes.is_empty();
+            self.tell(decision.reasons);
             self.open_since = waits.then(|| self.open_since.unwrap_or_else(Stopwatch::start));
         }
         if let Ok(replacement) = self.replacements.try_recv() {
@@ -194,18 +229,29 @@ impl TopicKeeper {
 
     /// How long this instance leaves it to others to decide.
     fn pause(&self) -> Duration {
-        if self.audience.directory.held().contains(&FIRST) {
+        let held = self.audience.directory.held();
+        if held.contains(&FIRST) {
             return Duration::ZERO;
+        }
+        if held.is_empty() {
+            return NONE_HELD;
         }
         OTHERS + Duration::from_millis(u64::from(std::process::id() % 1_000))
     }
 
-    /// Reads what has come, until nothing does for a while; whether anything has. What keeps
-    /// coming is looked at all the same.
-    fn read(&mut self) -> Result<bool, BrokerError> {
-        let (clock, mut came) = (Stopwatch::start(), false);
+    /// Tells why entries are not in force, each reason once.
+    fn tell(&mut self, reasons: Vec<String>) {
+        for reason in reasons.iter().filter(|reason| !self.told.contains(*reason)) {
+            tracing::warn!("kafka.topics.catalog: not in force yet: {reason}");
+        }
+        self.told = reasons.into_iter().collect();
+    }
+
+    /// Reads what has come, until nothing does for a while. What keeps coming is looked at all the
+    /// same.
+    fn read(&mut self) -> Result<(), BrokerError> {
+        let clock = Stopwatch::start();
         while let Some(entry) = self.reader.next(QUIET)? {
-            came = true;
             match self.entries.take(entry.offset, &entry.key, entry.value.as_deref()) {
                 Ok(is_new) => self.is_new |= is_new,
                 Err(reason) => tracing::error!("kafka.topics.catalog: {reason}"),
@@ -214,7 +260,7 @@ impl TopicKeeper {
                 break;
             }
         }
-        Ok(came)
+        Ok(())
     }
 
     /// Reads until the mark that ends before an offset.
@@ -233,12 +279,16 @@ impl TopicKeeper {
     /// Puts in force here what the topic says.
     fn show(&mut self) -> Option<Refusal> {
         let board = &self.audience.board;
-        let (before, position) = (board.in_force(), Some(self.entries.position()));
+        let end = self.entries.position();
+        let (before, position) = (board.in_force(), Some(end));
         if !self.is_new {
             if !before.is_known || before.position != position {
                 board.set(InForce { catalog: before.catalog, position, is_known: true });
             }
             return None;
+        }
+        if let Some((_, fault)) = self.unreadable.as_ref().filter(|(failed, _)| *failed == end) {
+            return Some(Refusal::NotNow(fault.clone()));
         }
         let text = self.entries.document();
         let catalog = match Catalog::parse(text.as_bytes()) {
@@ -249,23 +299,66 @@ impl TopicKeeper {
                     "kafka.topics.catalog: what is in force there cannot be read by this program, \
                      so the catalog before stays: {fault}"
                 );
+                self.unreadable = Some((end, fault.clone()));
                 return Some(Refusal::NotNow(fault));
             }
         };
         self.is_new = false;
-        let refused =
-            self.audience.put(&InForce { catalog, position, is_known: true }, text.into());
-        let end = self.entries.position();
-        tracing::info!("the catalog is in force up to record {end} of {}", self.topic);
-        refused.err()
+        let newer = InForce { catalog, position, is_known: true };
+        let topic = &self.topic;
+        match self.audience.put(&newer, text.into()) {
+            Ok(()) => {
+                tracing::info!("the catalog is in force up to record {end} of {topic}");
+                None
+            }
+            Err(refusal) => {
+                let reason = reason_of(refusal.clone());
+                tracing::error!(
+                    "the catalog up to record {end} of {topic} is in force, but not everywhere \
+                     here: {reason}"
+                );
+                Some(refusal)
+            }
+        }
     }
 
-    fn decision(&self) -> Decision {
-        if self.entries.has_open() {
-            self.entries.decide(&self.audience.board.in_force().catalog)
-        } else {
-            Decision::default()
+    fn decision(&mut self, objection: &mut dyn FnMut(&Arc<Catalog>) -> Option<String>) -> Decision {
+        let in_force = self.audience.board.in_force().catalog;
+        self.entries.decide(&in_force, objection)
+    }
+
+    /// Which open entries come into force: those that fit what is, and what was rated here.
+    ///
+    /// While a partition cannot be asked, none does: what it does not take would stop it.
+    fn asked_decision(&mut self) -> Result<Decision, BrokerError> {
+        let decision = self.decision(&mut |_| None);
+        let Some(catalog) = &decision.catalog else { return Ok(decision) };
+        let audience = self.audience.clone();
+        match audience.check(catalog) {
+            Ok(()) => return Ok(decision),
+            Err(Refusal::Contradicts(_)) => {}
+            Err(not_now) => return Err(BrokerError::Failed(reason_of(not_now))),
         }
+        // Some of them do not fit what was rated: one after another, for it is asked at a price.
+        let mut unasked = None;
+        let decision = self.decision(&mut |catalog| {
+            if unasked.is_some() {
+                return unasked.clone();
+            }
+            match audience.check(catalog) {
+                Ok(()) => None,
+                Err(Refusal::Contradicts(reason)) => Some(reason),
+                Err(not_now) => {
+                    unasked = Some(reason_of(not_now));
+                    unasked.clone()
+                }
+            }
+        });
+        if let Some(reason) = unasked {
+            return Err(BrokerError::Failed(reason));
+        }
+        self.tell(decision.reasons.clone());
+        Ok(decision)
     }
 
     /// Takes the pen, and reads what was written before.
@@ -279,10 +372,16 @@ impl TopicKeeper {
 
     /// Decides about the open entries, unless somebody else just did.
     fn decide(&mut self) -> Result<(), BrokerError> {
+        let mut decision = self.asked_decision()?;
+        if decision.changes.is_empty() {
+            return Ok(());
+        }
         let pen = self.take_pen()?;
-        let Decision { changes, .. } = self.decision();
-        if !changes.is_empty() {
-            let records: Vec<Change> = changes.into_iter().map(in_force).collect();
+        if self.entries.is_undecided() {
+            decision = self.asked_decision()?;
+        }
+        if !decision.changes.is_empty() {
+            let records: Vec<Change> = decision.changes.into_iter().map(in_force).collect();
             let end = pen.write(&records)?;
             self.read_to(end)?;
         }
@@ -309,7 +408,8 @@ impl TopicKeeper {
         self.audience.check(new)?;
         let pen = self.take_pen().map_err(broken)?;
         // Only now nobody else can change what is in force.
-        if let Some(reason) = changed_plan(&self.audience.board.in_force().catalog, new) {
+        let before = self.audience.board.in_force().catalog;
+        if let Some(reason) = changed_plan(&before, new).or_else(|| withdrawn_plan(&before, new)) {
             return Err(Refusal::Contradicts(reason));
         }
         let changes = self.entries.changes_to(texts);
@@ -327,4 +427,54 @@ impl TopicKeeper {
 
 fn in_force((key, text): Change) -> Change {
     (format!("{IN_FORCE}/{key}"), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::sync_channel;
+
+    /// An audience with workers that answer so, one for each partition from 0 on.
+    fn audience(answers: &[Result<(), Refusal>]) -> Audience {
+        let first = InForce { catalog: Arc::default(), position: None, is_known: true };
+        let directory = Directory::default();
+        for (partition, answer) in (0..).zip(answers.iter().cloned()) {
+            let (worker, commands) = sync_channel(8);
+            directory.set(partition, Some(worker));
+            std::thread::spawn(move || {
+                for command in commands {
+                    match command {
+                        Command::TryCatalog { reply, .. } => reply.send(answer.clone()).unwrap(),
+                        Command::Catalog { done, .. } => {
+                            done.send(answer.clone().map_err(reason_of)).unwrap();
+                        }
+                        Command::Stop | Command::Read(_) | Command::Close { .. } => return,
+                    }
+                }
+            });
+        }
+        let (board, directory) = (Arc::new(CatalogBoard::new(first)), Arc::new(directory));
+        Audience { board, directory, desk: crate::service::Desk::new(1, 1).0 }
+    }
+
+    #[test]
+    fn a_contradiction_goes_before_a_partition_that_cannot_answer() {
+        let not_now = || Err(Refusal::NotNow("moving".to_owned()));
+        let contradicts = || Err(Refusal::Contradicts("cut anew".to_owned()));
+        let catalog = Arc::default();
+        assert_eq!(audience(&[]).check(&catalog), Ok(()));
+        assert_eq!(audience(&[Ok(()), Ok(())]).check(&catalog), Ok(()));
+        assert_eq!(audience(&[not_now(), Ok(())]).check(&catalog), not_now());
+        assert_eq!(audience(&[not_now(), contradicts(), Ok(())]).check(&catalog), contradicts());
+    }
+
+    #[test]
+    fn who_refuses_a_catalog_in_force_is_named() {
+        let newer = InForce { catalog: Arc::default(), position: Some(7), is_known: true };
+        let contradicts = || Err(Refusal::Contradicts("cut anew".to_owned()));
+        let audience = audience(&[Ok(()), contradicts(), contradicts()]);
+        let refused = audience.put(&newer, Bytes::new()).map_err(reason_of);
+        assert_eq!(refused, Err("partition 1: cut anew; partition 2: cut anew".to_owned()));
+        assert_eq!(audience.board.in_force().position, Some(7));
+    }
 }

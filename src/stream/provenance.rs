@@ -1,7 +1,8 @@
 //! Provenance: what the store of a partition is made of, when its own is gone or no good.
 //!
 //! A store that is there is tried first. Then snapshots are, the newest first, and in the end
-//! nothing, which the log can fill only if it still begins at its beginning.
+//! nothing, which the log can fill only if it still begins at its beginning. A store or snapshot
+//! that ends beyond the log is no reason to go on: it shows that the log is not what it was.
 
 use super::stop::Stop;
 use super::worker::{Heed, Job};
@@ -76,6 +77,12 @@ impl Provenance {
         Ok(Some(store))
     }
 
+    /// Says that the store is restored: it is the partition's own from now on, whatever it was made
+    /// of. Damage that is found later is not that of a snapshot.
+    pub(super) fn is_restored(&mut self) {
+        *self = Self::new();
+    }
+
     fn fetch(
         &mut self,
         job: &Job,
@@ -144,22 +151,32 @@ impl Provenance {
                 remove(&directory).map_err(failed)?;
                 Ok(true)
             }
-            MadeOf::Nothing => Ok(false),
+            MadeOf::Nothing => {
+                // Left there, it would be taken for the partition's own next time.
+                remove(&directory).map_err(failed)?;
+                Ok(false)
+            }
         }
     }
 
-    /// Says why nothing could be made of the log alone, or asks to try again where that may help.
+    /// Says of which snapshot a lost partition was made, or why nothing could be made of the log
+    /// alone; asks to try again where that may help.
     pub(super) fn explain(&self, job: &Job, stop: Stop) -> Stop {
         let Stop::Lost(reason) = stop else { return stop };
-        if self.made_of != MadeOf::Nothing {
-            return Stop::Lost(reason);
+        let folder = job.snapshots.folder(job.partition);
+        match &self.made_of {
+            MadeOf::Itself => return Stop::Lost(reason),
+            MadeOf::Snapshot(Announced { name, .. }) => {
+                let made_of = format!("the store was made of snapshot {name} in {folder}");
+                return Stop::Lost(format!("{reason}; {made_of}"));
+            }
+            MadeOf::Nothing => {}
         }
         if let Some(unavailable) = &self.unavailable {
             return Stop::Failed(format!("{reason}; {unavailable}"));
         }
         let refused: Vec<String> =
             self.refused.iter().map(|(name, why)| format!("; {name}: {why}")).collect();
-        let folder = job.snapshots.folder(job.partition);
         Stop::Lost(format!("{reason}; snapshots were looked for in {folder}{}", refused.concat()))
     }
 }

@@ -43,8 +43,15 @@ impl<B: Broker> Restore<B> {
     ///
     /// # Errors
     /// [`Stop`]. With [`Stop::Store`] the store must be removed, and all begun again without it.
+    /// [`Stop::Lost`] if the store ends beyond the log: then it must stay, for it is the proof that
+    /// what it holds was rated.
     pub fn begin(broker: B, store: Store) -> Result<Self, Stop> {
         broker.fence()?;
+        let position = store.log_position()?;
+        // Before the barrier, since each makes the log longer, until it would reach the store.
+        if let Some(position) = position {
+            refuse_beyond_end(position.offset, broker.state_range()?.end)?;
+        }
         broker.begin()?;
         broker.send(&Outgoing {
             output: Output::State,
@@ -56,10 +63,9 @@ impl<B: Broker> Restore<B> {
         let Some(barrier) = broker.commit(&[])? else {
             return Err(Stop::Broker("the place of the barrier did not come".to_owned()));
         };
-        let position = store.log_position()?;
         let range = broker.state_range()?;
         let first = position.map_or(0, |position| position.offset);
-        if position.is_some() && (first < range.start || barrier <= first) {
+        if position.is_some() && first < range.start {
             return Err(Stop::Store(format!(
                 "the store ends at offset {first} of the state log, which holds {} to {barrier}",
                 range.start
@@ -154,9 +160,37 @@ impl<B: Broker> Restore<B> {
     }
 }
 
+/// Whatever a store holds was committed to its log: one that ends before that is not what it was.
+fn refuse_beyond_end(offset: u64, end: u64) -> Result<(), Stop> {
+    if offset < end {
+        return Ok(());
+    }
+    Err(Stop::Lost(format!(
+        "the store ends at offset {offset} of the state log, which ends at {end}: the log has been \
+         deleted, cut short or made anew, and what was rated would be rated again. Give the log \
+         back, or, to begin anew on purpose, remove the partition's directory in state.dir and its \
+         snapshots"
+    )))
+}
+
 fn broken(error: &BrokenLog) -> Stop {
     match error {
         BrokenLog::StrangeStore => Stop::Store(error.to_string()),
         BrokenLog::Gap { .. } | BrokenLog::Damaged { .. } => Stop::Lost(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_beyond_the_end_of_the_log_is_lost_and_not_made_anew() {
+        assert_eq!(refuse_beyond_end(4, 5), Ok(()));
+        for (offset, end) in [(0, 0), (5, 5), (812, 0), (812, 400)] {
+            let stop = refuse_beyond_end(offset, end);
+            let Err(Stop::Lost(reason)) = stop else { panic!("{offset} of {end}: {stop:?}") };
+            assert!(reason.contains(&format!("which ends at {end}:")), "{reason}");
+        }
     }
 }

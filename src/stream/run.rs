@@ -124,13 +124,29 @@ fn keep_catalog(
         });
     }
     let topic = settings.kafka.topics.catalog.clone();
-    let reader = EntryReader::new(clients, &topic)
-        .map_err(|error| Failure::Dependency(error.to_string()))?;
+    let reader = begin_reading(clients, &topic)?;
     let keeper = TopicKeeper::new(reader, (clients.clone(), topic), audience, replacements);
     start_thread("catalog", move || {
         keeper.keep(&is_ending);
         Ok(())
     })
+}
+
+/// Begins to read the catalog's topic, waiting for one that is not there yet.
+fn begin_reading(clients: &Clients, topic: &str) -> Result<EntryReader, Failure> {
+    let waited = Stopwatch::start();
+    loop {
+        match EntryReader::new(clients, topic) {
+            Ok(reader) => return Ok(reader),
+            Err(error) if waited.elapsed() > BROKER_PATIENCE => {
+                return Err(Failure::Dependency(format!("kafka.topics.catalog: {error}")));
+            }
+            Err(error) => {
+                tracing::warn!("kafka.topics.catalog: {error}; trying again");
+                std::thread::sleep(BROKER_PAUSE);
+            }
+        }
+    }
 }
 
 /// Starts the watch over calls of librdkafka. It lasts until the process ends, because stopping is

@@ -24,10 +24,10 @@ use tokio::runtime::Handle;
 
 /// How long before its checkpoint a store begins to write its files.
 const FLUSH_AHEAD: Duration = Duration::from_secs(2);
-/// The longest time until a snapshot that failed is tried again.
+/// The longest time until a snapshot, or a trim, that failed is tried again.
 const RETRY_MAX: Duration = Duration::from_secs(60);
-/// How long after it was written something that no snapshot names may be collected: whoever
-/// restores from an older snapshot has so long to finish.
+/// How long after it was written something that no snapshot names may be collected. Whoever still
+/// restores from an older snapshot may find it gone, and then fetches a newer one.
 const GRACE: Duration = Duration::from_secs(600);
 
 /// Where snapshots go, and how often they are taken.
@@ -72,7 +72,10 @@ enum Doing {
     Nothing,
     /// The store began to write its files at this time.
     Flushing(Duration),
-    Working(Receiver<Worked>),
+    /// A snapshot is uploaded.
+    Uploading(Receiver<Worked>),
+    /// What an announced snapshot allows is done.
+    Trimming(Receiver<Worked>),
 }
 
 /// Takes snapshots of one partition.
@@ -87,6 +90,9 @@ pub(super) struct Snapshotter {
     /// When the next snapshot is due, once that is known.
     due: Option<Duration>,
     has_failed: bool,
+    /// When what the announced snapshots allow is to be done, unless it is done already.
+    trim_due: Option<Duration>,
+    has_failed_to_trim: bool,
     /// Why the store must not be worked with, if it must not.
     damage: Option<String>,
     /// Tells the thread that nobody waits for it.
@@ -104,18 +110,20 @@ impl Snapshotter {
             announced: Vec::new(),
             due: None,
             has_failed: false,
+            trim_due: None,
+            has_failed_to_trim: false,
             damage: None,
             is_over: Arc::new(AtomicBool::new(false)),
         }
     }
 
-    /// Has a thread do something.
+    /// Has a thread do something, and gives what its outcome comes by.
     fn begin(
         &mut self,
         work: impl FnOnce(&mut Taker, &AtomicBool) -> Result<Option<Taken>, SnapshotError>
         + Send
         + 'static,
-    ) {
+    ) -> Result<Receiver<Worked>, SnapshotError> {
         let Whose { partition, epoch, .. } = self.whose;
         let new = || Taker::new(&self.plan.folder(partition), partition, epoch);
         let (mut taker, is_over) =
@@ -127,20 +135,25 @@ impl Snapshotter {
             // Nobody waits for it any more if the partition was let go.
             _ = send.send(Worked { taker, done });
         });
-        match begun {
-            Ok(_) => self.doing = Doing::Working(worked),
-            Err(error) => self.failed(&SnapshotError::Disk(error.to_string())),
-        }
+        begun.map(|_| worked).map_err(|error| SnapshotError::Disk(error.to_string()))
     }
 
     fn failed(&mut self, error: &SnapshotError) {
-        tracing::warn!(
-            partition = self.whose.partition,
-            "a snapshot is not taken, or the log not trimmed for it: {error}"
-        );
+        tracing::warn!(partition = self.whose.partition, "a snapshot is not taken: {error}");
         self.whose.metrics.snapshot_failed();
         self.doing = Doing::Nothing;
         self.has_failed = true;
+    }
+
+    /// Another snapshot would not help: the next comes when it is due.
+    fn failed_to_trim(&mut self, error: &SnapshotError) {
+        tracing::warn!(
+            partition = self.whose.partition,
+            "the log is not trimmed for its snapshots, or old ones are not collected: {error}"
+        );
+        self.whose.metrics.snapshot_failed();
+        self.doing = Doing::Nothing;
+        self.has_failed_to_trim = true;
     }
 
     /// Whether the log holds more than the last snapshot and its announcement.
@@ -169,13 +182,17 @@ impl Snapshotter {
         }
         let announced = self.announced.clone();
         let partition = self.whose.partition;
-        self.begin(move |taker, is_over| {
+        let begun = self.begin(move |taker, is_over| {
             phase(partition, "uploading");
             let told = &mut |_| !is_over.load(Ordering::Relaxed);
             let taken = taker.take(&directory, at, &announced, told);
             remove(&directory)?;
             taken.map(Some)
         });
+        match begun {
+            Ok(worked) => self.doing = Doing::Uploading(worked),
+            Err(error) => self.failed(&error),
+        }
         Ok(())
     }
 
@@ -188,7 +205,7 @@ impl Snapshotter {
         let before = oldest.position.offset;
         let (plan, partition) = (self.plan.clone(), self.whose.partition);
         let (clients, topic) = (self.whose.clients.clone(), self.whose.state_topic.clone());
-        self.begin(move |taker, _| {
+        let begun = self.begin(move |taker, _| {
             match taker.check(&announced) {
                 // Another machine has taken one of them, for itself.
                 Err(SnapshotError::Damaged(_)) if !plan.is_shared => return Ok(None),
@@ -207,6 +224,10 @@ impl Snapshotter {
             trimmed.map_err(|error| SnapshotError::Unavailable(error.to_string()))?;
             Ok(None)
         });
+        match begun {
+            Ok(worked) => self.doing = Doing::Trimming(worked),
+            Err(error) => self.failed_to_trim(&error),
+        }
     }
 }
 
@@ -219,8 +240,15 @@ impl Snapshots for Snapshotter {
         if std::mem::take(&mut self.has_failed) {
             self.due = Some(elapsed + interval.min(RETRY_MAX));
         }
+        if std::mem::take(&mut self.has_failed_to_trim) {
+            self.trim_due = Some(elapsed + interval.min(RETRY_MAX));
+        }
         let due = *self.due.get_or_insert(elapsed + interval);
         match self.doing {
+            Doing::Nothing if self.trim_due.is_some_and(|due| elapsed >= due) => {
+                self.trim_due = None;
+                self.begin_trim();
+            }
             Doing::Nothing if elapsed >= due && self.is_worth_it(at) => {
                 // What the checkpoint must write itself is little then.
                 store.begin_flush()?;
@@ -230,13 +258,17 @@ impl Snapshots for Snapshotter {
                 self.due = Some(elapsed + interval);
                 self.begin_upload(store, at)?;
             }
-            Doing::Nothing | Doing::Flushing(_) | Doing::Working(_) => {}
+            Doing::Nothing | Doing::Flushing(_) | Doing::Uploading(_) | Doing::Trimming(_) => {}
         }
         Ok(())
     }
 
     fn complete(&mut self) -> Option<Announced> {
-        let Doing::Working(worked) = &self.doing else { return None };
+        let (worked, is_trim) = match &self.doing {
+            Doing::Nothing | Doing::Flushing(_) => return None,
+            Doing::Uploading(worked) => (worked, false),
+            Doing::Trimming(worked) => (worked, true),
+        };
         let done = match worked.try_recv() {
             Err(TryRecvError::Empty) => return None,
             Err(TryRecvError::Disconnected) => {
@@ -259,6 +291,10 @@ impl Snapshots for Snapshotter {
                 self.whose.metrics.snapshot_taken();
                 snapshot
             }),
+            Err(error) if is_trim => {
+                self.failed_to_trim(&error);
+                None
+            }
             Err(error) => {
                 self.failed(&error);
                 if let SnapshotError::Store(reason) = error {
@@ -273,7 +309,8 @@ impl Snapshots for Snapshotter {
         if let Some(last) = snapshots.last() {
             self.whose.metrics.snapshot_announced(last.position.offset);
             self.announced = snapshots;
-            self.begin_trim();
+            // As soon as nothing else is done.
+            self.trim_due = Some(Duration::ZERO);
         }
     }
 }

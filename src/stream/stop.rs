@@ -14,7 +14,8 @@ pub enum Stop {
     /// The store is not what the log says, or cannot be read: to be made anew from the log.
     #[error("{0}")]
     Store(String),
-    /// Records were deleted before they were rated, or the log has a gap: a person must look.
+    /// Records were deleted before they were rated, or the log has a gap or ends before the store
+    /// does: a person must look.
     #[error("{0}")]
     Lost(String),
     /// The machine failed, or this program has a defect.

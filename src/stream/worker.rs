@@ -70,8 +70,12 @@ fn restored(
     provenance: &mut Provenance,
 ) -> Result<Option<Rater<Connection>>, Stop> {
     phase(job.partition, "restoring");
+    // It may have been live, with a store that turned out to be damaged.
+    job.metrics.is_not_live();
     let partition = job.partition;
-    let mut heed = Heed { partition, commands, waiting: Vec::new(), is_told: false };
+    let (board, waits_for) = (&*job.catalog, None);
+    let mut heed =
+        Heed { partition, commands, board, waits_for, waiting: Vec::new(), is_told: false };
     let Some(store) = provenance.open(job, &mut heed)? else { return Ok(None) };
     let (clients, topics) = (&job.clients, Arc::clone(&job.topics));
     let connection = Connection::new(
@@ -93,12 +97,14 @@ fn restored(
             // A record is never rated by an older catalog than one that has rated its owner.
             Restored::Done(restore) if !is_new_enough(&restore, &job.catalog.in_force())? => {
                 is_behind = true;
+                heed.waits_for = Some(restore.store().catalog_position()?);
                 std::thread::sleep(RESTORE_STEP);
                 restore
             }
             Restored::Done(restore) => {
                 let (catalog, epoch) = (job.catalog.in_force(), restore.epoch());
                 let mut rater = restore.finish(catalog, setup(job), tick(clock))?;
+                provenance.is_restored();
                 rater.take_snapshots(Box::new(snapshotter(job, epoch)))?;
                 for command in heed.waiting {
                     obey(&mut rater, command, tick(clock))?;
@@ -125,6 +131,9 @@ fn restored(
 pub(super) struct Heed<'a> {
     partition: u32,
     commands: &'a Receiver<Command>,
+    board: &'a CatalogBoard,
+    /// How much of the catalog's topic it was rated by, once it is restored but for that.
+    waits_for: Option<u64>,
     /// They are answered when it is.
     waiting: Vec<Command>,
     is_told: bool,
@@ -134,15 +143,33 @@ impl Heed<'_> {
     /// Whether the worker has been told to stop by now.
     pub(super) fn is_told_to_stop(&mut self) -> bool {
         while !self.is_told {
-            match self.commands.try_recv().map(|command| put_off(command, self.partition)) {
+            match self.commands.try_recv().map(|command| self.put_off(command)) {
                 Ok(Some(Command::Stop)) | Err(TryRecvError::Disconnected) => self.is_told = true,
-                // As many as the channel holds are done when it is live; of the others, nobody hears.
+                // As many as the channel holds are done when it is live; the others are dropped.
                 Ok(Some(other)) if self.waiting.len() < COMMANDS_MAX => self.waiting.push(other),
                 Ok(_) => {}
                 Err(TryRecvError::Empty) => return false,
             }
         }
         true
+    }
+
+    /// Answers what cannot wait. A partition that waits for a newer catalog than there is has
+    /// nothing against any, or it might wait for itself.
+    fn put_off(&self, command: Command) -> Option<Command> {
+        match command {
+            Command::TryCatalog { reply, .. } if self.is_behind() => {
+                _ = reply.send(Ok(()));
+                None
+            }
+            other => put_off(other, self.partition),
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        let InForce { is_known, position, .. } = self.board.in_force();
+        let behind = |rated_by| position.is_some_and(|position| position < rated_by);
+        is_known && self.waits_for.is_some_and(behind)
     }
 }
 

@@ -332,9 +332,11 @@ impl Partition {
         }
     }
 
-    /// Calls `each` with what stands at the place of every record, and the identity of that place.
+    /// Calls `each` with what stands at the place of every record, and the identity of that place;
+    /// of records in periods that end before `end`, with some of them.
     pub(super) fn for_each_standing(
         &self,
+        end: Instant,
         mut each: impl FnMut(u128, &Content) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let roots = self.corrections.roots(&self.store)?;
@@ -344,7 +346,7 @@ impl Partition {
             }
         }
         let corrected: BTreeSet<u128> = roots.into_iter().collect();
-        self.dedupe.scan(&self.store, |identity, content| {
+        self.dedupe.scan(&self.store, end, |identity, content| {
             if corrected.contains(&identity) {
                 return Ok(());
             }

@@ -2,7 +2,8 @@
 //! back.
 //!
 //! Totals keep only the two times, so that adding a record costs nothing. Where one is taken back,
-//! which is rare, all admitted records are looked through, once in a commit for all totals.
+//! which is rare, all records are looked through that were admitted since the first of that period,
+//! once in a commit for all totals.
 
 use super::Partition;
 use crate::admitted::Content;
@@ -37,7 +38,10 @@ impl Partition {
                 }
             }
         };
-        self.for_each_standing(|_, content| {
+        // What was admitted for periods that ended before all of these need not be looked through.
+        let ends = stale.iter().filter_map(|index| self.slots.get(*index));
+        let end = ends.map(|slot| slot.period.end).min().unwrap_or(Instant::MIN);
+        self.for_each_standing(end, |_, content| {
             note(content);
             Ok(())
         })?;

@@ -4,7 +4,8 @@ use super::super::broker::BrokerError;
 use super::client::{CALL, Clients, failed, mends_itself};
 use super::listener::Listener;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use std::cell::RefCell;
 use std::time::Duration;
@@ -28,6 +29,9 @@ pub(crate) struct Entry {
 
 impl EntryReader {
     /// Begins to read a topic.
+    ///
+    /// # Errors
+    /// [`BrokerError`] if it cannot be read, or is not there: it is not taken for an empty one.
     pub(crate) fn new(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
         let mut config = clients.reader();
         config.set("enable.partition.eof", "true");
@@ -35,7 +39,10 @@ impl EntryReader {
         let reader: BaseConsumer<Listener> =
             config.create_with_context(listener).map_err(|error| failed(&error))?;
         let metadata = reader.fetch_metadata(Some(topic), CALL).map_err(|error| failed(&error))?;
-        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        let partitions = metadata.topics().iter().find(|found| found.name() == topic);
+        let partitions =
+            count(partitions.map(|found| (found.error(), found.partitions().len())))
+                .map_err(|reason| BrokerError::Failed(format!("topic {topic} {reason}")))?;
         let mut list = TopicPartitionList::new();
         for partition in (0i32..).take(partitions) {
             list.add_partition_offset(topic, partition, Offset::Beginning)
@@ -76,5 +83,32 @@ impl EntryReader {
     /// Whether everything that stood there when the reading began has been read.
     pub(crate) fn has_read_all(&self) -> bool {
         self.ends.borrow().is_empty()
+    }
+}
+
+/// How many partitions a topic has, of what the broker says of it; why it cannot be read otherwise.
+fn count(found: Option<(Option<RDKafkaRespErr>, usize)>) -> Result<usize, String> {
+    match found {
+        Some((Some(error), _)) => Err(format!("cannot be read: {}", RDKafkaErrorCode::from(error))),
+        None | Some((None, 0)) => Err("has no partitions".to_owned()),
+        Some((None, partitions)) => Ok(partitions),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A topic whose leader was not known yet had no partitions, so all of it had been read: an
+    /// empty catalog was in force.
+    #[test]
+    fn a_topic_that_is_not_there_is_no_empty_one() {
+        let unavailable = RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+        for found in
+            [None, Some((None, 0)), Some((Some(unavailable), 0)), Some((Some(unavailable), 1))]
+        {
+            assert!(count(found).is_err(), "{found:?}");
+        }
+        assert_eq!(count(Some((None, 1))), Ok(1));
     }
 }

@@ -21,14 +21,17 @@ pub(super) const OWNER: &str = "owner";
 const LOOK: Duration = Duration::from_secs(5);
 /// How long what was found is believed.
 const BELIEVED: Duration = Duration::from_secs(30);
-/// What was found so recently is not looked for again, even if it was wrong.
+/// What was found so recently is not looked for again, even if it was wrong or a failure: those who
+/// waited for that look would otherwise each look in vain, one after the other.
 const FRESH: Duration = Duration::from_millis(200);
 /// Records of the tail that are looked at first, and at most: marks of transactions count, too.
 const TAIL: i64 = 8;
 const TAIL_MAX: i64 = 4_096;
 
-/// Owners by partition.
-type Known = BTreeMap<u32, (Option<String>, Stopwatch)>;
+/// An owner, if there is one, or why it cannot be told.
+type Found = Result<Option<String>, String>;
+/// What was found by partition.
+type Known = BTreeMap<u32, (Found, Stopwatch)>;
 
 /// Reads the tails of state logs.
 pub(crate) struct StateTails {
@@ -53,12 +56,12 @@ impl StateTails {
         Ok(Self { topic: topic.to_owned(), reader: Mutex::new(reader), known: Mutex::default() })
     }
 
-    fn known(&self, partition: u32, wrong: Option<&str>) -> Option<Option<String>> {
+    fn known(&self, partition: u32, wrong: Option<&str>) -> Option<Found> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (owner, since) = known.get(&partition)?;
-        let is_wrong = owner.as_deref() == wrong;
-        let believed = if is_wrong { FRESH } else { BELIEVED };
-        (since.elapsed() < believed).then(|| owner.clone())
+        let (found, since) = known.get(&partition)?;
+        let is_good = found.as_ref().is_ok_and(|owner| owner.as_deref() != wrong);
+        let believed = if is_good { BELIEVED } else { FRESH };
+        (since.elapsed() < believed).then(|| found.clone())
     }
 
     /// The header of the last record of a partition's log that has one.
@@ -108,20 +111,20 @@ fn owner_in(message: &BorrowedMessage<'_>) -> Option<String> {
 
 impl Owners for StateTails {
     fn owner_of(&self, partition: u32, wrong: Option<&str>) -> Result<Option<String>, String> {
-        if let Some(owner) = self.known(partition, wrong) {
-            return Ok(owner);
+        if let Some(found) = self.known(partition, wrong) {
+            return found;
         }
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         // Somebody else may have looked meanwhile.
-        if let Some(owner) = self.known(partition, wrong) {
-            return Ok(owner);
+        if let Some(found) = self.known(partition, wrong) {
+            return found;
         }
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
-        let owner = self
+        let found = self
             .look(&reader, number)
-            .map_err(|error| format!("{} partition {partition}: {error}", self.topic))?;
+            .map_err(|error| format!("{} partition {partition}: {error}", self.topic));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(partition, (owner.clone(), Stopwatch::start()));
-        Ok(owner)
+        known.insert(partition, (found.clone(), Stopwatch::start()));
+        found
     }
 }

@@ -12,7 +12,7 @@ use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,9 +26,36 @@ const PARTITION: i32 = 0;
 /// What came of the records.
 #[derive(Debug, Default)]
 struct Deliveries {
-    /// Behind the greatest offset.
+    /// Behind the greatest offset; 0 without any.
     end: AtomicU64,
+    /// Whether a record was delivered nobody says where to: a repeated delivery may be.
+    is_unplaced: AtomicBool,
     failed: Mutex<Option<KafkaError>>,
+}
+
+impl Deliveries {
+    /// Forgets what came of earlier records.
+    fn reset(&self) {
+        self.end.store(0, Ordering::Relaxed);
+        self.is_unplaced.store(false, Ordering::Relaxed);
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Notes at which offset a record was delivered; a negative one is none.
+    fn note(&self, offset: i64) {
+        match u64::try_from(offset) {
+            Ok(offset) => {
+                self.end.fetch_max(offset + 1, Ordering::Relaxed);
+            }
+            Err(_) => self.is_unplaced.store(true, Ordering::Relaxed),
+        }
+    }
+
+    /// Behind the greatest offset of all records, if each has one.
+    fn end(&self) -> Option<u64> {
+        let end = self.end.load(Ordering::Relaxed);
+        (end > 0 && !self.is_unplaced.load(Ordering::Relaxed)).then_some(end)
+    }
 }
 
 impl ClientContext for Deliveries {}
@@ -39,8 +66,7 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
             Ok(message) => {
-                let end = u64::try_from(rdkafka::Message::offset(message)).map_or(0, |at| at + 1);
-                self.end.fetch_max(end, Ordering::Relaxed);
+                self.note(rdkafka::Message::offset(message));
             }
             Err((error, _)) => {
                 let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,6 +104,9 @@ impl Pen {
             Some((_, reason)) => BrokerError::Fenced(format!("{error}: {reason}")),
             None => failed(&error),
         };
+        let deliveries = self.producer.context();
+        // An end of what was written before would pass for the end of this.
+        deliveries.reset();
         self.producer.begin_transaction().map_err(failed)?;
         for (key, text) in records {
             self.send(key, text.as_deref()).map_err(failed)?;
@@ -90,7 +119,6 @@ impl Pen {
         while self.producer.in_flight_count() > 0 && clock.elapsed() <= CALL {
             self.producer.poll(DELIVERY_POLL);
         }
-        let deliveries = self.producer.context();
         let broken = deliveries.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(error) = broken {
             return Err(failed(error));
@@ -98,10 +126,10 @@ impl Pen {
         self.calls
             .during("commit_transaction", CALL, || self.producer.commit_transaction(CALL))
             .map_err(failed)?;
-        match deliveries.end.load(Ordering::Relaxed) {
-            0 => Err(BrokerError::Failed("the place of the mark did not come".to_owned())),
-            end => Ok(end),
-        }
+        deliveries.end().ok_or_else(|| {
+            let reason = "the place of what was written did not come";
+            BrokerError::Failed(reason.to_owned())
+        })
     }
 
     fn send(&self, key: &str, text: Option<&str>) -> Result<(), KafkaError> {
@@ -123,5 +151,26 @@ impl Pen {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A repeated delivery has no offset: the end of the write before it was taken for its own, so
+    /// a catalog was said to be in force before it was.
+    #[test]
+    fn an_end_is_that_of_the_last_write() {
+        let deliveries = Deliveries::default();
+        assert_eq!(deliveries.end(), None);
+        deliveries.note(6);
+        deliveries.note(4);
+        assert_eq!(deliveries.end(), Some(7));
+        deliveries.reset();
+        assert_eq!(deliveries.end(), None);
+        deliveries.note(8);
+        deliveries.note(-1);
+        assert_eq!(deliveries.end(), None, "the mark may be the one without a place");
     }
 }

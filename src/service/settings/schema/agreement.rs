@@ -22,7 +22,8 @@ fn full() -> Value {
         },
         "state": {"dir": "data"},
         "http": {
-            "listen": "[::1]:8080", "advertise": "rater-1:8080", "body_bytes_max": 1, "queue_bytes_max": 2_147_483_648u64,
+            "listen": "[::1]:8080", "advertise": "rater-1:8080", "body_bytes_max": 1,
+            "queue_bytes_max": 2_147_483_648u64,
             "queue_requests_max": 3, "connections_max": 4, "body_timeout": "1m30s"
         },
         "commit": {"interval_ms": 500}, "periods": {"grace": "2d", "idle": "0s"},
