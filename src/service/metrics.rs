@@ -56,6 +56,7 @@ impl Metrics {
     ///
     /// # Errors
     /// A name that is not one or is taken: a defect of this program.
+    #[expect(clippy::too_many_lines, reason = "a list: what each metric is called and means")]
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let counters =

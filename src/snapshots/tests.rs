@@ -171,7 +171,7 @@ fn of_damaged_snapshots_the_one_before_is_used() {
     let first = files(&[("1.sst", b"shared"), ("2.sst", b"old")]);
     let older = world.take(&mut taker, 1, &first, &[]).unwrap().snapshot;
     let second = files(&[("1.sst", b"shared"), ("3.sst", b"new")]);
-    let newer = world.take(&mut taker, 2, &second, &[older.clone()]).unwrap().snapshot;
+    let newer = world.take(&mut taker, 2, &second, std::slice::from_ref(&older)).unwrap().snapshot;
     world.damage(b"new");
     let mut refused = Refused::new();
     assert_eq!(world.fetch(&mut refused), Some((older.clone(), first)));

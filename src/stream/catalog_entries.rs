@@ -216,7 +216,7 @@ fn plans_of(catalog: &Catalog) -> Plans {
         let versions = plan.versions.iter();
         versions.map(|one| ((key.clone(), one.version), one.digest)).collect::<Vec<_>>()
     };
-    catalog.plans().iter().flat_map(|plan| versions(plan)).collect()
+    catalog.plans().iter().flat_map(versions).collect()
 }
 
 /// Why a catalog may not follow another, if a version of a plan is not what it was.
@@ -248,8 +248,8 @@ fn find_withdrawn_plan(before: &Plans, after: &Catalog) -> Option<String> {
     let after = plans_of(after);
     let (key, version) = before.keys().find(|name| !after.contains_key(*name))?;
     Some(format!(
-        "version {version} of plan \"{key}\" is in force; plan versions are immutable and cannot be \
-         taken away, for usage may have been rated by them: leave it, and end its subscriptions"
+        "version {version} of plan \"{key}\" is in force; plan versions are immutable and cannot \
+         be taken away, for usage may have been rated by them: leave it, and end its subscriptions"
     ))
 }
 

@@ -81,7 +81,8 @@ impl Audience {
                 // It has stopped, or takes too long.
                 Err(_) => {
                     unasked = Err(Refusal::NotNow(format!(
-                        "partition {partition} has not answered whether it fits its state; try again"
+                        "partition {partition} has not answered whether it fits its state; try \
+                         again"
                     )));
                 }
             }
@@ -454,7 +455,7 @@ mod tests {
             });
         }
         let (board, directory) = (Arc::new(CatalogBoard::new(first)), Arc::new(directory));
-        Audience { board, directory, desk: crate::service::Desk::new(1, 1).0 }
+        Audience { board, directory, desk: Desk::new(1, 1).0 }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::front::Front;
 use super::kafka::{Clients, EntryReader, Group, StateTails, Topics, TopicsError, watch};
 use super::rater::Rules;
 use super::snapshotter::Plan;
-use super::supervisor::Supervisor;
+use super::supervisor::{NOT_JOINED, Supervisor};
 use super::worker::Job;
 use crate::clock::Stopwatch;
 use crate::failure::Failure;
@@ -73,6 +73,8 @@ fn serve(
         metrics: Arc::new(unused(&metrics)?),
     };
     let is_ending = Arc::new(AtomicBool::new(false));
+    // Until the supervisor has looked for the first time.
+    desk.show_missing(vec![NOT_JOINED.to_owned()]);
     let held = (Arc::clone(&audience.directory), Arc::clone(&desk));
     let supervisor = Supervisor::new(job, Arc::clone(&metrics), held, Arc::clone(&is_ending));
     let supervising = std::thread::Builder::new()

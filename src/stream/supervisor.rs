@@ -18,6 +18,8 @@ use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::time::Duration;
 
 /// How long one word with the group takes at most.
+/// Why an instance is not ready that has not been assigned anything yet.
+pub(super) const NOT_JOINED: &str = "the group has not said which partitions are of this instance";
 const GROUP_POLL: Duration = Duration::from_millis(50);
 /// After so long the group has answered a heartbeat: what it has not taken away is still ours.
 const GROUP_HEARD: Duration = Duration::from_secs(10);
@@ -182,7 +184,7 @@ impl Supervisor {
     fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if !self.group.has_joined() {
-            missing.push("the group has not said which partitions are of this instance".to_owned());
+            missing.push(NOT_JOINED.to_owned());
         }
         if !self.job.catalog.in_force().is_known {
             missing.push("the topic of the catalog has not been read to its end".to_owned());

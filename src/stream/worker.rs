@@ -157,13 +157,13 @@ impl Heed<'_> {
     /// Answers what cannot wait. A partition that waits for a newer catalog than there is has
     /// nothing against any, or it might wait for itself.
     fn put_off(&self, command: Command) -> Option<Command> {
-        match command {
-            Command::TryCatalog { reply, .. } if self.is_behind() => {
-                _ = reply.send(Ok(()));
-                None
-            }
-            other => put_off(other, self.partition),
+        if let Command::TryCatalog { reply, .. } = &command
+            && self.is_behind()
+        {
+            _ = reply.send(Ok(()));
+            return None;
         }
+        put_off(command, self.partition)
     }
 
     fn is_behind(&self) -> bool {

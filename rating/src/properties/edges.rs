@@ -218,9 +218,7 @@ fn check_text(whole: &str, fraction: &str, shift: i32) -> Result<(), TestCaseErr
     let kept = fraction.trim_end_matches('0');
     let quantity = |text: &str| Quantity::parse(text).map(Quantity::scaled);
     let price = |text: &str| Price::parse(text).map(Price::scaled);
-    let kinds: [((usize, usize), &dyn Fn(&str) -> Result<i128, DecimalError>); 2] =
-        [((15, 9), &quantity), ((12, 12), &price)];
-    for (limits, scaled_of) in kinds {
+    for (limits, scaled_of) in [((15, 9), &quantity as Scaled<'_>), ((12, 12), &price)] {
         let fits = whole.len() <= limits.0 && kept.len() <= limits.1;
         let wanted = if fits {
             Ok(format!("0{whole}{kept:0<12}").parse::<i128>().unwrap())
@@ -235,6 +233,9 @@ fn check_text(whole: &str, fraction: &str, shift: i32) -> Result<(), TestCaseErr
     }
     Ok(())
 }
+
+/// Reads a decimal as a whole number of its last place.
+type Scaled<'a> = &'a dyn Fn(&str) -> Result<i128, DecimalError>;
 
 proptest! {
     #![proptest_config(super::config())]

@@ -117,7 +117,7 @@ impl World {
 
     fn priced_at(&self, start: Instant) -> Priced {
         let days = TERMS.into_iter().zip(self.terms);
-        days.filter(|(day, _)| at((*day).into()) <= start).last().unwrap().1
+        days.rev().find(|(day, _)| at((*day).into()) <= start).unwrap().1
     }
 }
 
@@ -223,7 +223,7 @@ impl World {
     /// What the part that starts at a cut should add.
     fn recount(&self, standing: &[Record], start: Instant) -> Contribution {
         let index = CUTS.iter().position(|day| at((*day).into()) == start).unwrap();
-        let end = CUTS.get(index + 1).map_or(at(59), |day| at((*day).into()));
+        let end = CUTS.get(index + 1).map_or_else(|| at(59), |day| at((*day).into()));
         let period = period_of(start);
         let before = self.aggregate(standing, period, start);
         let after = self.aggregate(standing, period, end);

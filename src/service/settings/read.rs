@@ -1,6 +1,6 @@
 //! Settings from TOML: every fault at once, each with its line, and the key that was meant.
 
-use super::{Kafka, Mode, Settings, Snapshots, duration};
+use super::{Kafka, Mode, Settings, Snapshots, TopicNames, duration};
 use crate::failure::Failure;
 use crate::input;
 use rating::fault::did_you_mean;
@@ -171,6 +171,21 @@ fn read_snapshots(section: &Section<'_>, snapshots: &mut Snapshots, faults: &mut
     }
 }
 
+/// What one topic holds would be read as what another does.
+fn refuse_same_topics(names: &TopicNames, section: &Section<'_>, faults: &mut Faults<'_>) {
+    let TopicNames { raw, rated, rejected, forward, state, totals, catalog, orders } = names;
+    let all = [raw, rated, rejected, forward, state, totals, catalog, orders];
+    let mut known: Vec<(&String, &str)> = Vec::new();
+    for (key, name) in TOPICS.iter().copied().zip(all) {
+        if let Some((_, other)) = known.iter().find(|(known, _)| *known == name) {
+            let at = section.value(key).or_else(|| section.value(other));
+            let reason = format!("topics {other} and {key} have the same name, \"{name}\"");
+            faults.add_at(at.map_or(0, |value| value.span().start), reason);
+        }
+        known.push((name, key));
+    }
+}
+
 fn read_kafka(section: &Section<'_>, kafka: &mut Kafka, faults: &mut Faults<'_>) {
     let set = |key: &str, name: &mut String, section: &Section<'_>, faults: &mut Faults<'_>| {
         if let Some((text, _)) = section.text(key, faults) {
@@ -202,6 +217,7 @@ fn read_kafka(section: &Section<'_>, kafka: &mut Kafka, faults: &mut Faults<'_>)
     ] {
         set(key, name, &topics, faults);
     }
+    refuse_same_topics(names, &topics, faults);
     for (key, value) in section.table("properties", faults).into_iter().flatten() {
         let (name, at) = (key.get_ref(), key.span().start);
         if FIXED_PROPERTIES.contains(&&**name) {
@@ -407,6 +423,10 @@ mod tests {
                 "4:1: unknown key \"lisen\"; did you mean \"listen\"?",
                 "6:15: interval_ms must be a whole number from 1 to 60000",
             ],
+        );
+        check(
+            "mode = \"kafka\"\n[kafka.topics]\nraw = \"a\"\nrejected = \"a\"",
+            &["4:12: topics raw and rejected have the same name, \"a\""],
         );
         check(
             "mode = \"kafka\"\n[http]\nadvertise = \"rater-1\"",

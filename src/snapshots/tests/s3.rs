@@ -25,10 +25,10 @@ fn an_object_store_does_as_a_directory_does() {
     let older = world.take(&mut taker, 1, &first, &[]).unwrap().snapshot;
     assert_eq!(world.fetch(&mut Refused::new()), Some((older.clone(), first.clone())));
     let second = files(&[("1.sst", &large), ("2.sst", b"new"), ("CURRENT", b"M-1")]);
-    let taken = world.take(&mut taker, 2, &second, &[older.clone()]).unwrap();
+    let taken = world.take(&mut taker, 2, &second, std::slice::from_ref(&older)).unwrap();
     assert_eq!(taken.uploaded, 3);
     let newer = taken.snapshot;
-    let announced = [older.clone(), newer.clone()];
+    let announced = [older, newer.clone()];
     taker.check(&announced).unwrap();
     assert_eq!(world.fetch(&mut Refused::new()), Some((newer.clone(), second)));
     // A manifest is never written over.

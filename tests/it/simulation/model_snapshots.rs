@@ -99,7 +99,10 @@ impl Snapshots for ModelSnapshots {
                 self.doing = Doing::Uploading(Announced { name, position: at }, rows);
             }
             Doing::MayTrim if self.dice.one_in(2) => self.trim_and_collect(),
-            other => self.doing = other,
+            other @ (Doing::Nothing
+            | Doing::Uploading(..)
+            | Doing::Complete(_)
+            | Doing::MayTrim) => self.doing = other,
         }
         Ok(())
     }
@@ -120,7 +123,10 @@ impl Snapshots for ModelSnapshots {
                 None
             }
             Doing::Complete(snapshot) if may_go_on => Some(snapshot),
-            other => {
+            other @ (Doing::Nothing
+            | Doing::Uploading(..)
+            | Doing::Complete(_)
+            | Doing::MayTrim) => {
                 self.doing = other;
                 None
             }
