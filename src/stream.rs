@@ -17,6 +17,7 @@ mod kafka;
 mod limits;
 mod log_port;
 pub mod murmur2;
+mod outbox;
 mod provenance;
 pub mod rater;
 pub mod restore;

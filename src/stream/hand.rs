@@ -1,6 +1,7 @@
 //! The hand: puts a record into the partition, and what comes of it onto the logs.
 
 use super::broker::{Broker, Outgoing, Output};
+use super::outbox::Outbox;
 use super::rater::Setup;
 use super::stop::Stop;
 use super::{earlier, later};
@@ -28,6 +29,7 @@ pub(super) struct Hand<'a, B> {
     pub(super) partition: &'a mut Partition,
     pub(super) decoder: &'a mut Decoder,
     pub(super) setup: &'a Setup,
+    pub(super) outbox: &'a mut Outbox,
     pub(super) dead_letter: &'a mut String,
     pub(super) sources: [u32; 2],
 }
@@ -35,7 +37,10 @@ pub(super) struct Hand<'a, B> {
 impl<B: Broker> Hand<'_, B> {
     pub(super) fn take(&mut self, arrival: &Arrival<'_>) -> Result<(), Stop> {
         match self.judge(arrival)? {
-            Ok(Verdict::Rated(_)) => self.send_rated(),
+            Ok(Verdict::Rated(_)) => {
+                let log = (self.broker, self.setup.partition);
+                Ok(self.outbox.take(log, self.partition)?)
+            }
             Ok(Verdict::Duplicate | Verdict::Waiting) => Ok(()),
             Ok(Verdict::Forwarded(partition)) => self.forward(arrival, partition),
             Ok(Verdict::Rejected(rejection)) | Err(rejection) => {
@@ -63,27 +68,6 @@ impl<B: Broker> Hand<'_, B> {
         let received =
             Received { bytes: arrival.bytes, key: arrival.key, origin: arrival.origin, clock };
         Ok(Ok(self.partition.apply(&record, &received)?))
-    }
-
-    /// Sends the lines that a record caused; its owner is their key.
-    fn send_rated(&mut self) -> Result<(), Stop> {
-        let lines = std::mem::take(&mut self.partition.outputs().rated);
-        let partition = Some(self.setup.partition);
-        let key = self.partition.owner().as_bytes();
-        for line in lines.lines() {
-            self.broker.send(&Outgoing {
-                output: Output::Rated,
-                partition,
-                key,
-                payload: line.as_bytes(),
-                hops: 0,
-            })?;
-        }
-        // The memory is used again.
-        let outputs = self.partition.outputs();
-        outputs.rated = lines;
-        outputs.rated.clear();
-        Ok(())
     }
 
     fn forward(&self, arrival: &Arrival<'_>, partition: u32) -> Result<(), Stop> {

@@ -1,5 +1,8 @@
 //! Every bound of the stream that no setting moves.
 
+/// Bytes of rated lines that are gathered before they are sent: what a request of the producer takes
+/// well, and little beside what it holds anyway.
+pub(super) const OUTBOX_BYTES_MAX: usize = 256 << 10;
 /// Commands that wait for the worker of a partition.
 pub(super) const COMMANDS_MAX: usize = 1_024;
 /// Submissions by HTTP whose records are on their way to the broker.

@@ -8,6 +8,7 @@ use super::broker::{Broker, BrokerError, Incoming, Input};
 use super::catalog_topic::InForce;
 use super::hand::{Arrival, Hand};
 use super::log_port::LogPort;
+use super::outbox::Outbox;
 use super::snapshot_port::Snapshots;
 use super::stop::Stop;
 use super::{earlier, phase};
@@ -113,6 +114,7 @@ pub struct Rater<B> {
     appended: Vec<Instant>,
     /// Those of committed transactions that nobody was told of yet.
     committed: Option<Vec<Instant>>,
+    outbox: Outbox,
     dead_letter: String,
     snapshots: Option<Box<dyn Snapshots>>,
 }
@@ -151,6 +153,7 @@ impl<B: Broker> Rater<B> {
             unflushed: 0,
             appended: Vec::new(),
             committed: None,
+            outbox: Outbox::default(),
             dead_letter: String::new(),
             snapshots: None,
             setup,
@@ -342,6 +345,7 @@ impl<B: Broker> Rater<B> {
             partition: &mut self.partition,
             decoder: &mut self.decoder,
             setup: &self.setup,
+            outbox: &mut self.outbox,
             dead_letter: &mut self.dead_letter,
             sources: self.sources,
         };
@@ -364,6 +368,7 @@ impl<B: Broker> Rater<B> {
             partition: &mut self.partition,
             decoder: &mut self.decoder,
             setup: &self.setup,
+            outbox: &mut self.outbox,
             dead_letter: &mut self.dead_letter,
             sources: self.sources,
         }
@@ -439,6 +444,7 @@ impl<B: Broker> Rater<B> {
     /// As [`Rater::step`].
     pub fn close(&mut self, until: Instant, tick: Tick) -> Result<(), Stop> {
         self.note_positions();
+        self.send_rated()?;
         let mut port = LogPort::new(&self.broker, self.log, self.reads());
         port.begun(self.open_since.is_some(), self.setup.partition);
         let closed = self.partition.close(|_| until, &mut port);
@@ -453,11 +459,17 @@ impl<B: Broker> Rater<B> {
     /// As [`Rater::step`].
     pub fn commit(&mut self, tick: Tick) -> Result<(), Stop> {
         self.note_positions();
+        self.send_rated()?;
         let mut port = LogPort::new(&self.broker, self.log, self.reads());
         port.begun(self.open_since.is_some(), self.setup.partition);
         let committed = self.partition.commit(&mut port);
         let (log, bytes) = port.finish(committed)?;
         self.committed((log, bytes), tick)
+    }
+
+    fn send_rated(&mut self) -> Result<(), Stop> {
+        let log = (&self.broker, self.setup.partition);
+        Ok(self.outbox.send(log, &mut self.partition)?)
     }
 
     fn reads(&self) -> [(Input, u64); 2] {
