@@ -29,7 +29,7 @@ struct Goal {
 
 const RESTORING: &[&str] = &["restoring", "fetching"];
 
-const GOALS: [Goal; 3] = [
+static GOALS: [Goal; 3] = [
     Goal { what: "inside an open transaction", phases: &["open"], percent: 20 },
     Goal { what: "between commit and WriteBatch", phases: &["writing"], percent: 10 },
     Goal { what: "in restore", phases: RESTORING, percent: 10 },
@@ -39,7 +39,7 @@ const GOALS: [Goal; 3] = [
 #[derive(Default)]
 struct Score {
     kills: usize,
-    met: [usize; GOALS.len()],
+    met: [usize; 3],
 }
 
 impl Score {

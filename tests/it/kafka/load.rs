@@ -156,8 +156,7 @@ impl Load {
         let path = |name: &str| place.path(name).display().to_string();
         let (catalog, usage, out) =
             (path("catalog.json"), path("usage.ndjson"), path("recomputed"));
-        let rate = ["rate", "--catalog", &catalog, "--usage", &usage, "--out", &out];
-        python("recompute.py", &rate);
+        python("recompute.py", &["rate", "--catalog", &catalog, "--usage", &usage, "--out", &out]);
         let rated = wire.read_all(&names.topic("rated"));
         let wanted = wanted_sums(place, "recomputed");
         assert_eq!(sums(&rated), wanted, "Σ of rated amounts, recomputed");
