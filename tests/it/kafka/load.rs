@@ -67,7 +67,8 @@ impl Load {
         Self { file: String::new(), garbage: 0, records: 0, sent: 0, next: 0, mix }
     }
 
-    /// As production may have it: one record in a hundred comes twice, one in a thousand is garbage.
+    /// As production may have it: one record in a hundred comes twice, one in a thousand is
+    /// garbage.
     pub(super) const fn long() -> Self {
         Self::of(Mix { twice: 100, garbage: 1_000 })
     }

@@ -1,5 +1,5 @@
-//! Dice: the one source of chance of a simulation, so that a seed replays; also where chance chooses
-//! what befalls real processes.
+//! Dice: the one source of chance of a simulation, so that a seed replays. They also choose what
+//! befalls real processes.
 
 /// A small generator (xorshift64*): speed and replay matter here, not quality.
 #[derive(Debug, Clone)]
