@@ -9,7 +9,7 @@ use crate::program::Workplace;
 use crate::simulation::dice::Dice;
 use std::time::Duration;
 
-/// What befalls them in a run; with `KILLS`, half as many as that says.
+/// What befalls them in a run, one of each; with `KILLS`, half as many as that says.
 const HAPPENINGS: u64 = 4;
 /// Longer than the session of a member, so that its partitions go to others.
 const PAST_THE_SESSION: Duration = Duration::from_secs(8);
@@ -56,11 +56,13 @@ impl World {
     fn happen(&mut self, number: u64) -> String {
         let one = usize::try_from(self.dice.below(2)).unwrap();
         let name = NAMES[one];
+        // One that was killed or has left joins.
         self.running(one);
         self.send();
-        // Each in turn, but at any moment of the load and of what went before.
         self.pause();
-        match number % 4 {
+        // First one of each.
+        let what = if number < HAPPENINGS { number } else { self.dice.below(HAPPENINGS) };
+        match what {
             0 => {
                 self.running(1 - one);
                 self.hang(one);
