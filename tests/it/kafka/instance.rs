@@ -133,12 +133,17 @@ impl Instance {
         }
     }
 
+    /// The phase that each partition is in, as far as it has been read.
+    pub(super) fn phases(&self) -> Vec<String> {
+        phases(&self.said())
+    }
+
     /// Kills it, and says in which phase each partition was.
     pub(super) fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.reading.take().unwrap().join().unwrap();
-        phases(&self.said())
+        self.phases()
     }
 
     /// Kills it once a partition is in a phase of these, or when it has not been for too long.

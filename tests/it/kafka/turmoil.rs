@@ -74,9 +74,10 @@ impl World {
                     line.contains("phase: open ") || line.contains("phase: committing ")
                 });
                 self.broker.kill();
+                let phases = self.running(one).phases();
                 self.pause();
                 self.broker.restart();
-                format!("the broker dies, {name} being in a transaction")
+                format!("the broker dies, {name}: {}", phases.join(" "))
             }
             2 => {
                 let phases = self.instances[one].take().unwrap().kill();
