@@ -35,9 +35,9 @@ test: bootstrap kafka-fetch moto-fetch ## Run every test, doctests and the recom
 	cargo test --release --workspace $(LOCKED)
 	python3 tests/recompute/selftest.py
 
-soak: bootstrap kafka-fetch ## Kill an instance on a real broker a hundred times, and simulate 100,000 seeds
+soak: bootstrap kafka-fetch ## Kill instances on a real broker a hundred times, and simulate 100,000 seeds
 	KILLS=100 SIMULATION_SEEDS=1..100001 CI=true \
-		cargo test --release --test it $(LOCKED) -- --nocapture kafka::killed simulation
+		cargo test --release --test it $(LOCKED) -- --nocapture kafka::killed kafka::turmoil simulation
 
 bench: bootstrap ## Measure; the numbers are printed, none is asserted
 	cargo bench --workspace $(LOCKED)

@@ -120,6 +120,16 @@ impl<B: Broker> Restore<B> {
         Ok(Restored::NotYet(self))
     }
 
+    /// Whether it may go live by a catalog: a record is never rated by an older one than one that
+    /// has rated its owner.
+    ///
+    /// # Errors
+    /// [`Stop`] if the store does not say.
+    pub fn may_go_on_with(&self, catalog: &InForce) -> Result<bool, Stop> {
+        let rated_by = self.store.catalog_position()?;
+        Ok(catalog.is_known && catalog.position.is_none_or(|position| rated_by <= position))
+    }
+
     fn look_for_announcement(&mut self) -> Result<(), Stop> {
         if let Some(snapshot) = &self.unproven {
             let announced = self.store.announced()?;

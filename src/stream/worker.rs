@@ -95,7 +95,7 @@ fn restored(
         }
         restore = match restore.step(RESTORE_STEP)? {
             // A record is never rated by an older catalog than one that has rated its owner.
-            Restored::Done(restore) if !is_new_enough(&restore, &job.catalog.in_force())? => {
+            Restored::Done(restore) if !restore.may_go_on_with(&job.catalog.in_force())? => {
                 is_behind = true;
                 heed.waits_for = Some(restore.store().catalog_position()?);
                 std::thread::sleep(RESTORE_STEP);
@@ -183,11 +183,6 @@ fn snapshotter(job: &Job, epoch: u64) -> Snapshotter {
         metrics: Arc::clone(&job.metrics),
     };
     Snapshotter::new(job.snapshots.clone(), whose)
-}
-
-fn is_new_enough(restore: &Restore<Connection>, catalog: &InForce) -> Result<bool, Stop> {
-    let rated_by = restore.store().catalog_position()?;
-    Ok(catalog.is_known && catalog.position.is_none_or(|position| rated_by <= position))
 }
 
 /// Secrets for a state that may be about to begin.

@@ -9,6 +9,8 @@ mod load;
 mod metrics;
 mod moved;
 mod refused;
+mod signals;
 mod snapshots;
+mod turmoil;
 mod whole_way;
 mod wire;

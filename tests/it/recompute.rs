@@ -8,7 +8,7 @@ const SEEDS: u32 = 120;
 
 /// Runs a script of the recomputation; Python is needed, so its absence fails.
 #[track_caller]
-fn python(script: &str, arguments: &[&str]) {
+pub(crate) fn python(script: &str, arguments: &[&str]) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recompute");
     let ended = Command::new("python3")
         .arg(directory.join(script))

@@ -1,8 +1,11 @@
 //! An instance of the service with Kafka, watched by what it says of itself.
 
+use super::signals::Signals;
 use super::wire::Wire;
 use crate::program::{Workplace, signal};
 use crate::service::{Client, holds};
+use crate::simulation::dice::Dice;
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::Child;
@@ -55,6 +58,10 @@ pub(super) struct Instance {
     reading: Option<JoinHandle<()>>,
 }
 
+/// How long what a stopped process has said may take to be read.
+const LOOK: Duration = Duration::from_millis(2);
+/// So many lines hold what each partition said last.
+const LATEST: usize = 400;
 const BEGINS_TO_LISTEN: &str = "listening on http://";
 
 impl Instance {
@@ -126,20 +133,43 @@ impl Instance {
         }
     }
 
+    /// The phase that each partition is in, as far as it has been read.
+    pub(super) fn phases(&self) -> Vec<String> {
+        phases(&self.said())
+    }
+
     /// Kills it, and says in which phase each partition was.
     pub(super) fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.reading.take().unwrap().join().unwrap();
-        let said = self.said();
-        let mut phases = std::collections::BTreeMap::new();
-        for line in &said {
-            if let Some((_, rest)) = line.split_once("usage_rater::phase: ") {
-                let (phase, partition) = rest.split_once(" partition=").unwrap();
-                phases.insert(partition.to_owned(), phase.to_owned());
+        self.phases()
+    }
+
+    /// Kills it once a partition is in a phase of these, or when it has not been for too long.
+    ///
+    /// Some phases are over in less time than it takes to see them and to kill. So it is stopped
+    /// again and again, after ever so short a while, until one of its partitions stands there.
+    pub(super) fn kill_in(self, aim: &[&str], most: Duration, dice: &mut Dice) -> Vec<String> {
+        let is_aim = |phase: &str| aim.contains(&phase);
+        self.await_phase(most, |line| phase_of(line).is_some_and(|(_, phase)| is_aim(phase)));
+        let mut signals = Signals::new(self.child.id());
+        for _ in 0..most.as_millis() / LOOK.as_millis() {
+            signals.send("STOP");
+            // What it had said by then has been read by now.
+            std::thread::sleep(LOOK);
+            let is_there = {
+                let said = self.said.lock().unwrap();
+                let latest = said.len().saturating_sub(LATEST);
+                phases(&said[latest..]).iter().any(|phase| is_aim(phase))
+            };
+            if is_there {
+                break;
             }
+            signals.send("CONT");
+            std::thread::sleep(Duration::from_micros(dice.below(500)));
         }
-        phases.into_values().collect()
+        self.kill()
     }
 
     /// Asks it to stop, which must end well.
@@ -169,6 +199,19 @@ impl Instance {
             panic!("it does not catch up: {last}\n{}", self.said().join("\n"));
         }
     }
+}
+
+/// What a line says of a partition's phase.
+fn phase_of(line: &str) -> Option<(&str, &str)> {
+    let (_, rest) = line.split_once("usage_rater::phase: ")?;
+    let (phase, partition) = rest.split_once(" partition=")?;
+    Some((partition, phase))
+}
+
+/// The phase that each partition was in last.
+fn phases(said: &[String]) -> Vec<String> {
+    let last: BTreeMap<&str, &str> = said.iter().filter_map(|line| phase_of(line)).collect();
+    last.into_values().map(str::to_owned).collect()
 }
 
 /// Σ of the values of the metrics whose line contains `part`.

@@ -1,58 +1,130 @@
-//! `kill -9` of an instance under load, at every phase of its work.
+//! `kill -9` of an instance under load, at random moments and at every phase of its work.
 
 use super::broker::Broker;
 use super::instance::{Instance, Names};
 use super::load::{Load, catalog};
 use super::wire::Wire;
 use crate::program::Workplace;
-use std::collections::BTreeMap;
+use crate::simulation::dice::Dice;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Kills of a run; `KILLS` asks for more.
 const KILLS: usize = 12;
+/// It goes on until every phase was met often enough, but not beyond so many times as many kills.
+const KILLS_FACTOR_MAX: usize = 4;
+/// How long a phase is waited for: a new member may have to wait for the session of the last one.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Batches of load for each kill, and records in one of them.
+const BATCHES: usize = 50;
+const BATCH_RECORDS: usize = 8;
 
-/// What is waited for before each kill, in turn. The phase that was met is told afterwards.
-const AIMS: [&str; 4] = ["open", "writing", "restoring", "committing"];
+/// Where enough kills must fall.
+struct Goal {
+    what: &'static str,
+    phases: &'static [&'static str],
+    /// How many of a hundred.
+    percent: usize,
+}
+
+const RESTORING: &[&str] = &["restoring", "fetching"];
+
+static GOALS: [Goal; 3] = [
+    Goal { what: "inside an open transaction", phases: &["open"], percent: 20 },
+    Goal { what: "between commit and WriteBatch", phases: &["writing"], percent: 10 },
+    Goal { what: "in restore", phases: RESTORING, percent: 10 },
+];
+
+/// How many kills have met each goal.
+#[derive(Default)]
+struct Score {
+    kills: usize,
+    met: [usize; 3],
+}
+
+impl Score {
+    fn count(&mut self, phases: &[String]) {
+        self.kills += 1;
+        for (goal, met) in GOALS.iter().zip(&mut self.met) {
+            *met += usize::from(phases.iter().any(|phase| goal.phases.contains(&phase.as_str())));
+        }
+    }
+
+    /// What lacks most, for a run of so many kills.
+    fn lacks(&self, kills: usize) -> Option<&'static Goal> {
+        let missing =
+            |goal: &Goal, met: usize| (kills * goal.percent).div_ceil(100).checked_sub(met);
+        let all = GOALS.iter().zip(self.met);
+        let lacking = all.filter_map(|(goal, met)| Some((goal, missing(goal, met)?)));
+        lacking
+            .filter(|(_, missing)| *missing > 0)
+            .max_by_key(|(_, missing)| *missing)
+            .map(|it| it.0)
+    }
+
+    fn told(&self) -> String {
+        let all = GOALS.iter().zip(self.met);
+        let met: Vec<_> = all.map(|(goal, met)| format!("{met} {}", goal.what)).collect();
+        format!("of {} kills, {}", self.kills, met.join(", "))
+    }
+}
 
 #[test]
 fn killed_in_every_phase_it_loses_and_doubles_nothing() {
     let Some(broker) = Broker::shared() else { return };
-    let kills = std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
+    let asked = std::env::var("KILLS").ok().map(|kills| kills.parse().unwrap());
+    let kills: usize = asked.unwrap_or(KILLS);
+    let seed = std::env::var("USAGE_RATER_SEED").ok().and_then(|seed| seed.parse().ok());
+    let mut dice = Dice::new(seed.unwrap_or(20_260_114));
     let (place, names, wire) = (Workplace::new(), Names::new(), Wire::new(&broker.bootstrap));
     place.write("catalog.json", catalog());
     place.write("a.toml", names.settings(&broker.bootstrap, "[commit]\ninterval_ms = 40"));
-    let mut load = Load::default();
-    let mut met: BTreeMap<String, usize> = BTreeMap::new();
-    for number in 0..kills {
-        let aim = AIMS[number % AIMS.len()];
+    let mut load = Load::long();
+    let mut score = Score::default();
+    while score.kills < kills || score.lacks(kills).is_some() {
+        assert!(score.kills < kills * KILLS_FACTOR_MAX, "{}, which is not enough", score.told());
+        // Every second one comes at any moment.
+        let aim = score.lacks(kills).filter(|_| score.kills % 2 == 1);
         let server = Instance::start(&place, "a.toml");
-        std::thread::scope(|scope| {
-            let sending = scope.spawn(|| {
-                for _ in 0..8 {
-                    load.send(&wire, &names, 100);
-                    std::thread::sleep(Duration::from_millis(10));
+        let is_early = aim.map_or_else(|| dice.one_in(3), |goal| goal.phases == RESTORING);
+        if !is_early {
+            server.await_phase(PATIENCE, |line| line.contains("phase: live "));
+        }
+        let is_over = AtomicBool::new(false);
+        let phases = std::thread::scope(|scope| {
+            scope.spawn(|| send(&mut load, (&wire, &names), &is_over));
+            let phases = match aim {
+                Some(goal) => server.kill_in(goal.phases, PATIENCE, &mut dice),
+                None => {
+                    std::thread::sleep(Duration::from_millis(dice.below(1_000)));
+                    server.kill()
                 }
-            });
-            let is_aim = |line: &str| line.contains(&format!("phase: {aim} "));
-            server.await_phase(Duration::from_secs(6), is_aim);
-            if number % 3 == 2 {
-                std::thread::sleep(Duration::from_millis(u64::try_from(number * 13 % 40).unwrap()));
-            }
-            let phases = server.kill();
-            tell(&format!("kill {number}, aimed at {aim}: {}", phases.join(" ")));
-            for phase in phases {
-                *met.entry(phase).or_default() += 1;
-            }
-            sending.join().unwrap();
+            };
+            is_over.store(true, Ordering::Relaxed);
+            phases
         });
+        let aimed = aim.map_or("at any moment", |goal| goal.what);
+        tell(&format!("kill {}, {aimed}: {}", score.kills, phases.join(" ")));
+        score.count(&phases);
     }
-    tell(&format!("partitions killed in each phase: {met:?}"));
+    tell(&score.told());
     let server = Instance::start(&place, "a.toml");
     load.send(&wire, &names, 500);
     server.catch_up(&wire, &names);
     server.stop();
     load.check(&place, &wire, &names);
-    assert!(met.contains_key("open") && met.contains_key("restoring"), "{met:?}");
+    load.check_recomputed(&place, &wire, &names);
+}
+
+/// Load that goes on until the instance is dead, or enough was sent.
+fn send(load: &mut Load, (wire, names): (&Wire, &Names), is_over: &AtomicBool) {
+    for _ in 0..BATCHES {
+        if is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        load.send(wire, names, BATCH_RECORDS);
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "which phases were hit is worth knowing")]

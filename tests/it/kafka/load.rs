@@ -4,6 +4,7 @@
 use super::instance::Names;
 use super::wire::{Read, Wire};
 use crate::program::Workplace;
+use crate::recompute::python;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use usage_rater::stream::murmur2::partition_of;
@@ -11,14 +12,28 @@ use usage_rater::stream::murmur2::partition_of;
 pub(super) const PARTITIONS: u32 = 4;
 const CUSTOMERS: usize = 50;
 
+/// How often a record is sent twice, and how often it is garbage: one in so many.
+#[derive(Debug, Clone, Copy)]
+struct Mix {
+    twice: usize,
+    garbage: usize,
+}
+
 /// What was sent, as a file that `usage-rater rate` takes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Load {
     pub(super) file: String,
     pub(super) garbage: usize,
     pub(super) records: usize,
     pub(super) sent: i64,
     next: usize,
+    mix: Mix,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self::of(Mix { twice: 10, garbage: 50 })
+    }
 }
 
 /// A catalog of fifty customers with a graduated price and a maximum.
@@ -48,14 +63,25 @@ pub(super) fn catalog() -> String {
 }
 
 impl Load {
+    const fn of(mix: Mix) -> Self {
+        Self { file: String::new(), garbage: 0, records: 0, sent: 0, next: 0, mix }
+    }
+
+    /// As production may have it: one record in a hundred comes twice, one in a thousand is
+    /// garbage.
+    pub(super) const fn long() -> Self {
+        Self::of(Mix { twice: 100, garbage: 1_000 })
+    }
+
     /// Usage of another kind that was sent: each record once, and no garbage.
     pub(super) fn given(file: String, records: usize) -> Self {
         let sent = i64::try_from(records).unwrap();
-        Self { file, garbage: 0, records, sent, next: records }
+        Self { file, records, sent, next: records, ..Self::default() }
     }
 
-    /// Sends some more: of a hundred records, ten duplicates, two of garbage, three corrections,
-    /// and every seventh to another partition than its owner's.
+    /// Sends some more: duplicates and garbage as often as the mix says, three corrections in a
+    /// hundred, every seventh to another partition than its owner's, and, once each of the three
+    /// months had some, two of three for a month that has ended by the times of others.
     pub(super) fn send(&mut self, wire: &Wire, names: &Names, count: usize) {
         let topic = names.topic("raw");
         for _ in 0..count {
@@ -66,26 +92,31 @@ impl Load {
             let home = partition_of(customer.as_bytes(), PARTITIONS);
             let partition = if number % 7 == 3 { (home + 1) % PARTITIONS } else { home };
             let partition = i32::try_from(partition).unwrap();
-            wire.send(&topic, partition, (&customer, record.as_bytes()));
-            self.sent += 1;
-            if number % 10 == 4 {
+            let times = 1 + usize::from(number % self.mix.twice == 4);
+            for _ in 0..times {
                 wire.send(&topic, partition, (&customer, record.as_bytes()));
                 self.sent += 1;
             }
-            if record.ends_with('}') && !record.contains("broken") {
+            if self.is_garbage(number) {
+                self.garbage += times;
+            } else {
                 self.file += &record;
                 self.file.push('\n');
                 self.records += 1;
-            } else {
-                self.garbage += 1 + usize::from(number % 10 == 4);
             }
         }
         wire.flush();
     }
 
+    const fn is_garbage(&self, number: usize) -> bool {
+        number % self.mix.garbage == self.mix.garbage - 1
+    }
+
     fn record(&self, number: usize, customer: &str) -> String {
+        if self.is_garbage(number) {
+            return format!("{{\"broken\":{number}");
+        }
         let (kind, data) = match number % 100 {
-            50 | 51 => return format!("{{\"broken\":{number}"),
             60..63 => {
                 // The record of the same customer, fifty earlier.
                 let target = number.saturating_sub(CUSTOMERS);
@@ -114,8 +145,22 @@ impl Load {
         let places: BTreeSet<String> = rejected.iter().map(place_of).collect();
         assert_eq!(places.len(), rejected.len(), "a dead letter was written twice");
         assert_eq!(rejected.len(), self.garbage, "dead letters");
-        assert_eq!(sums(&rated), wanted_sums(place), "Σ of rated amounts by subscription");
+        let wanted = wanted_sums(place, "out");
+        assert_eq!(sums(&rated), wanted, "Σ of rated amounts by subscription");
         place.succeed("verify --config a.toml");
+    }
+
+    /// Checks what was rated against the independent recomputation of the same records.
+    #[track_caller]
+    pub(super) fn check_recomputed(&self, place: &Workplace, wire: &Wire, names: &Names) {
+        place.write("usage.ndjson", &self.file);
+        let path = |name: &str| place.path(name).display().to_string();
+        let (catalog, usage, out) =
+            (path("catalog.json"), path("usage.ndjson"), path("recomputed"));
+        python("recompute.py", &["rate", "--catalog", &catalog, "--usage", &usage, "--out", &out]);
+        let rated = wire.read_all(&names.topic("rated"));
+        let wanted = wanted_sums(place, "recomputed");
+        assert_eq!(sums(&rated), wanted, "Σ of rated amounts, recomputed");
     }
 }
 
@@ -171,9 +216,9 @@ fn sums(rated: &[Read]) -> Sums {
     sums
 }
 
-fn wanted_sums(place: &Workplace) -> Sums {
+fn wanted_sums(place: &Workplace, directory: &str) -> Sums {
     let mut sums = Sums::new();
-    for total in place.lines("out/totals.ndjson") {
+    for total in place.lines(&format!("{directory}/totals.ndjson")) {
         let amount = total["usage_amount"].as_str().unwrap().to_owned();
         add(&mut sums, &total["subscription"], &total, &amount);
     }

@@ -1,7 +1,10 @@
-//! The model broker: logs with offsets, transactions, epochs, and answers that are late or lost.
+//! The model broker: logs with offsets, transactions, epochs, a group, and answers that are late or
+//! lost.
 
 use super::dice::Dice;
+use super::group::{Group, Vouch};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use usage_rater::stream::broker::Output;
 
 /// A partition of a log.
@@ -34,6 +37,9 @@ impl Log {
 /// A number of a transaction.
 type TransactionId = usize;
 
+/// After so long an open transaction is ended by the broker, and its writer with it.
+const TRANSACTION: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Open,
@@ -50,6 +56,34 @@ pub(super) struct Entry {
     pub(super) hops: u8,
     transaction: Option<TransactionId>,
     is_mark: bool,
+}
+
+#[derive(Debug)]
+struct Transaction {
+    outcome: Outcome,
+    /// Where it has written.
+    logs: Vec<Log>,
+    /// Up to where it has read.
+    offsets: Vec<(Log, u64)>,
+    begun: Duration,
+}
+
+/// A writer: its transactional id, its epoch, and what vouches for its member of the group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Writer {
+    pub(super) id: u32,
+    pub(super) epoch: u64,
+    pub(super) vouch: Vouch,
+}
+
+/// What is not checked, which is a defect that is put in on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unchecked {
+    Nothing,
+    /// Writers are not fenced; members must still be of the group's generation.
+    Epochs,
+    /// Neither.
+    All,
 }
 
 /// What the broker knows of a transactional id.
@@ -76,35 +110,47 @@ pub(super) struct Faults {
     pub(super) refused: u32,
 }
 
+impl Faults {
+    pub(super) const NONE: Self = Self { lost_answer: 0, delayed: 0, refused: 0 };
+}
+
 /// A cluster.
 #[derive(Debug)]
 pub(super) struct Cluster {
     logs: BTreeMap<Log, Vec<Entry>>,
     /// Before these offsets, records are deleted.
     starts: BTreeMap<Log, u64>,
-    transactions: Vec<(Outcome, Vec<Log>)>,
+    /// Up to where the group has read.
+    offsets: BTreeMap<Log, u64>,
+    transactions: Vec<Transaction>,
     producers: BTreeMap<u32, Producer>,
+    pub(super) group: Group,
+    /// By the calendar.
     pub(super) now: i128,
+    /// Since the beginning.
+    pub(super) elapsed: Duration,
     pub(super) faults: Faults,
     pub(super) dice: Dice,
     /// How often each kind of fault was met.
     pub(super) hits: BTreeMap<&'static str, u64>,
-    /// A defect that is put in on purpose: writers are not fenced.
-    pub(super) does_not_fence: bool,
+    pub(super) unchecked: Unchecked,
 }
 
 impl Cluster {
-    pub(super) fn new(dice: Dice, faults: Faults, now: i128) -> Self {
+    pub(super) fn new(dice: Dice, faults: Faults, (now, group): (i128, Group)) -> Self {
         Self {
             logs: BTreeMap::new(),
             starts: BTreeMap::new(),
+            offsets: BTreeMap::new(),
             transactions: Vec::new(),
             producers: BTreeMap::new(),
+            group,
             now,
+            elapsed: Duration::ZERO,
             faults,
             dice,
             hits: BTreeMap::new(),
-            does_not_fence: false,
+            unchecked: Unchecked::Nothing,
         }
     }
 
@@ -118,18 +164,17 @@ impl Cluster {
         entries.len() as u64 - 1
     }
 
-    /// Appends what a producer of usage sends.
-    pub(super) fn produce(&mut self, partition: u32, key: &[u8], payload: &[u8]) {
+    /// Appends what is sent outside of all transactions, as producers of usage do.
+    pub(super) fn send_loose(&mut self, log: Log, key: &[u8], payload: &[u8]) {
         let appended_at = self.now;
         let (key, payload) = (key.to_vec(), payload.to_vec());
         let (transaction, is_mark, hops) = (None, false, 0);
-        let entry = Entry { payload, key, appended_at, hops, transaction, is_mark };
-        self.append(Log::Raw(partition), entry);
+        self.append(log, Entry { payload, key, appended_at, hops, transaction, is_mark });
     }
 
     /// Takes over a transactional id: ends what is open, and raises the epoch.
     pub(super) fn fence(&mut self, id: u32) -> Result<u64, Refused> {
-        if self.does_not_fence {
+        if self.unchecked != Unchecked::Nothing {
             return Ok(self.producers.entry(id).or_default().epoch);
         }
         if self.is_refused() {
@@ -157,32 +202,35 @@ impl Cluster {
         is_refused
     }
 
-    fn check(&mut self, id: u32, epoch: u64) -> Result<(), Refused> {
-        let current = self.producers.entry(id).or_default().epoch;
-        if current != epoch {
-            self.hit("zombie fenced");
-            return Err(Refused::Fenced);
+    fn check(&mut self, writer: Writer) -> Result<(), Refused> {
+        let current = self.producers.entry(writer.id).or_default().epoch;
+        if current == writer.epoch {
+            return Ok(());
         }
-        Ok(())
+        self.hit("zombie fenced");
+        if self.group.takes(writer.vouch) {
+            self.hit("zombie fenced that its group would vouch for");
+        }
+        Err(Refused::Fenced)
     }
 
     pub(super) fn send(
         &mut self,
-        (id, epoch): (u32, u64),
+        writer: Writer,
         log: Log,
         (key, payload, hops): (&[u8], &[u8], u8),
     ) -> Result<u64, Refused> {
-        self.check(id, epoch)?;
+        self.check(writer)?;
         if self.is_refused() {
             return Err(Refused::Failed);
         }
-        let open = self.producers.entry(id).or_default().open;
-        let transaction = open.unwrap_or_else(|| {
-            self.transactions.push((Outcome::Open, Vec::new()));
+        let producer = self.producers.entry(writer.id).or_default();
+        let transaction = *producer.open.get_or_insert_with(|| {
+            let (logs, offsets, begun) = (Vec::new(), Vec::new(), self.elapsed);
+            self.transactions.push(Transaction { outcome: Outcome::Open, logs, offsets, begun });
             self.transactions.len() - 1
         });
-        self.producers.entry(id).or_default().open = Some(transaction);
-        let logs = &mut self.transactions[transaction].1;
+        let logs = &mut self.transactions[transaction].logs;
         if !logs.contains(&log) {
             logs.push(log);
         }
@@ -193,9 +241,17 @@ impl Cluster {
         Ok(self.append(log, entry))
     }
 
-    pub(super) fn commit(&mut self, id: u32, epoch: u64) -> Result<(), Refused> {
-        self.check(id, epoch)?;
+    /// Commits what a writer has sent, and up to where it has read.
+    pub(super) fn commit(&mut self, writer: Writer, read: &[(Log, u64)]) -> Result<(), Refused> {
+        self.check(writer)?;
+        let Writer { id, epoch, vouch } = writer;
+        let is_vouched = self.unchecked == Unchecked::All || self.group.takes(vouch);
+        if !read.is_empty() && !is_vouched {
+            self.hit("stale generation refused");
+            return Err(Refused::Failed);
+        }
         let Some(transaction) = self.producers.entry(id).or_default().open else { return Ok(()) };
+        self.transactions[transaction].offsets = read.to_vec();
         let Faults { lost_answer, delayed, .. } = self.faults;
         if self.dice.one_in(delayed) {
             self.hit("commit carried out later");
@@ -221,6 +277,7 @@ impl Cluster {
     pub(super) fn catch_up(&mut self) {
         let ids: Vec<u32> = self.producers.keys().copied().collect();
         for id in ids {
+            self.time_out(id);
             let producer = self.producers.entry(id).or_default().clone();
             if let Some((transaction, epoch)) = producer.delayed
                 && epoch == producer.epoch
@@ -233,13 +290,28 @@ impl Cluster {
         }
     }
 
+    /// Aborts a transaction that has been open for too long, and fences its writer.
+    fn time_out(&mut self, id: u32) {
+        let producer = self.producers.entry(id).or_default();
+        let Some(open) = producer.open.filter(|_| producer.delayed.is_none()) else { return };
+        let begun = self.transactions[open].begun;
+        if self.elapsed.saturating_sub(begun) > TRANSACTION {
+            (producer.open, producer.epoch) = (None, producer.epoch + 1);
+            self.end(open, Outcome::Aborted);
+            self.hit("open transaction timed out");
+        }
+    }
+
     fn end(&mut self, transaction: TransactionId, outcome: Outcome) {
-        let (found, logs) = &mut self.transactions[transaction];
-        if *found != Outcome::Open {
+        let ended = &mut self.transactions[transaction];
+        if ended.outcome != Outcome::Open {
             return;
         }
-        *found = outcome;
-        let logs = logs.clone();
+        ended.outcome = outcome;
+        if outcome == Outcome::Committed {
+            self.offsets.extend(ended.offsets.iter().copied());
+        }
+        let logs = ended.logs.clone();
         let appended_at = self.now;
         for log in logs {
             let (payload, key) = (Vec::new(), Vec::new());
@@ -248,17 +320,33 @@ impl Cluster {
         }
     }
 
+    /// Whether nobody has taken over since this epoch.
+    pub(super) fn is_current(&self, id: u32, epoch: u64) -> bool {
+        self.producers.get(&id).is_none_or(|producer| producer.epoch == epoch)
+    }
+
     /// Deletes the records of a log before an offset.
     pub(super) fn trim(&mut self, log: Log, before: u64) {
         if before > self.start_of(log) {
             self.starts.insert(log, before);
-            self.hit("log trimmed");
+            self.hit(if matches!(log, Log::State(_)) { "log trimmed" } else { "usage trimmed" });
         }
     }
 
     /// The first offset that a log holds.
     pub(super) fn start_of(&self, log: Log) -> u64 {
         self.starts.get(&log).copied().unwrap_or_default()
+    }
+
+    /// Up to where the group has read a log.
+    pub(super) fn offset_of(&self, log: Log) -> Option<u64> {
+        self.offsets.get(&log).copied()
+    }
+
+    /// When the first record was appended that the group has not read.
+    pub(super) fn unread_since(&self, log: Log) -> Option<i128> {
+        let (_, entry) = self.read(log, self.offset_of(log).unwrap_or_default())?;
+        Some(entry.appended_at)
     }
 
     /// The end of a log, open transactions included.
@@ -269,12 +357,12 @@ impl Cluster {
     /// The first committed record of a log from an offset on, and where it is.
     pub(super) fn read(&self, log: Log, from: u64) -> Option<(u64, &Entry)> {
         let entries = self.logs.get(&log)?;
-        let from = from.max(self.start_of(log));
-        for (offset, entry) in (0u64..).zip(entries).skip(usize::try_from(from).unwrap()) {
+        let rest = entries.iter().skip(usize::try_from(from).unwrap());
+        for (offset, entry) in (from..).zip(rest) {
             if entry.is_mark {
                 continue;
             }
-            match entry.transaction.map(|transaction| self.transactions[transaction].0) {
+            match entry.transaction.map(|transaction| self.transactions[transaction].outcome) {
                 // Nothing behind an open transaction is seen.
                 Some(Outcome::Open) => return None,
                 Some(Outcome::Aborted) => {}

@@ -1,15 +1,16 @@
-//! Dice: the one source of chance of a simulation, so that a seed replays.
+//! Dice: the one source of chance of a simulation, so that a seed replays. They also choose what
+//! befalls real processes.
 
 /// A small generator (xorshift64*): speed and replay matter here, not quality.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    pub(super) const fn next(&mut self) -> u64 {
+    pub(crate) const fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -17,12 +18,12 @@ impl Dice {
     }
 
     /// A number below `end`; 0 if that is 0.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         (self.next() >> 11).checked_rem(end).unwrap_or(0)
     }
 
     /// Whether the one of so many cases is met; of none, never.
-    pub(super) fn one_in(&mut self, cases: u32) -> bool {
+    pub(crate) fn one_in(&mut self, cases: u32) -> bool {
         cases > 0 && self.below(u64::from(cases)) == 0
     }
 }

@@ -1,6 +1,8 @@
 //! A partition's connection to the model broker, and the defects that can be put into it.
 
-use super::cluster::{Cluster, Log, Refused};
+use super::cluster::{Cluster, Log, Refused, Unchecked, Writer};
+use super::dice::Dice;
+use super::group::Vouch;
 use rating::Instant;
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -23,8 +25,30 @@ pub(super) enum Defect {
     PositionOutside,
     /// The state log is not read to its end.
     ShortRestore,
+    /// Writers are fenced by the generation of their group alone.
+    GenerationOnly,
+    /// Closed totals leave outside the transaction.
+    TotalsOutside,
+    /// Identities are forgotten that are still needed.
+    ForgetsTooEarly,
+    /// A partition goes live by whatever catalog is at hand.
+    StaleCatalog,
+    /// Usage is deleted that has not been read.
+    RawTrimmedTooEarly,
     /// The state log is trimmed before it announces the snapshot.
     EarlyTrim,
+}
+
+impl Defect {
+    pub(super) fn unchecked(self) -> Unchecked {
+        if self == Self::NoFencing {
+            Unchecked::All
+        } else if self == Self::GenerationOnly {
+            Unchecked::Epochs
+        } else {
+            Unchecked::Nothing
+        }
+    }
 }
 
 /// A connection.
@@ -32,7 +56,13 @@ pub(super) enum Defect {
 pub(super) struct ModelBroker {
     cluster: Rc<RefCell<Cluster>>,
     partition: u32,
-    epoch: Cell<u64>,
+    epoch: Rc<Cell<u64>>,
+    /// What vouches for the instance at this moment.
+    vouch: Rc<Cell<Vouch>>,
+    /// Whether it knows up to where the group has read.
+    has_witness: bool,
+    /// Which input comes first.
+    dice: RefCell<Dice>,
     first_state: Cell<Option<u64>>,
     next: Cell<[u64; 2]>,
     next_state: Cell<u64>,
@@ -90,12 +120,16 @@ impl ModelBroker {
     pub(super) fn new(
         cluster: &Rc<RefCell<Cluster>>,
         partition: u32,
+        (vouch, has_witness, dice): (Rc<Cell<Vouch>>, bool, Dice),
         (defect, outside): (Defect, Rc<Cell<u64>>),
     ) -> Self {
         Self {
             cluster: Rc::clone(cluster),
             partition,
-            epoch: Cell::new(0),
+            epoch: Rc::default(),
+            vouch,
+            has_witness,
+            dice: RefCell::new(dice),
             first_state: Cell::new(None),
             next: Cell::new([0; 2]),
             next_state: Cell::new(0),
@@ -109,6 +143,15 @@ impl ModelBroker {
             Input::Raw => Log::Raw(self.partition),
             Input::Forward => Log::Forward(self.partition),
         }
+    }
+
+    /// Of which writer it is, once it has fenced the others.
+    pub(super) fn epoch(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.epoch)
+    }
+
+    fn writer(&self) -> Writer {
+        Writer { id: self.partition, epoch: self.epoch.get(), vouch: self.vouch.get() }
     }
 }
 
@@ -128,8 +171,11 @@ impl Broker for ModelBroker {
     fn send(&self, record: &Outgoing<'_>) -> Result<(), BrokerError> {
         let log = Log::of(record.output, self.partition, record.partition);
         let sent = (record.key, record.payload, record.hops);
-        let writer = (self.partition, self.epoch.get());
-        let offset = self.cluster.borrow_mut().send(writer, log, sent)?;
+        if log == Log::Totals && self.defect == Defect::TotalsOutside {
+            self.cluster.borrow_mut().send_loose(log, record.key, record.payload);
+            return Ok(());
+        }
+        let offset = self.cluster.borrow_mut().send(self.writer(), log, sent)?;
         if record.output == Output::State && self.first_state.get().is_none() {
             self.first_state.set(Some(offset));
         }
@@ -140,7 +186,8 @@ impl Broker for ModelBroker {
         if let Some((_, raw)) = read.first() {
             self.outside.set(self.outside.get().max(*raw));
         }
-        let committed = self.cluster.borrow_mut().commit(self.partition, self.epoch.get());
+        let logs: Vec<_> = read.iter().map(|(input, next)| (self.log_of(*input), *next)).collect();
+        let committed = self.cluster.borrow_mut().commit(self.writer(), &logs);
         match committed {
             Err(Refused::Failed) if self.defect == Defect::StoreBeforeCommit => {}
             other => other?,
@@ -164,8 +211,9 @@ impl Broker for ModelBroker {
     }
 
     fn next_state(&self, _: Duration) -> Result<Option<StateRecord>, BrokerError> {
-        let cluster = self.cluster.borrow();
-        let found = cluster.read(Log::State(self.partition), self.next_state.get());
+        let (cluster, log) = (self.cluster.borrow(), Log::State(self.partition));
+        // What is trimmed is skipped in silence: the chain of the log must show the gap.
+        let found = cluster.read(log, self.next_state.get().max(cluster.start_of(log)));
         Ok(found.map(|(offset, entry)| {
             self.next_state.set(offset + 1);
             StateRecord { offset, payload: entry.payload.clone() }
@@ -173,12 +221,14 @@ impl Broker for ModelBroker {
     }
 
     fn input_range(&self, input: Input) -> Result<Range<u64>, BrokerError> {
-        Ok(0..self.cluster.borrow().end_of(self.log_of(input)))
+        let (cluster, log) = (self.cluster.borrow(), self.log_of(input));
+        Ok(cluster.start_of(log)..cluster.end_of(log))
     }
 
-    fn group_offset(&self, _: Input) -> Result<Option<u64>, BrokerError> {
-        // It is what the simulation is to do without.
-        Ok(None)
+    fn group_offset(&self, input: Input) -> Result<Option<u64>, BrokerError> {
+        // It is only a witness: all must go as well without.
+        let offset = self.cluster.borrow().offset_of(self.log_of(input));
+        Ok(offset.filter(|_| self.has_witness))
     }
 
     fn follow_inputs(&self, from: &[(Input, u64)]) -> Result<(), BrokerError> {
@@ -196,7 +246,14 @@ impl Broker for ModelBroker {
     fn next(&self, _: Duration) -> Result<Option<ModelMessage>, BrokerError> {
         let cluster = self.cluster.borrow();
         let mut next = self.next.get();
-        for (slot, input) in Input::ALL.into_iter().enumerate() {
+        let mut inputs: Vec<_> = Input::ALL.into_iter().enumerate().collect();
+        if self.dice.borrow_mut().one_in(2) {
+            inputs.reverse();
+        }
+        for (slot, input) in inputs {
+            if next[slot] < cluster.start_of(self.log_of(input)) {
+                return Err(BrokerError::Lost(format!("{input:?} was trimmed before it was read")));
+            }
             if let Some((offset, entry)) = cluster.read(self.log_of(input), next[slot]) {
                 next[slot] = offset + 1;
                 self.next.set(next);

@@ -1,11 +1,9 @@
 //! Model tables: what a database without a log keeps, and loses when its process dies.
 
 use aggregator::{Delta, Entry, Error, Table, Tables, Visit};
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(super) type Rows = BTreeMap<(u8, Box<[u8]>), Box<[u8]>>;
@@ -15,12 +13,22 @@ pub(super) type Rows = BTreeMap<(u8, Box<[u8]>), Box<[u8]>>;
 pub(super) struct Disk {
     current: Rows,
     flushed: Rows,
+    /// A defect that is put in on purpose: with identities that may go, the next ones go.
+    pub(super) forgets_too_early: bool,
 }
+
+/// So many blocks of identities go that should not.
+const TOO_EARLY: usize = 32;
 
 impl Disk {
     /// The process died.
     pub(super) fn crash(&mut self) {
         self.current.clone_from(&self.flushed);
+    }
+
+    /// All that was written is in files.
+    pub(super) fn flush(&mut self) {
+        self.flushed.clone_from(&self.current);
     }
 
     /// What it holds.
@@ -30,16 +38,22 @@ impl Disk {
 
     /// A disk that holds these.
     pub(super) fn of(rows: Rows) -> Self {
-        Self { current: rows.clone(), flushed: rows }
+        Self { current: rows.clone(), flushed: rows, forgets_too_early: false }
+    }
+
+    fn remove(&mut self, key: &(u8, Box<[u8]>)) {
+        self.current.remove(key);
+        if self.forgets_too_early && key.0 == number(Table::Ids) {
+            let next = self.current.range(key.clone()..).take_while(|(next, _)| next.0 == key.0);
+            let next: Vec<_> = next.map(|(next, _)| next.clone()).take(TOO_EARLY).collect();
+            self.current.retain(|key, _| !next.contains(key));
+        }
     }
 }
 
 /// Tables on a disk that outlives them.
 #[derive(Debug, Clone)]
 pub(super) struct ModelTables(pub(super) Arc<Mutex<Disk>>);
-
-/// Hands out the same disk again.
-pub(super) type Disks = Rc<RefCell<BTreeMap<(usize, u32), Arc<Mutex<Disk>>>>>;
 
 const fn number(table: Table) -> u8 {
     table as u8
@@ -97,9 +111,11 @@ impl Tables for ModelTables {
         for (table, key, value) in deltas.iter().flat_map(|delta| delta.changes()) {
             let key = (number(table), key.into());
             match value {
-                Some(value) => disk.current.insert(key, value.into()),
-                None => disk.current.remove(&key),
-            };
+                Some(value) => {
+                    disk.current.insert(key, value.into());
+                }
+                None => disk.remove(&key),
+            }
         }
         Ok(())
     }
@@ -109,8 +125,7 @@ impl Tables for ModelTables {
     }
 
     fn flush(&self) -> Result<(), Error> {
-        let mut disk = self.disk();
-        disk.flushed = disk.current.clone();
+        self.disk().flush();
         Ok(())
     }
 

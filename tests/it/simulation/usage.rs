@@ -1,129 +1,237 @@
-//! Usage of a simulation, and the trivial oracle of what it must come to.
+//! Usage of a simulation: what producers send, in time and too late, again and again, before its
+//! customer is known and before what it corrects.
 
 use super::dice::Dice;
-use std::collections::BTreeMap;
+use rating::Instant;
 
-/// A catalog with a price of 0.01 for the first ten of a customer's month and 0.005 for the rest.
-pub(super) fn catalog_text() -> String {
-    let customers: Vec<String> =
-        (0..CUSTOMERS).map(|n| format!("{{\"id\":\"C{n}\",\"time_zone\":\"UTC\"}}")).collect();
-    let subscriptions: Vec<String> = (0..CUSTOMERS)
-        .map(|n| {
-            format!(
-                "{{\"id\":\"S{n}\",\"customer\":\"C{n}\",\"plan\":\"pro\",\
-                 \"start\":\"2026-01-01\",\"end\":\"2026-12-31\"}}"
-            )
-        })
-        .collect();
-    format!(
-        "{{\"meters\":[{{\"key\":\"calls\",\"event_type\":\"t\",\"aggregation\":\"sum\",\
-         \"value\":\"$.n\"}}],\"plans\":[{{\"key\":\"pro\",\"version\":1,\
-         \"effective_from\":\"2025-01-01T00:00:00Z\",\"currency\":\"USD\",\"charges\":[\
-         {{\"key\":\"calls\",\"meter\":\"calls\",\"price\":{{\"model\":\"graduated\",\"tiers\":[\
-         {{\"up_to\":\"10\",\"unit_price\":\"0.01\"}},{{\"up_to\":null,\"unit_price\":\"0.005\"}}\
-         ]}}}}]}}],\"customers\":[{}],\"subscriptions\":[{}]}}",
-        customers.join(","),
-        subscriptions.join(",")
-    )
+pub(super) const HOUR: i128 = 3_600_000_000_000;
+pub(super) const DAY: i128 = 24 * HOUR;
+/// A record whose own time is older is too late.
+pub(super) const WINDOW: i128 = 20 * DAY;
+/// How late usage may be sent that is to count, and may be corrected. The world sees to it that
+/// nothing is left unread for so long that it would be too late after all.
+const LATE: i128 = 5 * DAY;
+/// 2026-01-01, when all subscriptions start.
+const FIRST: i128 = 1_767_225_600_000_000_000;
+/// The beginnings of the months of 2026 from January on.
+pub(super) const MONTHS: [i128; 7] = [
+    FIRST,
+    1_769_904_000_000_000_000,
+    1_772_323_200_000_000_000,
+    1_775_001_600_000_000_000,
+    1_777_593_600_000_000_000,
+    1_780_272_000_000_000_000,
+    1_782_864_000_000_000_000,
+];
+
+/// What a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Usage that counts; no charge takes it if it is not priced.
+    Usage { quantity: u64, is_priced: bool },
+    /// Usage that is older than the window when it is sent for the first time.
+    Old,
+    /// Usage of somebody who never comes into the catalog.
+    Nobody,
+    /// A cancellation of something that never comes.
+    Orphan,
+    /// A cancellation of a record, in time or not.
+    Cancels { target: usize, is_in_time: bool },
 }
 
-const CUSTOMERS: u64 = 12;
+/// A record that was sent, or is about to be.
+#[derive(Debug, Clone)]
+pub(super) struct Sent {
+    pub(super) customer: u64,
+    pub(super) used_at: i128,
+    pub(super) kind: Kind,
+    pub(super) text: String,
+    /// How often it was sent.
+    pub(super) times: u64,
+    /// The cancellation that takes it back.
+    pub(super) cancelled_by: Option<usize>,
+}
 
-/// What a producer has sent so far.
+impl Sent {
+    /// The key under which it is sent.
+    pub(super) fn key(&self) -> String {
+        let kind = if self.kind == Kind::Nobody { 'N' } else { 'C' };
+        format!("{kind}{}", self.customer)
+    }
+
+    const fn is_usage(&self) -> bool {
+        matches!(self.kind, Kind::Usage { .. })
+    }
+}
+
+/// All that producers have sent.
 #[derive(Debug)]
 pub(super) struct Usage {
     dice: Dice,
-    /// Records that were sent, by customer and id, with their quantity.
-    sent: BTreeMap<(u64, u64), u64>,
-    /// Ids of records that a correction takes back.
-    cancelled: BTreeMap<(u64, u64), u64>,
-    /// Garbage that was sent, doubled or not.
+    /// By the number that is in their ids.
+    pub(super) sent: Vec<Sent>,
+    /// Those that were corrected before they came.
+    owed: Vec<usize>,
+    /// Garbage that was sent.
     pub(super) garbage: u64,
-    next_id: u64,
+    /// How many of the customers have used something.
+    pub(super) customers: u64,
 }
 
 impl Usage {
     pub(super) const fn new(dice: Dice) -> Self {
-        Self { dice, sent: BTreeMap::new(), cancelled: BTreeMap::new(), garbage: 0, next_id: 0 }
+        Self { dice, sent: Vec::new(), owed: Vec::new(), garbage: 0, customers: 0 }
     }
 
-    /// The next record and its owner.
-    pub(super) fn next(&mut self) -> (String, String) {
-        let customer = self.dice.below(CUSTOMERS);
-        match self.dice.below(20) {
+    /// The next record, of one of so many customers, with its key.
+    pub(super) fn next(&mut self, now: i128, customers: u64) -> (String, String) {
+        let customer = self.dice.below(customers);
+        let number = match self.dice.below(40) {
             0 => {
                 self.garbage += 1;
-                (format!("C{customer}"), "{\"specversion\":\"1.0\"".to_owned())
+                return (format!("C{customer}"), "{\"specversion\":\"1.0\"".to_owned());
             }
-            1..4 => self.again(),
-            4 => self.cancel(),
-            _ => {
-                let (id, quantity) = (self.next_id, 1 + self.dice.below(7));
-                self.next_id += 1;
-                self.sent.insert((customer, id), quantity);
-                (format!("C{customer}"), record(customer, id, quantity))
-            }
+            1..8 => self.again(),
+            8..11 => self.cancel(now),
+            11 => self.cancel_before(now, customer),
+            12 => self.cancel_too_late(now),
+            13..15 => self.old(now, customer),
+            15 => self.in_vain(now, customer),
+            16..19 => self.owed.pop(),
+            _ => None,
+        };
+        let number = number.unwrap_or_else(|| self.usage(now, customer));
+        self.send(number)
+    }
+
+    /// What was corrected and has not come yet.
+    pub(super) fn next_owed(&mut self) -> Option<(String, String)> {
+        let number = self.owed.pop()?;
+        Some(self.send(number))
+    }
+
+    fn send(&mut self, number: usize) -> (String, String) {
+        let sent = &mut self.sent[number];
+        sent.times += 1;
+        if sent.kind != Kind::Nobody {
+            self.customers = self.customers.max(sent.customer + 1);
         }
+        (sent.key(), sent.text.clone())
     }
 
-    fn any_sent(&mut self) -> Option<((u64, u64), u64)> {
-        let at = usize::try_from(self.dice.below(self.sent.len() as u64)).unwrap();
-        self.sent.iter().nth(at).map(|(key, quantity)| (*key, *quantity))
-    }
-
-    /// A retry of what was sent before.
-    fn again(&mut self) -> (String, String) {
-        match self.any_sent() {
-            Some(((customer, id), quantity)) => {
-                (format!("C{customer}"), record(customer, id, quantity))
+    fn add(&mut self, (customer, used_at): (u64, i128), kind: Kind) -> usize {
+        let number = self.sent.len();
+        let text = match kind {
+            Kind::Usage { quantity, is_priced } => {
+                usage_text(number, &format!("C{customer}"), used_at, (quantity, is_priced))
             }
-            None => self.next(),
-        }
-    }
-
-    fn cancel(&mut self) -> (String, String) {
-        let Some(((customer, id), _)) = self.any_sent() else { return self.next() };
-        let fresh = self.next_id;
-        let own = *self.cancelled.entry((customer, id)).or_insert(fresh);
-        self.next_id += u64::from(own == fresh);
-        let text = format!(
-            "{{\"specversion\":\"1.0\",\"id\":\"r{own}\",\"source\":\"s\",\
-             \"type\":\"usage.cancelled\",\"subject\":\"C{customer}\",\
-             \"time\":\"2026-01-09T00:00:00Z\",\
-             \"data\":{{\"of\":{{\"source\":\"s\",\"id\":\"r{id}\"}}}}}}"
-        );
-        (format!("C{customer}"), text)
-    }
-
-    /// Σ of the quantities that stand, by customer.
-    pub(super) fn quantities(&self) -> BTreeMap<u64, u64> {
-        let mut sums = BTreeMap::new();
-        for ((customer, id), quantity) in &self.sent {
-            if !self.cancelled.contains_key(&(*customer, *id)) {
-                *sums.entry(*customer).or_default() += quantity;
+            Kind::Old => usage_text(number, &format!("C{customer}"), used_at, (7, true)),
+            Kind::Nobody => usage_text(number, &format!("N{customer}"), used_at, (7, true)),
+            Kind::Orphan => cancel_text(number, customer, used_at, &format!("x{number}")),
+            Kind::Cancels { target, .. } => {
+                cancel_text(number, customer, used_at, &format!("r{target}"))
             }
-        }
-        sums
+        };
+        let (times, cancelled_by) = (0, None);
+        self.sent.push(Sent { customer, used_at, kind, text, times, cancelled_by });
+        number
     }
 
-    /// How many different records were sent, corrections included.
-    pub(super) fn distinct(&self) -> u64 {
-        (self.sent.len() + self.cancelled.len()) as u64
+    fn usage(&mut self, now: i128, customer: u64) -> usize {
+        let quantity = 1 + self.dice.below(7);
+        let is_priced = !self.dice.one_in(10);
+        let used_at = match self.dice.below(12) {
+            // Exactly on the boundary of two periods, if one was just passed.
+            0 => MONTHS.into_iter().rfind(|month| *month <= now && now - LATE <= *month),
+            1..3 => Some(now - self.random(LATE)),
+            3..6 => Some(now - self.random(6 * HOUR)),
+            _ => None,
+        };
+        let used_at = used_at.unwrap_or_else(|| now - self.random(HOUR / 360));
+        self.add((customer, used_at), Kind::Usage { quantity, is_priced })
+    }
+
+    /// A stretch of time up to so long, in whole milliseconds.
+    fn random(&mut self, nanos: i128) -> i128 {
+        let millis = self.dice.below(u64::try_from(nanos / 1_000_000).unwrap());
+        i128::from(millis) * 1_000_000
+    }
+
+    /// One of the records for which something holds, if a few looks find one.
+    fn any(&mut self, holds: impl Fn(&Sent) -> bool) -> Option<usize> {
+        let length = self.sent.len() as u64;
+        (0..8)
+            .map(|_| usize::try_from(self.dice.below(length)).unwrap())
+            .find(|number| self.sent.get(*number).is_some_and(&holds))
+    }
+
+    /// A retry of what was sent before, however long ago.
+    fn again(&mut self) -> Option<usize> {
+        self.any(|sent| sent.times > 0)
+    }
+
+    /// A cancellation of what is not too old, or the one that it has again.
+    fn cancel(&mut self, now: i128) -> Option<usize> {
+        let target = self.any(|sent| sent.is_usage() && sent.used_at >= now - LATE)?;
+        Some(self.cancel_of(target, now, true))
+    }
+
+    fn cancel_of(&mut self, target: usize, now: i128, is_in_time: bool) -> usize {
+        if let Some(before) = self.sent[target].cancelled_by {
+            return before;
+        }
+        let customer = self.sent[target].customer;
+        let number = self.add((customer, now), Kind::Cancels { target, is_in_time });
+        self.sent[target].cancelled_by = is_in_time.then_some(number);
+        number
+    }
+
+    /// A cancellation whose target is sent later.
+    fn cancel_before(&mut self, now: i128, customer: u64) -> Option<usize> {
+        let target = self.usage(now, customer);
+        self.owed.push(target);
+        Some(self.cancel_of(target, now, true))
+    }
+
+    /// A cancellation of what nobody may correct any more.
+    fn cancel_too_late(&mut self, now: i128) -> Option<usize> {
+        let old = now - WINDOW - DAY;
+        let target = self.any(|sent| sent.is_usage() && sent.times > 0 && sent.used_at < old)?;
+        Some(self.cancel_of(target, now, false))
+    }
+
+    /// Usage that is too late the first time already.
+    fn old(&mut self, now: i128, customer: u64) -> Option<usize> {
+        let used_at = now - WINDOW - DAY - self.random(20 * DAY);
+        (used_at >= FIRST).then(|| self.add((customer, used_at), Kind::Old))
+    }
+
+    /// What waits for somebody who never comes.
+    fn in_vain(&mut self, now: i128, customer: u64) -> Option<usize> {
+        let kind = if self.dice.one_in(2) { Kind::Nobody } else { Kind::Orphan };
+        Some(self.add((customer, now), kind))
     }
 }
 
-fn record(customer: u64, id: u64, quantity: u64) -> String {
-    // Ids rise with time, and all lie in one billing period.
-    let second = id % 60;
-    let minute = id / 60 % 60;
+fn usage_text(
+    number: usize,
+    subject: &str,
+    used_at: i128,
+    (quantity, is_priced): (u64, bool),
+) -> String {
+    let event_type = if is_priced { "t" } else { "u" };
+    let time = Instant::from_nanos(used_at);
     format!(
-        "{{\"specversion\":\"1.0\",\"id\":\"r{id}\",\"source\":\"s\",\"type\":\"t\",\
-         \"subject\":\"C{customer}\",\"time\":\"2026-01-09T00:{minute:02}:{second:02}Z\",\
-         \"data\":{{\"n\":{quantity}}}}}"
+        "{{\"specversion\":\"1.0\",\"id\":\"r{number}\",\"source\":\"s\",\"type\":\"{event_type}\",\
+         \"subject\":\"{subject}\",\"time\":\"{time}\",\"data\":{{\"n\":{quantity}}}}}"
     )
 }
 
-/// The price of a quantity in thousandths: 0.01 each up to 10, 0.005 each above.
-pub(super) fn price(quantity: u64) -> u64 {
-    quantity.min(10) * 10 + quantity.saturating_sub(10) * 5
+fn cancel_text(number: usize, customer: u64, used_at: i128, of: &str) -> String {
+    let time = Instant::from_nanos(used_at);
+    format!(
+        "{{\"specversion\":\"1.0\",\"id\":\"r{number}\",\"source\":\"s\",\
+         \"type\":\"usage.cancelled\",\"subject\":\"C{customer}\",\"time\":\"{time}\",\
+         \"data\":{{\"of\":{{\"source\":\"s\",\"id\":\"{of}\"}}}}}}"
+    )
 }
