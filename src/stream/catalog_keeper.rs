@@ -58,7 +58,12 @@ pub(super) fn keep_file(
     replacements: &Receiver<Replacement>,
     is_ending: &AtomicBool,
 ) {
+    let mut told_again = Stopwatch::start();
     while !is_ending.load(Ordering::SeqCst) {
+        if told_again.elapsed() >= TELL_AGAIN {
+            audience.tell_again();
+            told_again = Stopwatch::start();
+        }
         let Ok(Replacement { new, reply }) = replacements.recv_timeout(QUIET) else { continue };
         let newer = InForce { catalog: Arc::clone(&new.catalog), position: None, is_known: true };
         let before = audience.here.board.in_force().catalog;

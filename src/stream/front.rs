@@ -9,13 +9,13 @@ use super::catalog_topic::CatalogBoard;
 use super::command::Command;
 use super::directory::{Directory, Unsent};
 use super::kafka::{Clients, Deliverer, Delivery, Topics};
-use super::limits::{OWED_MAX, SENT_BYTES_MAX};
+use super::limits::OWED_MAX;
 use super::murmur2::partition_of;
 use crate::failure::Failure;
 use crate::service::{Answer, DeadLetters, Desk, Metrics, Read, Refusal, Request, Submission, Told, Unread};
 use ingest::Decoder;
 use rating::json::Tape;
-use rating::{Catalog, Rejection, Subject};
+use rating::{Catalog, Code, Rejection, Subject};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel};
@@ -188,8 +188,8 @@ impl Front {
                 Err(rejection) => {
                     refuse(&mut self.tape, record, &rejection, &mut answer);
                     // Its partition refuses it as well, counts it, and writes its dead letter. What
-                    // the topic does not take would keep the others from being answered.
-                    if record.len() <= SENT_BYTES_MAX {
+                    // the topic need not take would keep the others from being answered.
+                    if rejection.code != Code::TooLarge {
                         self.deliverer.send(b"", record, &delivery);
                     }
                 }

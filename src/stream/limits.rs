@@ -4,13 +4,8 @@
 pub(super) const COMMANDS_MAX: usize = 1_024;
 /// Submissions by HTTP whose records are on their way to the broker.
 pub(super) const OWED_MAX: usize = 4_096;
-/// Largest record that came by HTTP and is put onto the raw topic, in bytes: what is larger than a
-/// record may be, and than the topic takes, is refused without a dead letter.
-pub(super) const SENT_BYTES_MAX: usize = 1_150_000;
 /// Seconds that a partition is given to take another catalog, or to say whether it may.
 pub(super) const COMMAND_SECONDS_MAX: u64 = 60;
 /// How often entries of the catalog that do not fit are tried on those that do, before what does
 /// comes into force.
 pub(super) const JUDGE_PASSES_MAX: usize = 8;
-
-const _: () = assert!(SENT_BYTES_MAX > 1 << 20, "a record may have 1 MiB");

@@ -111,8 +111,10 @@ fn serve(
     });
     is_ending.store(true, Ordering::SeqCst);
     let supervised = supervising.join();
-    served?;
-    supervised.map_err(|_| Failure::Dependency("the supervisor panicked".to_owned()))
+    let panicked = |_| Failure::Dependency("the supervisor panicked".to_owned());
+    // Why it has ended says more than that it has.
+    supervised.map_err(panicked)??;
+    served
 }
 
 /// What is in force before anything was read.

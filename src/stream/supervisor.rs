@@ -9,6 +9,7 @@ use super::limits::COMMANDS_MAX;
 use super::stop::Stop;
 use super::worker::{Job, work};
 use crate::clock::Stopwatch;
+use crate::failure::Failure;
 use crate::service::{Desk, Metrics, PartitionMetrics};
 use rating::Catalog;
 use std::any::Any;
@@ -73,7 +74,11 @@ impl Supervisor {
     }
 
     /// Runs until it is to end and everything has been let go.
-    pub(crate) fn run(mut self) {
+    ///
+    /// # Errors
+    /// [`Failure`] if the group has shut this instance out for good.
+    pub(crate) fn run(mut self) -> Result<(), Failure> {
+        let mut shut_out = None;
         loop {
             let (changes, failures) = self.group.poll(GROUP_POLL);
             for failure in failures {
@@ -85,16 +90,18 @@ impl Supervisor {
             while let Ok((partition, ended)) = self.ended.try_recv() {
                 self.note_end(partition, ended);
             }
-            if let Some(reason) = self.group.fatal_error() {
-                tracing::error!("the group does not take this instance any more: {reason}");
+            if let Some(reason) = self.group.fatal_error().filter(|_| shut_out.is_none()) {
+                let reason = format!("the group does not take this instance any more: {reason}");
+                tracing::error!("{reason}; what it holds is let go");
                 self.is_ending.store(true, Ordering::SeqCst);
+                shut_out = Some(reason);
             }
             let is_ending = self.is_ending.load(Ordering::SeqCst);
             self.act(is_ending);
             self.desk.show_missing(self.missing());
             if is_ending && self.slots.values().all(|slot| slot.worker.is_none()) {
                 self.group.leave();
-                return;
+                return shut_out.map_or(Ok(()), |reason| Err(Failure::Dependency(reason)));
             }
         }
     }
