@@ -159,7 +159,9 @@ impl Bucket {
             let object = object.filter(|(_, number)| number.parse::<u64>().is_ok());
             let Some((object, _)) = object else { continue };
             // It may have become whole meanwhile.
-            let Ok(written_at) = entry.metadata().map(|metadata| metadata.mtime()) else { continue };
+            let Ok(written_at) = entry.metadata().map(|metadata| metadata.mtime()) else {
+                continue;
+            };
             if is_over(object, written_at) {
                 let removing = std::fs::remove_file(entry.path());
                 removing.map_err(|error| SnapshotError::disk("remove", &entry.path(), &error))?;

@@ -12,7 +12,9 @@ use super::kafka::{Clients, Deliverer, Delivery, Topics};
 use super::limits::OWED_MAX;
 use super::murmur2::partition_of;
 use crate::failure::Failure;
-use crate::service::{Answer, DeadLetters, Desk, Metrics, Read, Refusal, Request, Submission, Told, Unread};
+use crate::service::{
+    Answer, DeadLetters, Desk, Metrics, Read, Refusal, Request, Submission, Told, Unread,
+};
 use ingest::Decoder;
 use rating::json::Tape;
 use rating::{Catalog, Code, Rejection, Subject};

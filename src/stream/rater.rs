@@ -12,7 +12,9 @@ use super::snapshot_port::Snapshots;
 use super::stop::Stop;
 use super::{earlier, phase};
 use aggregator::state_log::LogPosition;
-use aggregator::{Counters, Error, ErrorKind, Origin, Partition, Routing, SavedSource, Store, limits};
+use aggregator::{
+    Counters, Error, ErrorKind, Origin, Partition, Routing, SavedSource, Store, limits,
+};
 use ingest::Decoder;
 use rating::{Catalog, Cycle, Instant};
 use std::sync::Arc;

@@ -14,7 +14,9 @@ use super::supervisor::{NOT_JOINED, Supervisor};
 use super::worker::Job;
 use crate::clock::Stopwatch;
 use crate::failure::Failure;
-use crate::service::{Begun, CatalogText, Http, Metrics, PartitionMetrics, Settings, start_thread};
+use crate::service::{
+    Begun, CatalogText, Desk, Http, Metrics, PartitionMetrics, Settings, start_thread,
+};
 use crate::snapshots::Bucket;
 use aggregator::StoreMemory;
 use std::ffi::OsString;
@@ -57,21 +59,10 @@ fn serve(
     let topics = Arc::new(find_topics(settings, &clients, runtime)?);
     let broken = |error: BrokerError| Failure::Dependency(error.to_string());
     let group = Arc::new(Group::join(&clients, &topics.raw).map_err(broken)?);
-    let here = Here {
-        board: Arc::new(CatalogBoard::new(first_catalog(given.as_ref()))),
-        directory: Arc::default(),
-    };
     let owners = Arc::new(StateTails::new(&clients, &topics.state).map_err(broken)?);
-    let audience = Audience {
-        here: here.clone(),
-        desk: Arc::clone(&desk),
-        partitions: topics.partitions,
-        elsewhere: Elsewhere {
-            owners: owners.clone(),
-            own: advertise,
-            runtime: runtime.clone(),
-        },
-    };
+    let elsewhere = Elsewhere { owners: owners.clone(), own: advertise, runtime: runtime.clone() };
+    let audience = audience(first_catalog(given.as_ref()), (&topics, &desk), elsewhere);
+    let here = audience.here.clone();
     let job = Job {
         partition: 0,
         clients: clients.clone(),
@@ -115,6 +106,16 @@ fn serve(
     // Why it has ended says more than that it has.
     supervised.map_err(panicked)??;
     served
+}
+
+/// Whoever must know of a catalog; nothing is held yet.
+fn audience(
+    first: InForce,
+    (topics, desk): (&Topics, &Arc<Desk>),
+    elsewhere: Elsewhere,
+) -> Audience {
+    let here = Here { board: Arc::new(CatalogBoard::new(first)), directory: Arc::default() };
+    Audience { here, desk: Arc::clone(desk), partitions: topics.partitions, elsewhere }
 }
 
 /// What is in force before anything was read.

@@ -80,7 +80,8 @@ pub(super) async fn post(
         .and_then(|Query(asked)| read_partitions(&asked.partitions))
         .and_then(|partitions| app.check_open().map(|()| partitions))
         .and_then(|partitions| {
-            let alone = "this instance is alone: PUT /v1/catalog tries a catalog before it is taken";
+            let alone =
+                "this instance is alone: PUT /v1/catalog tries a catalog before it is taken";
             let alone = || Problem::new(StatusCode::NOT_IMPLEMENTED, alone);
             Ok((partitions, app.desk.trials().ok_or_else(alone)?))
         });

@@ -166,7 +166,9 @@ impl Group {
     /// Why this member can never be one again, if it cannot: another has its instance id.
     pub(crate) fn fatal_error(&self) -> Option<String> {
         let (code, reason) = self.member.client().fatal_error()?;
-        if code == RDKafkaErrorCode::FencedInstanceId && let Some(name) = &self.instance_id {
+        if code == RDKafkaErrorCode::FencedInstanceId
+            && let Some(name) = &self.instance_id
+        {
             return Some(format!(
                 "another instance has the name \"{name}\" ({reason}); give each one a \
                  kafka.instance_id of its own, or none"

@@ -54,9 +54,7 @@ fn the_newer_protocol_of_groups_moves_partitions_too() {
     load.send(&wire, &names, 500);
     first.catch_up(&wire, &names);
     let second = start("b");
-    eventually("partitions move", || {
-        second.said().iter().any(|line| line.contains("live, with"))
-    });
+    eventually("partitions move", || second.said().iter().any(|line| line.contains("live, with")));
     load.send(&wire, &names, 500);
     first.stop();
     load.send(&wire, &names, 500);

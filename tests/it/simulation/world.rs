@@ -321,7 +321,9 @@ impl World {
                     self.refused.entry(key).or_default().insert(name);
                 }
             }
-            Stop::Lost(reason) | Stop::Failed(reason) | Stop::Unfit(reason) => return Err(Broken::Stopped(reason)),
+            Stop::Lost(reason) | Stop::Failed(reason) | Stop::Unfit(reason) => {
+                return Err(Broken::Stopped(reason));
+            }
         }
         Ok(())
     }

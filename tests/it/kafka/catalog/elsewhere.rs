@@ -54,9 +54,8 @@ fn what_other_instances_have_rated_is_asked_for() {
     let (key, text) = customer(theirs[0]);
     scene.produce("catalog", &[(key.clone(), recut(&text)), customer(CUSTOMERS)]);
     eventually("that is told", || told(&decides, &format!("not in force yet: {key}: ")));
-    let shows = |server: &Instance, words: &str| {
-        server.client().get("/v1/catalog").body.contains(words)
-    };
+    let shows =
+        |server: &Instance, words: &str| server.client().get("/v1/catalog").body.contains(words);
     eventually("the other entry is in force", || shows(&other, &format!("\"C{CUSTOMERS}\"")));
     assert!(!shows(&decides, "bill_cycle_day") && !shows(&other, "bill_cycle_day"));
     scene.produce("catalog", &[customer(theirs[0])]);
@@ -92,9 +91,10 @@ fn a_partition_that_does_not_fit_says_so_and_goes_on_with_one_that_it_fits() {
     let name = format!("partition {}", home(1));
     let unready = |server: &Instance, words: &str| {
         let reply = server.client().get("/readyz");
-        reply.status == 503 && [&name, words, "such as the one before"].iter().all(|words| {
-            reply.body.contains(words)
-        })
+        reply.status == 503
+            && [&name, words, "such as the one before"]
+                .iter()
+                .all(|words| reply.body.contains(words))
     };
     eventually("it says so", || unready(&server, "goes on with the catalog before"));
     assert!(told(&server, "is not taken: ") && told(&server, "cannot be cut anew"));
