@@ -110,8 +110,10 @@ impl Entries {
             self.open_bytes = self.open_bytes.saturating_sub(length(before));
         }
         // What it takes back may be about to come into force, decided about by somebody who has
-        // not read it: then it is the last wish, and stays until the next mark.
-        let takes_back = before.is_some() || self.coming.iter().any(|(coming, _)| coming == key);
+        // not read it: then it is the last wish, and stays until the next mark. After compaction
+        // that is all there is of what it takes back.
+        let is_coming = || self.coming.iter().any(|(coming, _)| coming == key);
+        let takes_back = open.text.is_none() || before.is_some() || is_coming();
         if self.in_force.get(key) == open.text.as_ref() && !takes_back {
             return Ok(());
         }

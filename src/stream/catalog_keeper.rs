@@ -2,8 +2,8 @@
 //!
 //! From a file, the catalog is what was read at the start or at the last SIGHUP. From the topic, it
 //! is what the topic says is in force; entries that come are decided about by whoever takes the
-//! pen, and a catalog that came by HTTP becomes entries; before either, all partitions are asked, also
-//! those of other instances. Those that are held here are told at once of what is in force.
+//! pen, and a catalog that came by HTTP becomes entries. Before either, all partitions are asked,
+//! also those of other instances. Those that are held here are told at once of what is in force.
 
 use super::audience::{Audience, reason_of};
 use super::broker::BrokerError;

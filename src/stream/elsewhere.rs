@@ -162,7 +162,7 @@ mod tests {
             Err(error) => Err((*error).to_owned()),
         };
         let known = known.iter().map(|(partition, owner)| (*partition, owned(owner))).collect();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let own = "here:1".to_owned();
         let runtime_handle = runtime.handle().clone();
         Elsewhere { owners: Arc::new(Known(known)), own, runtime: runtime_handle }
