@@ -30,8 +30,7 @@ impl Elsewhere {
     /// What partitions that are not held here say of a catalog; never [`Trial::Elsewhere`].
     pub(super) fn try_catalog(&self, text: &Bytes, partitions: &[u32]) -> Vec<(u32, Trial)> {
         let mut said = Vec::new();
-        let mut left: BTreeMap<u32, Option<Unasked>> =
-            partitions.iter().map(|partition| (*partition, None)).collect();
+        let mut left: Left = partitions.iter().map(|partition| (*partition, None)).collect();
         for _ in 0..TRIES {
             let owners = match self.find(&mut left, &mut said) {
                 Ok(owners) => owners,
@@ -43,8 +42,8 @@ impl Elsewhere {
             if owners.is_empty() && left.is_empty() {
                 return said;
             }
-            for (owner, asked, answer) in self.ask(owners, text) {
-                take(&mut left, &mut said, (&owner, &asked, answer));
+            for answer in self.ask(owners, text) {
+                take(&mut left, &mut said, answer);
             }
         }
         said.extend(left.into_iter().map(|(partition, unasked)| {
@@ -60,7 +59,7 @@ impl Elsewhere {
     /// held have nothing against any catalog.
     fn find(
         &self,
-        left: &mut BTreeMap<u32, Option<Unasked>>,
+        left: &mut Left,
         said: &mut Vec<(u32, Trial)>,
     ) -> Result<BTreeMap<String, Vec<u32>>, String> {
         let mut owners: BTreeMap<String, Vec<u32>> = BTreeMap::new();
@@ -99,33 +98,31 @@ impl Elsewhere {
 
 /// An instance, the partitions that it was asked for, and what it said.
 type Answer = (String, Vec<u32>, Result<Vec<(u32, Trial)>, String>);
+/// What is yet to be said of partitions: why nobody has said it so far.
+type Left = BTreeMap<u32, Option<Unasked>>;
 
 /// Takes over what an instance has said; what it has not is left.
-fn take(
-    left: &mut BTreeMap<u32, Option<Unasked>>,
-    said: &mut Vec<(u32, Trial)>,
-    (owner, asked, answer): (&str, &[u32], Result<Vec<(u32, Trial)>, String>),
-) {
+fn take(left: &mut Left, said: &mut Vec<(u32, Trial)>, (owner, asked, answer): Answer) {
     let mut unasked = |partition, why: String| {
-        left.insert(partition, Some((owner.to_owned(), why)));
+        left.insert(partition, Some((owner.clone(), why)));
     };
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => {
             for partition in asked {
-                unasked(*partition, format!("and could not be asked: {error}"));
+                unasked(partition, format!("and could not be asked: {error}"));
             }
             return;
         }
     };
     for partition in asked {
-        let trial = answer.iter().find(|(of, _)| of == partition).map(|(_, trial)| trial);
+        let trial = answer.iter().find(|(of, _)| *of == partition).map(|(_, trial)| trial);
         match trial {
             None | Some(Trial::Elsewhere) => {
-                unasked(*partition, "and says that it does not now".to_owned());
+                unasked(partition, "and says that it does not now".to_owned());
             }
             Some(trial @ (Trial::Fits | Trial::Contradicts(_) | Trial::NotNow(_))) => {
-                said.push((*partition, trial.clone()));
+                said.push((partition, trial.clone()));
             }
         }
     }
@@ -192,11 +189,11 @@ mod tests {
 
     #[test]
     fn what_an_instance_says_is_taken_and_the_rest_is_left() {
-        let mut left: BTreeMap<u32, Option<Unasked>> = (0..4).map(|one| (one, None)).collect();
+        let mut left: Left = (0..4).map(|one| (one, None)).collect();
         let mut said = Vec::new();
         let cut = || Trial::Contradicts("cut anew".to_owned());
         let answer = vec![(0, Trial::Fits), (1, cut()), (2, Trial::Elsewhere)];
-        take(&mut left, &mut said, ("b:1", &[0, 1, 2, 3], Ok(answer)));
+        take(&mut left, &mut said, ("b:1".to_owned(), vec![0, 1, 2, 3], Ok(answer)));
         assert_eq!(said, [(0, Trial::Fits), (1, cut())]);
         assert_eq!(left.keys().copied().collect::<Vec<_>>(), [2, 3]);
     }
