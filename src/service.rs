@@ -16,17 +16,20 @@ mod reads;
 mod settings;
 mod signals;
 mod split;
+mod trials;
 mod wanted;
 mod worker;
 
 pub(crate) use answer::{Answer, Told};
-pub(crate) use desk::{Desk, Request, Submission};
+pub(crate) use desk::{DeadLetters, Desk, Request, Submission};
+pub(crate) use http::ask_trial;
 pub(crate) use ledger::{CatalogText, Refusal};
 pub(crate) use limits::CATALOG_BYTES_MAX;
 pub(crate) use metrics::{ClientFacts, ConnectionFacts, Metrics, PartitionMetrics};
 pub(crate) use owners::Owners;
 pub(crate) use reads::{Read, Unread};
 pub(crate) use settings::{Http, Kafka, Mode, Settings};
+pub(crate) use trials::{Trial, Trials};
 
 use crate::clock::{earlier, later};
 use crate::failure::Failure;

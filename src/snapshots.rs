@@ -16,7 +16,8 @@
 //! Whatever stops this in between leaves something sound:
 //!
 //! - before the manifest: objects that nothing names. They are used by the same owner's next try,
-//!   or collected.
+//!   or collected, as is half an object in a directory; in an object store, its own rules for
+//!   uploads of parts that were never completed remove that.
 //! - before the announcement: a manifest that the log does not know. Restoring does not use it,
 //!   because the log from its position on does not announce it; it is collected.
 //! - before the trim: a log that is longer than it must be. Whoever owns the partition next trims.

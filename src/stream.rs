@@ -5,12 +5,14 @@
 //! counts, and know the broker only as a port.
 
 pub mod assignment;
+mod audience;
 pub mod broker;
 mod catalog_entries;
 mod catalog_keeper;
 mod catalog_topic;
 mod command;
 mod directory;
+mod elsewhere;
 mod front;
 mod hand;
 mod kafka;

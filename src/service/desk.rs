@@ -10,6 +10,7 @@ use crate::service::answer::Answer;
 use crate::service::ledger::{CatalogText, Refusal};
 use crate::service::owners::Owners;
 use crate::service::reads::Read;
+use crate::service::trials::Trials;
 use axum::body::Bytes;
 use rating::Instant;
 use std::ops::Range;
@@ -26,11 +27,20 @@ pub(crate) enum Request {
     /// To answer as of a commit after this.
     Read(Read),
     /// For the last dead letters.
-    Rejected { limit: usize, reply: oneshot::Sender<Result<String, Failure>> },
+    Rejected { limit: usize, reply: oneshot::Sender<Result<DeadLetters, Failure>> },
     /// To take another catalog.
     Catalog { new: CatalogText, reply: oneshot::Sender<Result<(), Refusal>> },
     /// To close the periods that ended by an instant.
     Close { until: Instant, reply: oneshot::Sender<()> },
+}
+
+/// Where dead letters are.
+#[derive(Debug)]
+pub(crate) enum DeadLetters {
+    /// The last of them, as JSON.
+    Here(String),
+    /// All of them are in a topic of this name.
+    InTopic(String),
 }
 
 /// Usage records in one body.
@@ -89,6 +99,7 @@ pub(crate) struct Desk {
     /// What is yet missing to be ready.
     missing: RwLock<Vec<String>>,
     owners: OnceLock<Arc<dyn Owners>>,
+    trials: OnceLock<Arc<dyn Trials>>,
 }
 
 impl Desk {
@@ -103,6 +114,7 @@ impl Desk {
             catalog: RwLock::new(None),
             missing: RwLock::new(Vec::new()),
             owners: OnceLock::new(),
+            trials: OnceLock::new(),
         };
         (Arc::new(desk), receiver)
     }
@@ -171,5 +183,16 @@ impl Desk {
     /// Whoever knows the other instances, where there are any.
     pub(crate) fn owners(&self) -> Option<Arc<dyn Owners>> {
         self.owners.get().map(Arc::clone)
+    }
+
+    /// Says who can have catalogs tried by partitions; once.
+    pub(crate) fn show_trials(&self, trials: Arc<dyn Trials>) {
+        // A second one would ask the same ones.
+        _ = self.trials.set(trials);
+    }
+
+    /// Whoever can have catalogs tried by partitions, where those may be of several instances.
+    pub(crate) fn trials(&self) -> Option<Arc<dyn Trials>> {
+        self.trials.get().map(Arc::clone)
     }
 }

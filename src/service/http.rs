@@ -1,6 +1,7 @@
 //! HTTP: routes, and what is the same for all of them.
 
 mod body;
+mod call;
 mod catalog;
 mod explanations;
 mod listener;
@@ -10,7 +11,10 @@ mod probes;
 mod problem;
 mod rejected;
 mod totals;
+mod trial;
 mod usage;
+
+pub(crate) use trial::ask as ask_trial;
 
 use crate::service::desk::{Desk, Request, Turned};
 use crate::service::metrics::Metrics;
@@ -41,6 +45,8 @@ pub(crate) struct App {
     catalog_given: Option<PathBuf>,
     /// Catalogs are large, so one is read at a time.
     catalog_turn: Semaphore,
+    /// As `catalog_turn`, for those that other instances have tried.
+    trial_turn: Semaphore,
 }
 
 impl App {
@@ -50,8 +56,8 @@ impl App {
         settings: Http,
         catalog_given: Option<PathBuf>,
     ) -> Arc<Self> {
-        let catalog_turn = Semaphore::new(1);
-        Arc::new(Self { desk, metrics, settings, catalog_given, catalog_turn })
+        let (catalog_turn, trial_turn) = (Semaphore::new(1), Semaphore::new(1));
+        Arc::new(Self { desk, metrics, settings, catalog_given, catalog_turn, trial_turn })
     }
 
     /// Whether requests can be served at all.
@@ -94,13 +100,14 @@ impl From<Turned> for Problem {
 }
 
 /// All routes; `openapi.json` describes the same ones, which a test compares.
-fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 10] {
+fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 11] {
     [
         ("/v1/usage", post(usage::post)),
         ("/v1/subscriptions/{id}/totals", get(totals::get)),
         ("/v1/subscriptions/{id}/charges/{charge}/explanation", get(explanations::get)),
         ("/v1/rejected", get(rejected::get)),
         ("/v1/catalog", get(catalog::get).put(catalog::put)),
+        ("/v1/catalog/trial", post(trial::post)),
         ("/v1/periods/close", post(periods::close)),
         ("/metrics", get(probes::metrics)),
         ("/healthz", get(probes::healthz)),

@@ -24,7 +24,16 @@ pub(crate) const CLOSE_AHEAD_DAYS_MAX: u64 = 400;
 pub(crate) const PEER_READS_MAX: usize = 64;
 /// Seconds that another instance is given to answer a read.
 pub(crate) const PEER_SECONDS_MAX: u64 = 10;
+/// Seconds that a connection to another instance may take.
+pub(crate) const PEER_CONNECT_SECONDS_MAX: u64 = 5;
+/// Seconds that looking for the instance that holds a partition may take.
+pub(crate) const OWNER_SECONDS_MAX: u64 = 10;
+/// Seconds that another instance is given to have a catalog tried by its partitions.
+pub(crate) const TRIAL_SECONDS_MAX: u64 = 90;
+/// Partitions that one request has a catalog tried by.
+pub(crate) const TRIAL_PARTITIONS_MAX: usize = 4_096;
 /// Largest answer of another instance, in bytes.
 pub(crate) const PEER_BYTES_MAX: usize = 64 << 20;
 
 const _: () = assert!(REJECTED_SHOWN <= REJECTED_SHOWN_MAX, "the default is allowed");
+const _: () = assert!(PEER_CONNECT_SECONDS_MAX < PEER_SECONDS_MAX, "then it may still answer");

@@ -7,7 +7,7 @@
 use crate::clock::{self, Stopwatch};
 use crate::failure::Failure;
 use crate::service::answer::Answer;
-use crate::service::desk::{Desk, Request, Submission};
+use crate::service::desk::{DeadLetters, Desk, Request, Submission};
 use crate::service::earlier;
 use crate::service::ledger::Ledger;
 use crate::service::limits::COMMIT_REQUESTS_MAX;
@@ -154,7 +154,7 @@ impl<L: Ledger> Worker<L> {
                 _ = reply.send(answer.map_err(Unread::Failed));
             }
             Owed::Read(Request::Rejected { limit, reply }) => {
-                _ = reply.send(self.ledger.rejected(limit));
+                _ = reply.send(self.ledger.rejected(limit).map(DeadLetters::Here));
             }
             Owed::Read(Request::Usage(_) | Request::Catalog { .. } | Request::Close { .. }) => {}
         }

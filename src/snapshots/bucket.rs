@@ -17,6 +17,7 @@ use object_store::{
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,8 @@ const RETRIES: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(crate) struct Bucket {
     store: Arc<dyn ObjectStore>,
+    /// The same, where it is a directory.
+    local: Option<Arc<LocalFileSystem>>,
     root: ObjectPath,
     runtime: Handle,
     uploads: Arc<Semaphore>,
@@ -62,7 +65,9 @@ impl Bucket {
             .map_err(|error| Failure::Dependency(format!("snapshots: {error}")))?
             // A snapshot that the log was trimmed for must survive a power failure.
             .with_fsync(true);
-        Ok(Self::of(Arc::new(store), ObjectPath::default(), runtime))
+        let store = Arc::new(store);
+        let local = Some(Arc::clone(&store));
+        Ok(Self { local, ..Self::of(store, ObjectPath::default(), runtime) })
     }
 
     /// What `s3://BUCKET/FOLDER` names. Credentials, region and endpoint come from `environment`,
@@ -98,7 +103,7 @@ impl Bucket {
     }
 
     fn of(store: Arc<dyn ObjectStore>, root: ObjectPath, runtime: Handle) -> Self {
-        Self { store, root, runtime, uploads: Arc::new(Semaphore::new(UPLOADS_MAX)) }
+        Self { store, local: None, root, runtime, uploads: Arc::new(Semaphore::new(UPLOADS_MAX)) }
     }
 
     /// A folder of it.
@@ -128,6 +133,42 @@ impl Bucket {
             }
             Ok(listed)
         })
+    }
+
+    /// Removes what uploads that were killed have left of objects, where `is_over` says so of the
+    /// object's name and of when it was written last, in seconds since 1970; how many there were.
+    ///
+    /// A directory keeps an object under `NAME#NUMBER` until it is whole, and lists it never. Parts
+    /// in an object store cannot be listed by this way; its own rules remove them.
+    pub(super) fn remove_unfinished(
+        &self,
+        is_over: impl Fn(&str, i64) -> bool,
+    ) -> Result<usize, SnapshotError> {
+        let Some(local) = &self.local else { return Ok(0) };
+        let directory = local.path_to_filesystem(&self.root)?;
+        let disk = |error: std::io::Error| SnapshotError::disk("read", &directory, &error);
+        let entries = match directory.read_dir() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+            entries => entries.map_err(disk)?,
+        };
+        let mut removed = 0;
+        for entry in entries.take(LISTED_MAX) {
+            let entry = entry.map_err(disk)?;
+            let name = entry.file_name();
+            let object = name.to_str().and_then(|name| name.split_once('#'));
+            let object = object.filter(|(_, number)| number.parse::<u64>().is_ok());
+            let Some((object, _)) = object else { continue };
+            // It may have become whole meanwhile.
+            let Ok(written_at) = entry.metadata().map(|metadata| metadata.mtime()) else {
+                continue;
+            };
+            if is_over(object, written_at) {
+                let removing = std::fs::remove_file(entry.path());
+                removing.map_err(|error| SnapshotError::disk("remove", &entry.path(), &error))?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     /// The bytes of a small object.

@@ -17,6 +17,8 @@ use std::time::Duration;
 pub(crate) struct Collected {
     pub(crate) manifests: usize,
     pub(crate) objects: usize,
+    /// Objects that were never whole, because who uploaded them was killed.
+    pub(crate) unfinished: usize,
 }
 
 impl Taker {
@@ -77,14 +79,23 @@ impl Taker {
                 Err(error) => return Err(error),
             }
         }
+        let is_ours = |object: &str| {
+            let epoch = object.get(..20).and_then(|epoch| epoch.parse::<u64>().ok());
+            epoch.is_some_and(|epoch| epoch <= self.epoch)
+        };
         for found in objects {
-            let epoch = found.name.get(..20).and_then(|epoch| epoch.parse::<u64>().ok());
-            let is_ours = epoch.is_some_and(|epoch| epoch <= self.epoch);
-            if is_ours && is_old(found.written_at) && !named.contains(&found.name) {
+            if is_ours(&found.name) && is_old(found.written_at) && !named.contains(&found.name) {
                 self.objects.delete(&found.name)?;
                 collected.objects += 1;
             }
         }
+        let is_over = |object: &str, written_at: i64| is_ours(object) && is_old(written_at);
+        collected.unfinished = self.objects.remove_unfinished(is_over)?;
+        // A manifest is written at once, and begins with the number of its group.
+        let is_over = |manifest: &str, written_at: i64| {
+            sequence_of(manifest).is_some_and(|sequence| sequence < oldest) && is_old(written_at)
+        };
+        collected.unfinished += self.manifests.remove_unfinished(is_over)?;
         Ok(collected)
     }
 }

@@ -262,6 +262,39 @@ fn what_no_snapshot_needs_is_collected() {
     assert!(matches!(taker.check(&announced), Err(SnapshotError::Damaged(_))));
 }
 
+/// A directory keeps an object under a name of its own until it is whole; of uploads that were
+/// killed these stayed for ever.
+#[test]
+fn what_a_killed_upload_left_is_collected() {
+    let world = World::new();
+    let mut taker = world.taker(7);
+    let first = files(&[("1.sst", b"one")]);
+    let older = world.take(&mut taker, 1, &first, &[]).unwrap().snapshot;
+    let newer = world.take(&mut taker, 9, &first, &[]).unwrap().snapshot;
+    let (old, later) = (format!("{:020}-ab", 6), format!("{:020}-ab", 8));
+    let part = world.path("bucket/group/part");
+    let leave = |name: &str| std::fs::write(part.join(name), b"half of it").unwrap();
+    let own = &world.objects()[0];
+    let manifest = older.name.replace(&format!("{:020}", 1), &format!("{:020}", 2));
+    assert_ne!(manifest, older.name, "manifests begin with the number of their group");
+    leave(&format!("objects/{old}#1"));
+    leave(&format!("objects/{own}#17"));
+    leave(&format!("manifests/{manifest}#1"));
+    // One that a later owner writes, and what is no upload at all.
+    leave(&format!("objects/{later}#1"));
+    leave(&format!("objects/{old}#x"));
+    let announced = [newer];
+    let too_early = taker.collect(&announced, (0, NO_GRACE)).unwrap();
+    assert_eq!(too_early.unfinished, 0);
+    let collected = taker.collect(&announced, (LATER, NO_GRACE)).unwrap();
+    assert_eq!(collected.unfinished, 3);
+    taker.check(&announced).unwrap();
+    for left in [format!("objects/{later}#1"), format!("objects/{old}#x")] {
+        assert!(part.join(left).exists());
+    }
+    assert_eq!(taker.collect(&announced, (LATER, NO_GRACE)).unwrap().unfinished, 0);
+}
+
 #[test]
 fn an_owner_of_before_takes_nothing_from_the_one_after() {
     let world = World::new();

@@ -12,7 +12,7 @@
 mod tests;
 
 use super::limits::JUDGE_PASSES_MAX;
-use crate::service::CATALOG_BYTES_MAX;
+use crate::service::{CATALOG_BYTES_MAX, CatalogText};
 use rating::Catalog;
 use rating::json::{Tape, Value};
 use std::collections::BTreeMap;
@@ -64,7 +64,7 @@ pub(super) struct Decision {
     /// Those that come into force.
     pub(super) changes: Vec<Change>,
     /// What is in force with them; `None` where none of them fits.
-    pub(super) catalog: Option<Arc<Catalog>>,
+    pub(super) catalog: Option<CatalogText>,
     /// Why the others do not, each with its key.
     pub(super) reasons: Vec<String>,
 }
@@ -105,10 +105,16 @@ impl Entries {
 
     fn note(&mut self, key: &str, open: Open) -> Result<(), String> {
         let length = |open: &Open| open.text.as_ref().map_or(0, String::len) + key.len();
-        if let Some(before) = self.open.remove(key) {
-            self.open_bytes = self.open_bytes.saturating_sub(length(&before));
+        let before = self.open.remove(key);
+        if let Some(before) = &before {
+            self.open_bytes = self.open_bytes.saturating_sub(length(before));
         }
-        if self.in_force.get(key) == open.text.as_ref() {
+        // What it takes back may be about to come into force, decided about by somebody who has
+        // not read it: then it is the last wish, and stays until the next mark. After compaction
+        // that is all there is of what it takes back.
+        let is_coming = || self.coming.iter().any(|(coming, _)| coming == key);
+        let takes_back = open.text.is_none() || before.is_some() || is_coming();
+        if self.in_force.get(key) == open.text.as_ref() && !takes_back {
             return Ok(());
         }
         let bytes = self.open_bytes + length(&open);
@@ -125,17 +131,22 @@ impl Entries {
         let any = !coming.is_empty();
         self.is_undecided |= any;
         for (key, text) in coming {
-            // What was open and is in force now is no longer open.
-            if let Some(open) = self.open.get(&key).filter(|open| open.text == text) {
-                let length = open.text.as_ref().map_or(0, String::len) + key.len();
-                self.open_bytes = self.open_bytes.saturating_sub(length);
-                self.open.remove(&key);
-            }
             match text {
                 Some(text) => self.in_force.insert(key, text),
                 None => self.in_force.remove(&key),
             };
         }
+        // What was open and is in force now is no longer open. Who decides next has read it: who
+        // takes the pen reads to a mark of its own.
+        let (in_force, bytes) = (&self.in_force, &mut self.open_bytes);
+        self.open.retain(|key, open| {
+            let is_open = in_force.get(key) != open.text.as_ref();
+            if !is_open {
+                let length = open.text.as_ref().map_or(0, String::len) + key.len();
+                *bytes = bytes.saturating_sub(length);
+            }
+            is_open
+        });
         any
     }
 
@@ -160,13 +171,14 @@ impl Entries {
     pub(super) fn decide(
         &mut self,
         catalog: &Catalog,
-        objection: &mut dyn FnMut(&Arc<Catalog>) -> Option<String>,
+        objection: &mut dyn FnMut(&CatalogText) -> Option<String>,
     ) -> Decision {
         self.is_undecided = false;
         let mut decision = Decision::default();
         let mut left: Vec<(u64, Change)> = self
             .open
             .iter()
+            .filter(|(key, open)| self.in_force.get(*key) != open.text.as_ref())
             .map(|(key, open)| (open.offset, (key.clone(), open.text.clone())))
             .collect();
         left.sort_by_key(|(offset, _)| *offset);
@@ -260,7 +272,7 @@ fn find_withdrawn_plan(before: &Plans, after: &Catalog) -> Option<String> {
 struct Judge<'a> {
     texts: Texts,
     plans: Plans,
-    objection: &'a mut dyn FnMut(&Arc<Catalog>) -> Option<String>,
+    objection: &'a mut dyn FnMut(&CatalogText) -> Option<String>,
 }
 
 impl Judge<'_> {
@@ -288,7 +300,7 @@ impl Judge<'_> {
     }
 
     /// Takes over entries if they fit.
-    fn try_with(&mut self, entries: &[Change]) -> Result<Arc<Catalog>, String> {
+    fn try_with(&mut self, entries: &[Change]) -> Result<CatalogText, String> {
         let mut candidate = self.texts.clone();
         for (key, text) in entries {
             match text {
@@ -302,16 +314,17 @@ impl Judge<'_> {
         }
         let first = |faults: Vec<_>| faults.first().map(ToString::to_string).unwrap_or_default();
         let catalog = Arc::new(Catalog::parse(text.as_bytes()).map_err(first)?);
+        let new = CatalogText { catalog: Arc::clone(&catalog), text: text.into() };
         let against = find_changed_plan(&self.plans, &catalog)
             .or_else(|| find_withdrawn_plan(&self.plans, &catalog))
-            .or_else(|| (self.objection)(&catalog));
+            .or_else(|| (self.objection)(&new));
         if let Some(reason) = against {
             return Err(reason);
         }
         self.texts = candidate;
         // What one pass lets in, the next one must not take away.
         self.plans = plans_of(&catalog);
-        Ok(catalog)
+        Ok(new)
     }
 }
 

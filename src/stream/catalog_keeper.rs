@@ -2,26 +2,23 @@
 //!
 //! From a file, the catalog is what was read at the start or at the last SIGHUP. From the topic, it
 //! is what the topic says is in force; entries that come are decided about by whoever takes the
-//! pen, and a catalog that came by HTTP becomes entries. Either way all partitions that are held
-//! here are asked before a whole catalog replaces another, and told of it at once.
+//! pen, and a catalog that came by HTTP becomes entries. Before either, all partitions are asked,
+//! also those of other instances. Those that are held here are told at once of what is in force.
 
+use super::audience::{Audience, reason_of};
 use super::broker::BrokerError;
 use super::catalog_entries::{
     Change, Decision, Entries, IN_FORCE, Texts, changed_plan, entries_of, withdrawn_plan,
 };
-use super::catalog_topic::{CatalogBoard, InForce};
-use super::command::Command;
-use super::directory::Directory;
+use super::catalog_topic::InForce;
 use super::kafka::{Clients, EntryReader, Pen};
-use super::limits::COMMAND_SECONDS_MAX;
 use crate::clock::Stopwatch;
-use crate::service::{CatalogText, Desk, Refusal};
-use axum::body::Bytes;
+use crate::service::{CatalogText, Refusal};
 use rating::Catalog;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -31,17 +28,22 @@ const PAUSE: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_millis(100);
 /// How long it reads, once it has come to the end, before it looks at what has come.
 const READ_AT_ONCE: Duration = Duration::from_secs(1);
-/// How long partitions are waited for.
-const PATIENCE: Duration = Duration::from_secs(COMMAND_SECONDS_MAX);
 /// How long what was written may take to be read.
 const READ: Duration = Duration::from_secs(30);
 /// The instance that holds this partition decides about entries at once.
 const FIRST: u32 = 0;
 /// Others leave it so much time, and each another share of a second more.
 const OTHERS: Duration = Duration::from_secs(3);
-/// One that holds no partition has none to ask: it leaves it to others, or to itself once it holds
-/// some. That lasts no longer than the session of an instance that died.
+/// One that holds no partition leaves it to others, or to itself once it holds some. That lasts no
+/// longer than the session of an instance that died.
 const NONE_HELD: Duration = Duration::from_secs(60);
+/// What partitions said so long ago is asked again before it counts: they go on rating.
+const FRESH: Duration = Duration::from_secs(1);
+/// The time between two tries to ask partitions that could not be asked, from one to the longest.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+const ASK_AGAIN_MAX: Duration = Duration::from_secs(16);
+/// After so long, partitions that did not take what is in force are told again.
+const TELL_AGAIN: Duration = Duration::from_secs(30);
 
 /// A whole catalog that is to be in force.
 #[derive(Debug)]
@@ -50,105 +52,25 @@ pub(super) struct Replacement {
     pub(super) reply: oneshot::Sender<Result<(), Refusal>>,
 }
 
-/// Whoever must know of a catalog.
-#[derive(Debug, Clone)]
-pub(super) struct Audience {
-    pub(super) board: Arc<CatalogBoard>,
-    pub(super) directory: Arc<Directory>,
-    pub(super) desk: Arc<Desk>,
-}
-
-impl Audience {
-    /// Asks all partitions that are held here whether a catalog fits what they have rated.
-    ///
-    /// A contradiction goes before a partition that cannot answer.
-    fn check(&self, catalog: &Arc<Catalog>) -> Result<(), Refusal> {
-        let mut unasked = Ok(());
-        let (clock, mut asked) = (Stopwatch::start(), Vec::new());
-        for partition in self.directory.held() {
-            let (reply, answer) = channel();
-            let command = Command::TryCatalog { catalog: Arc::clone(catalog), reply };
-            match self.directory.insist(partition, command) {
-                Ok(()) => asked.push((partition, answer)),
-                Err(_) => unasked = Err(moving(partition)),
-            }
-        }
-        for (partition, answer) in asked {
-            match answer.recv_timeout(PATIENCE.saturating_sub(clock.elapsed())) {
-                Ok(Ok(())) => {}
-                Ok(Err(contradicts @ Refusal::Contradicts(_))) => return Err(contradicts),
-                Ok(Err(not_now)) => unasked = Err(not_now),
-                // It has stopped, or takes too long.
-                Err(_) => {
-                    unasked = Err(Refusal::NotNow(format!(
-                        "partition {partition} has not answered whether it fits its state; try \
-                         again"
-                    )));
-                }
-            }
-        }
-        unasked
-    }
-
-    /// Puts a catalog in force here, and waits until all partitions that are held have it; says
-    /// which of them do not take it.
-    fn put(&self, newer: &InForce, text: Bytes) -> Result<(), Refusal> {
-        self.desk.show_catalog(Some(CatalogText { catalog: Arc::clone(&newer.catalog), text }));
-        // Whoever starts from now on finds it there.
-        self.board.set(newer.clone());
-        let (clock, mut told) = (Stopwatch::start(), Vec::new());
-        for partition in self.directory.held() {
-            let (done, answer) = channel();
-            let command = Command::Catalog { newer: newer.clone(), done };
-            // A worker that is not there any more needs none.
-            if self.directory.insist(partition, command).is_ok() {
-                told.push((partition, answer));
-            }
-        }
-        let (mut refused, mut late) = (Vec::new(), Vec::new());
-        for (partition, answer) in told {
-            match answer.recv_timeout(PATIENCE.saturating_sub(clock.elapsed())) {
-                // One that has stopped takes up what is in force when it starts.
-                Ok(Ok(())) | Err(RecvTimeoutError::Disconnected) => {}
-                Ok(Err(reason)) => refused.push(format!("partition {partition}: {reason}")),
-                Err(RecvTimeoutError::Timeout) => late.push(partition),
-            }
-        }
-        if !refused.is_empty() {
-            return Err(Refusal::Contradicts(refused.join("; ")));
-        }
-        if !late.is_empty() {
-            return Err(Refusal::NotNow(format!(
-                "it is in force, but partitions {late:?} have not taken it up yet"
-            )));
-        }
-        Ok(())
-    }
-}
-
-fn moving(partition: u32) -> Refusal {
-    Refusal::NotNow(format!("partition {partition} is being moved or restored; try again"))
-}
-
-fn reason_of(refusal: Refusal) -> String {
-    match refusal {
-        Refusal::Contradicts(reason) | Refusal::NotKept(reason) | Refusal::NotNow(reason) => reason,
-    }
-}
-
 /// Keeps a catalog that comes from a file: whoever has read it again hands it in.
 pub(super) fn keep_file(
     audience: &Audience,
     replacements: &Receiver<Replacement>,
     is_ending: &AtomicBool,
 ) {
+    let mut told_again = Stopwatch::start();
     while !is_ending.load(Ordering::SeqCst) {
+        if told_again.elapsed() >= TELL_AGAIN {
+            audience.tell_again();
+            told_again = Stopwatch::start();
+        }
         let Ok(Replacement { new, reply }) = replacements.recv_timeout(QUIET) else { continue };
         let newer = InForce { catalog: Arc::clone(&new.catalog), position: None, is_known: true };
-        let before = audience.board.in_force().catalog;
+        let before = audience.here.board.in_force().catalog;
         let replaced = match changed_plan(&before, &new.catalog) {
             Some(reason) => Err(Refusal::Contradicts(reason)),
-            None => audience.check(&new.catalog).and_then(|()| audience.put(&newer, new.text)),
+            // Another instance takes its catalog from a file of its own.
+            None => audience.check_here(&new.catalog).and_then(|()| audience.put(&newer, new.text)),
         };
         // Whoever handed it in may be gone.
         _ = reply.send(replaced);
@@ -169,6 +91,10 @@ pub(super) struct TopicKeeper {
     open_since: Option<Stopwatch>,
     /// Why entries are not in force, as far as it was told last.
     told: BTreeSet<String>,
+    /// Why the partitions could not be asked, since when, and how long until they are again.
+    unasked: Option<(String, Stopwatch, Duration)>,
+    /// Since when those that did not take what is in force have not been told of it.
+    told_again: Stopwatch,
     /// Up to where the topic makes a catalog that cannot be read, and why.
     unreadable: Option<(u64, String)>,
 }
@@ -190,6 +116,8 @@ impl TopicKeeper {
             is_new: false,
             open_since: None,
             told: BTreeSet::new(),
+            unasked: None,
+            told_again: Stopwatch::start(),
             unreadable: None,
         }
     }
@@ -221,16 +149,39 @@ impl TopicKeeper {
         if let Ok(replacement) = self.replacements.try_recv() {
             self.replace(replacement);
         }
-        if self.open_since.is_some_and(|since| since.elapsed() >= self.pause()) {
-            self.decide()?;
-            self.open_since = None;
+        self.tell_again();
+        let waits = self.unasked.as_ref().is_some_and(|(_, since, wait)| since.elapsed() < *wait);
+        if !waits && self.open_since.is_some_and(|since| since.elapsed() >= self.pause()) {
+            match self.decide()? {
+                Ok(()) => (self.open_since, self.unasked) = (None, None),
+                Err(reason) => self.put_off(reason),
+            }
         }
         Ok(())
     }
 
+    /// Waits ever longer to ask partitions that could not be asked, and tells why when that is new.
+    fn put_off(&mut self, reason: String) {
+        let wait = match &self.unasked {
+            Some((before, _, wait)) if *before == reason => (*wait * 2).min(ASK_AGAIN_MAX),
+            _ => {
+                tracing::warn!("kafka.topics.catalog: entries wait: {reason}");
+                ASK_AGAIN
+            }
+        };
+        self.unasked = Some((reason, Stopwatch::start(), wait));
+    }
+
+    fn tell_again(&mut self) {
+        if self.told_again.elapsed() >= TELL_AGAIN {
+            self.audience.tell_again();
+            self.told_again = Stopwatch::start();
+        }
+    }
+
     /// How long this instance leaves it to others to decide.
     fn pause(&self) -> Duration {
-        let held = self.audience.directory.held();
+        let held = self.audience.here.directory.held();
         if held.contains(&FIRST) {
             return Duration::ZERO;
         }
@@ -279,7 +230,7 @@ impl TopicKeeper {
 
     /// Puts in force here what the topic says.
     fn show(&mut self) -> Option<Refusal> {
-        let board = &self.audience.board;
+        let board = &self.audience.here.board;
         let end = self.entries.position();
         let (before, position) = (board.in_force(), Some(end));
         if !self.is_new {
@@ -323,30 +274,31 @@ impl TopicKeeper {
         }
     }
 
-    fn decision(&mut self, objection: &mut dyn FnMut(&Arc<Catalog>) -> Option<String>) -> Decision {
-        let in_force = self.audience.board.in_force().catalog;
+    fn decision(&mut self, objection: &mut dyn FnMut(&CatalogText) -> Option<String>) -> Decision {
+        let in_force = self.audience.here.board.in_force().catalog;
         self.entries.decide(&in_force, objection)
     }
 
-    /// Which open entries come into force: those that fit what is, and what was rated here.
+    /// Which open entries come into force: those that fit what is, and what was rated; or why not
+    /// all partitions could be asked.
     ///
-    /// While a partition cannot be asked, none does: what it does not take would stop it.
-    fn asked_decision(&mut self) -> Result<Decision, BrokerError> {
+    /// While one cannot be asked, none does: what it does not take would stop it.
+    fn asked_decision(&mut self) -> Result<Decision, String> {
         let decision = self.decision(&mut |_| None);
-        let Some(catalog) = &decision.catalog else { return Ok(decision) };
+        let Some(new) = &decision.catalog else { return Ok(decision) };
         let audience = self.audience.clone();
-        match audience.check(catalog) {
+        match audience.check(new) {
             Ok(()) => return Ok(decision),
             Err(Refusal::Contradicts(_)) => {}
-            Err(not_now) => return Err(BrokerError::Failed(reason_of(not_now))),
+            Err(not_now) => return Err(reason_of(not_now)),
         }
         // Some of them do not fit what was rated: one after another, for it is asked at a price.
         let mut unasked = None;
-        let decision = self.decision(&mut |catalog| {
+        let decision = self.decision(&mut |new| {
             if unasked.is_some() {
                 return unasked.clone();
             }
-            match audience.check(catalog) {
+            match audience.check(new) {
                 Ok(()) => None,
                 Err(Refusal::Contradicts(reason)) => Some(reason),
                 Err(not_now) => {
@@ -356,7 +308,7 @@ impl TopicKeeper {
             }
         });
         if let Some(reason) = unasked {
-            return Err(BrokerError::Failed(reason));
+            return Err(reason);
         }
         self.tell(decision.reasons.clone());
         Ok(decision)
@@ -371,15 +323,22 @@ impl TopicKeeper {
         Ok(pen)
     }
 
-    /// Decides about the open entries, unless somebody else just did.
-    fn decide(&mut self) -> Result<(), BrokerError> {
-        let mut decision = self.asked_decision()?;
+    /// Decides about the open entries, unless somebody else just did; or says why not all
+    /// partitions could be asked.
+    fn decide(&mut self) -> Result<Result<(), String>, BrokerError> {
+        let (mut decision, asked) = match self.asked_decision() {
+            Ok(decision) => (decision, Stopwatch::start()),
+            Err(reason) => return Ok(Err(reason)),
+        };
         if decision.changes.is_empty() {
-            return Ok(());
+            return Ok(Ok(()));
         }
         let pen = self.take_pen()?;
-        if self.entries.is_undecided() {
-            decision = self.asked_decision()?;
+        if self.entries.is_undecided() || asked.elapsed() > FRESH {
+            decision = match self.asked_decision() {
+                Ok(decision) => decision,
+                Err(reason) => return Ok(Err(reason)),
+            };
         }
         if !decision.changes.is_empty() {
             let records: Vec<Change> = decision.changes.into_iter().map(in_force).collect();
@@ -387,31 +346,36 @@ impl TopicKeeper {
             self.read_to(end)?;
         }
         self.show();
-        Ok(())
+        Ok(Ok(()))
     }
 
     fn replace(&mut self, replacement: Replacement) {
         let Replacement { new, reply } = replacement;
         let replaced = match entries_of(&new.text) {
-            Ok(texts) => self.try_replace(&new.catalog, &texts),
+            Ok(texts) => self.try_replace(&new, &texts),
             Err(reason) => Err(Refusal::Contradicts(reason)),
         };
         // Whoever handed it in may be gone.
         _ = reply.send(replaced);
     }
 
-    fn try_replace(&mut self, new: &Arc<Catalog>, texts: &Texts) -> Result<(), Refusal> {
+    fn try_replace(&mut self, new: &CatalogText, texts: &Texts) -> Result<(), Refusal> {
         let broken = |error: BrokerError| {
             Refusal::NotNow(format!(
                 "kafka.topics.catalog: {error}; whether it counts is not known"
             ))
         };
         self.audience.check(new)?;
+        let asked = Stopwatch::start();
         let pen = self.take_pen().map_err(broken)?;
         // Only now nobody else can change what is in force.
-        let before = self.audience.board.in_force().catalog;
-        if let Some(reason) = changed_plan(&before, new).or_else(|| withdrawn_plan(&before, new)) {
+        let (before, after) = (self.audience.here.board.in_force().catalog, &new.catalog);
+        let lost = || withdrawn_plan(&before, after);
+        if let Some(reason) = changed_plan(&before, after).or_else(lost) {
             return Err(Refusal::Contradicts(reason));
+        }
+        if asked.elapsed() > FRESH {
+            self.audience.check(new)?;
         }
         let changes = self.entries.changes_to(texts);
         if changes.is_empty() {
@@ -428,54 +392,4 @@ impl TopicKeeper {
 
 fn in_force((key, text): Change) -> Change {
     (format!("{IN_FORCE}/{key}"), text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::mpsc::sync_channel;
-
-    /// An audience with workers that answer so, one for each partition from 0 on.
-    fn audience(answers: &[Result<(), Refusal>]) -> Audience {
-        let first = InForce { catalog: Arc::default(), position: None, is_known: true };
-        let directory = Directory::default();
-        for (partition, answer) in (0..).zip(answers.iter().cloned()) {
-            let (worker, commands) = sync_channel(8);
-            directory.set(partition, Some(worker));
-            std::thread::spawn(move || {
-                for command in commands {
-                    match command {
-                        Command::TryCatalog { reply, .. } => reply.send(answer.clone()).unwrap(),
-                        Command::Catalog { done, .. } => {
-                            done.send(answer.clone().map_err(reason_of)).unwrap();
-                        }
-                        Command::Stop | Command::Read(_) | Command::Close { .. } => return,
-                    }
-                }
-            });
-        }
-        let (board, directory) = (Arc::new(CatalogBoard::new(first)), Arc::new(directory));
-        Audience { board, directory, desk: Desk::new(1, 1).0 }
-    }
-
-    #[test]
-    fn a_contradiction_goes_before_a_partition_that_cannot_answer() {
-        let not_now = || Err(Refusal::NotNow("moving".to_owned()));
-        let contradicts = || Err(Refusal::Contradicts("cut anew".to_owned()));
-        let catalog = Arc::default();
-        assert_eq!(audience(&[]).check(&catalog), Ok(()));
-        assert_eq!(audience(&[Ok(()), Ok(())]).check(&catalog), Ok(()));
-        assert_eq!(audience(&[not_now(), Ok(())]).check(&catalog), not_now());
-        assert_eq!(audience(&[not_now(), contradicts(), Ok(())]).check(&catalog), contradicts());
-    }
-
-    #[test]
-    fn who_refuses_a_catalog_in_force_is_named() {
-        let newer = InForce { catalog: Arc::default(), position: Some(7), is_known: true };
-        let contradicts = || Err(Refusal::Contradicts("cut anew".to_owned()));
-        let audience = audience(&[Ok(()), contradicts(), contradicts()]);
-        let refused = audience.put(&newer, Bytes::new()).map_err(reason_of);
-        assert_eq!(refused, Err("partition 1: cut anew; partition 2: cut anew".to_owned()));
-        assert_eq!(audience.board.in_force().position, Some(7));
-    }
 }

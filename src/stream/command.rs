@@ -1,7 +1,7 @@
 //! Commands: what the worker of a partition is asked for while it works.
 
 use super::broker::Broker;
-use super::catalog_topic::InForce;
+use super::catalog_topic::{InForce, REMEDY};
 use super::limits::COMMANDS_MAX;
 use super::rater::{Rater, Tick};
 use super::stop::Stop;
@@ -61,7 +61,8 @@ pub(super) fn obey<B: Broker>(
         Command::Catalog { newer, done } => {
             let taken = rater.set_catalog(newer, tick)?;
             if let Err(reason) = &taken {
-                tracing::error!("the new catalog is not taken: {reason}");
+                let partition = rater.number();
+                tracing::error!(partition, "the catalog in force is not taken: {reason}; {REMEDY}");
             }
             _ = done.send(taken);
         }
@@ -86,10 +87,8 @@ pub(super) fn put_off(command: Command, partition: u32) -> Option<Command> {
         Command::TryCatalog { reply, .. } => {
             _ = reply.send(Err(Refusal::NotNow(not_yet())));
         }
-        // It is on the board, where the restored partition looks for it.
-        Command::Catalog { done, .. } => {
-            _ = done.send(Ok(()));
-        }
+        // It is on the board, where the restored partition looks for it; it has not taken it yet.
+        Command::Catalog { .. } => {}
         stop_or_close @ (Command::Stop | Command::Close { .. }) => return Some(stop_or_close),
     }
     None

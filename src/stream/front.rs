@@ -3,7 +3,8 @@
 //! Usage goes to the raw topic and is answered when the broker has it. Totals are asked of the
 //! worker that holds their partition.
 
-use super::catalog_keeper::{Audience, Replacement};
+use super::audience::Here;
+use super::catalog_keeper::Replacement;
 use super::catalog_topic::CatalogBoard;
 use super::command::Command;
 use super::directory::{Directory, Unsent};
@@ -11,10 +12,12 @@ use super::kafka::{Clients, Deliverer, Delivery, Topics};
 use super::limits::OWED_MAX;
 use super::murmur2::partition_of;
 use crate::failure::Failure;
-use crate::service::{Answer, Desk, Metrics, Read, Refusal, Request, Submission, Told, Unread};
+use crate::service::{
+    Answer, DeadLetters, Desk, Metrics, Read, Refusal, Request, Submission, Told, Unread,
+};
 use ingest::Decoder;
 use rating::json::Tape;
-use rating::{Catalog, Rejection, Subject};
+use rating::{Catalog, Code, Rejection, Subject};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel};
@@ -40,6 +43,8 @@ pub(super) struct Front {
     decoder: Decoder,
     tape: Tape,
     partitions: u32,
+    /// The topic of dead letters.
+    rejected: String,
     catalog: Arc<CatalogBoard>,
     directory: Arc<Directory>,
     metrics: Arc<Metrics>,
@@ -51,7 +56,7 @@ impl Front {
     pub(super) fn new(
         clients: &Clients,
         topics: &Topics,
-        audience: &Audience,
+        here: &Here,
         (replacements, metrics): (SyncSender<Replacement>, Arc<Metrics>),
     ) -> Result<Self, Failure> {
         let deliverer = Deliverer::new(clients, &topics.raw)
@@ -62,8 +67,9 @@ impl Front {
             decoder: Decoder::new(0),
             tape: Tape::default(),
             partitions: topics.partitions,
-            catalog: Arc::clone(&audience.board),
-            directory: Arc::clone(&audience.directory),
+            rejected: topics.rejected.clone(),
+            catalog: Arc::clone(&here.board),
+            directory: Arc::clone(&here.directory),
             metrics,
             replacements,
             owed: VecDeque::new(),
@@ -120,8 +126,7 @@ impl Front {
             Request::Usage(submission) => self.take_usage(submission),
             Request::Read(read) => self.pass_on(read),
             Request::Rejected { reply, .. } => {
-                let reason = "with Kafka, dead letters are in the topic kafka.topics.rejected";
-                _ = reply.send(Err(Failure::Dependency(reason.to_owned())));
+                _ = reply.send(Ok(DeadLetters::InTopic(self.rejected.clone())));
             }
             Request::Catalog { new, reply } => {
                 if let Err(unsent) = self.replacements.try_send(Replacement { new, reply }) {
@@ -182,7 +187,14 @@ impl Front {
                     self.deliverer.send(key.as_bytes(), record, &delivery);
                     answer.add(Some(&decoded.id), Some(&decoded.source), Told::Accepted);
                 }
-                Err(rejection) => refuse(&mut self.tape, record, &rejection, &mut answer),
+                Err(rejection) => {
+                    refuse(&mut self.tape, record, &rejection, &mut answer);
+                    // Its partition refuses it as well, counts it, and writes its dead letter. What
+                    // the topic need not take would keep the others from being answered.
+                    if rejection.code != Code::TooLarge {
+                        self.deliverer.send(b"", record, &delivery);
+                    }
+                }
             }
         }
         delivery.sent_all();

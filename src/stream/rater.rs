@@ -13,7 +13,9 @@ use super::snapshot_port::Snapshots;
 use super::stop::Stop;
 use super::{earlier, phase};
 use aggregator::state_log::LogPosition;
-use aggregator::{Counters, Origin, Partition, Routing, SavedSource, Store, limits};
+use aggregator::{
+    Counters, Error, ErrorKind, Origin, Partition, Routing, SavedSource, Store, limits,
+};
 use ingest::Decoder;
 use rating::{Catalog, Cycle, Instant};
 use std::sync::Arc;
@@ -128,14 +130,14 @@ impl<B: Broker> Rater<B> {
         setup: Setup,
         tick: Tick,
     ) -> Result<Self, Stop> {
-        let mut partition = Partition::open(catalog.catalog, store)?;
+        let mut partition = Partition::open(catalog.catalog, store).map_err(unfit)?;
         partition.at_catalog(catalog.position.unwrap_or(0));
         let decoder = Decoder::new(partition.store().seeds().content);
         partition.route(setup.routing.clone());
         partition.publish_totals();
         partition.let_subjects_wait(setup.rules.waiting_bytes);
         if let Some(reason) = crate::contradiction::find(&partition)? {
-            return Err(Stop::Failed(format!("the catalog does not fit the state: {reason}")));
+            return Err(Stop::Unfit(reason));
         }
         let mut rater = Self {
             broker,
@@ -254,6 +256,11 @@ impl<B: Broker> Rater<B> {
     /// The partition, to be asked for what is committed.
     pub const fn partition(&self) -> &Partition {
         &self.partition
+    }
+
+    /// The number of the partition.
+    pub(super) const fn number(&self) -> u32 {
+        self.setup.partition
     }
 
     /// Records by outcome; right after a commit, the committed ones.
@@ -552,6 +559,14 @@ impl<B: Broker> Rater<B> {
         self.partition.store().flush()?;
         Ok(())
     }
+}
+
+/// What keeps a sound state from being opened is its catalog.
+fn unfit(error: Error) -> Stop {
+    if error.kind() == ErrorKind::State && !error.is_damage() {
+        return Stop::Unfit(error.to_string());
+    }
+    error.into()
 }
 
 const fn slot_of(input: Input) -> usize {

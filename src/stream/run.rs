@@ -1,9 +1,11 @@
 //! Running the stream: topics, the group, the supervisor, and the front that serves HTTP's desk.
 
+use super::audience::{Audience, Here};
 use super::broker::BrokerError;
 use super::catalog_entries::Entries;
-use super::catalog_keeper::{Audience, Replacement, TopicKeeper, keep_file};
+use super::catalog_keeper::{Replacement, TopicKeeper, keep_file};
 use super::catalog_topic::{CatalogBoard, InForce};
+use super::elsewhere::Elsewhere;
 use super::front::Front;
 use super::kafka::{Clients, EntryReader, Group, StateTails, Topics, TopicsError, watch};
 use super::rater::Rules;
@@ -12,7 +14,9 @@ use super::supervisor::{NOT_JOINED, Supervisor};
 use super::worker::Job;
 use crate::clock::Stopwatch;
 use crate::failure::Failure;
-use crate::service::{Begun, CatalogText, Http, Metrics, PartitionMetrics, Settings, start_thread};
+use crate::service::{
+    Begun, CatalogText, Desk, Http, Metrics, PartitionMetrics, Settings, start_thread,
+};
 use crate::snapshots::Bucket;
 use aggregator::StoreMemory;
 use std::ffi::OsString;
@@ -51,15 +55,14 @@ fn serve(
 ) -> Result<(), Failure> {
     let Begun { address, desk, requests, metrics } = begun;
     let advertise = advertised(&settings.http, address)?;
-    let clients = Clients::new(settings, advertise, Arc::clone(&metrics));
+    let clients = Clients::new(settings, advertise.clone(), Arc::clone(&metrics));
     let topics = Arc::new(find_topics(settings, &clients, runtime)?);
     let broken = |error: BrokerError| Failure::Dependency(error.to_string());
     let group = Arc::new(Group::join(&clients, &topics.raw).map_err(broken)?);
-    let audience = Audience {
-        board: Arc::new(CatalogBoard::new(first_catalog(given.as_ref()))),
-        directory: Arc::default(),
-        desk: Arc::clone(&desk),
-    };
+    let owners = Arc::new(StateTails::new(&clients, &topics.state).map_err(broken)?);
+    let elsewhere = Elsewhere { owners: owners.clone(), own: advertise, runtime: runtime.clone() };
+    let audience = audience(first_catalog(given.as_ref()), (&topics, &desk), elsewhere);
+    let here = audience.here.clone();
     let job = Job {
         partition: 0,
         clients: clients.clone(),
@@ -67,7 +70,7 @@ fn serve(
         group,
         memory: StoreMemory::default(),
         state_dir: settings.state_dir.clone(),
-        catalog: Arc::clone(&audience.board),
+        catalog: Arc::clone(&here.board),
         rules: rules(settings),
         snapshots: snapshots(settings, runtime)?,
         metrics: Arc::new(unused(&metrics)?),
@@ -75,15 +78,15 @@ fn serve(
     let is_ending = Arc::new(AtomicBool::new(false));
     // Until the supervisor has looked for the first time.
     desk.show_missing(vec![NOT_JOINED.to_owned()]);
-    let held = (Arc::clone(&audience.directory), Arc::clone(&desk));
+    let held = (Arc::clone(&here.directory), Arc::clone(&desk));
     let supervisor = Supervisor::new(job, Arc::clone(&metrics), held, Arc::clone(&is_ending));
     let supervising = std::thread::Builder::new()
         .name("supervisor".to_owned())
         .spawn(move || supervisor.run())
         .map_err(|error| Failure::Dependency(format!("cannot start a thread: {error}")))?;
     watch_calls(&clients, &metrics)?;
-    let owners = StateTails::new(&clients, &topics.state).map_err(broken)?;
-    desk.show_owners(Arc::new(owners));
+    desk.show_owners(owners);
+    desk.show_trials(Arc::new(here.clone()));
     let (replacements, received) = sync_channel(1);
     let mut keeping = keep_catalog((settings, given), (&clients, &audience), received, &is_ending)?;
     desk.set_open();
@@ -92,15 +95,27 @@ fn serve(
         topics.raw,
         topics.partitions
     );
-    let front = Front::new(&clients, &topics, &audience, (replacements, metrics))?;
+    let front = Front::new(&clients, &topics, &here, (replacements, metrics))?;
     let served = front.serve(&desk, &requests, || {
         // The keeper of the catalog ends early only by a defect.
         keeping.try_recv().is_ok() || supervising.is_finished()
     });
     is_ending.store(true, Ordering::SeqCst);
     let supervised = supervising.join();
-    served?;
-    supervised.map_err(|_| Failure::Dependency("the supervisor panicked".to_owned()))
+    let panicked = |_| Failure::Dependency("the supervisor panicked".to_owned());
+    // Why it has ended says more than that it has.
+    supervised.map_err(panicked)??;
+    served
+}
+
+/// Whoever must know of a catalog; nothing is held yet.
+fn audience(
+    first: InForce,
+    (topics, desk): (&Topics, &Arc<Desk>),
+    elsewhere: Elsewhere,
+) -> Audience {
+    let here = Here { board: Arc::new(CatalogBoard::new(first)), directory: Arc::default() };
+    Audience { here, desk: Arc::clone(desk), partitions: topics.partitions, elsewhere }
 }
 
 /// What is in force before anything was read.

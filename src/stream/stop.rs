@@ -14,6 +14,12 @@ pub enum Stop {
     /// The store is not what the log says, or cannot be read: to be made anew from the log.
     #[error("{0}")]
     Store(String),
+    /// The catalog in force contradicts what was rated: to be tried again with another.
+    #[error(
+        "the catalog in force does not fit what was rated: {0}; put one in force that does, such \
+         as the one before"
+    )]
+    Unfit(String),
     /// Records were deleted before they were rated, or the log has a gap or ends before the store
     /// does: a person must look.
     #[error("{0}")]

@@ -1,6 +1,7 @@
 //! The supervisor: sees to it that a worker runs for every partition that is ours, and no other.
 
 use super::assignment::{Decision, Facts, decide};
+use super::catalog_topic::REMEDY;
 use super::command::Command;
 use super::directory::{Directory, Unsent};
 use super::kafka::{Change, Group};
@@ -8,7 +9,9 @@ use super::limits::COMMANDS_MAX;
 use super::stop::Stop;
 use super::worker::{Job, work};
 use crate::clock::Stopwatch;
+use crate::failure::Failure;
 use crate::service::{Desk, Metrics, PartitionMetrics};
+use rating::Catalog;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,9 +20,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::time::Duration;
 
-/// How long one word with the group takes at most.
 /// Why an instance is not ready that has not been assigned anything yet.
 pub(super) const NOT_JOINED: &str = "the group has not said which partitions are of this instance";
+/// How long one word with the group takes at most.
 const GROUP_POLL: Duration = Duration::from_millis(50);
 /// After so long the group has answered a heartbeat: what it has not taken away is still ours.
 const GROUP_HEARD: Duration = Duration::from_secs(10);
@@ -37,6 +40,8 @@ struct Slot {
     metrics: Option<Arc<PartitionMetrics>>,
     is_told_to_stop: bool,
     failed: Option<(u32, Stopwatch)>,
+    /// The catalog that it has stopped for: with another, it is tried again at once.
+    unfit_with: Option<Arc<Catalog>>,
     fenced: Option<Stopwatch>,
 }
 
@@ -69,7 +74,11 @@ impl Supervisor {
     }
 
     /// Runs until it is to end and everything has been let go.
-    pub(crate) fn run(mut self) {
+    ///
+    /// # Errors
+    /// [`Failure`] if the group has shut this instance out for good.
+    pub(crate) fn run(mut self) -> Result<(), Failure> {
+        let mut shut_out = None;
         loop {
             let (changes, failures) = self.group.poll(GROUP_POLL);
             for failure in failures {
@@ -81,16 +90,18 @@ impl Supervisor {
             while let Ok((partition, ended)) = self.ended.try_recv() {
                 self.note_end(partition, ended);
             }
-            if let Some(reason) = self.group.fatal_error() {
-                tracing::error!("the group does not take this instance any more: {reason}");
+            if let Some(reason) = self.group.fatal_error().filter(|_| shut_out.is_none()) {
+                let reason = format!("the group does not take this instance any more: {reason}");
+                tracing::error!("{reason}; what it holds is let go");
                 self.is_ending.store(true, Ordering::SeqCst);
+                shut_out = Some(reason);
             }
             let is_ending = self.is_ending.load(Ordering::SeqCst);
             self.act(is_ending);
             self.desk.show_missing(self.missing());
             if is_ending && self.slots.values().all(|slot| slot.worker.is_none()) {
                 self.group.leave();
-                return;
+                return shut_out.map_or(Ok(()), |reason| Err(Failure::Dependency(reason)));
             }
         }
     }
@@ -103,12 +114,14 @@ impl Supervisor {
                     let slot = self.slots.entry(*partition).or_default();
                     (slot.is_assigned, slot.is_revoked) = (true, false);
                     (slot.fenced, slot.failed) = (None, None);
+                    self.job.catalog.note_fit(*partition);
                 }
             }
             Change::Revoked(partitions) => {
                 tracing::info!("revoked: partitions {partitions:?}");
                 for partition in partitions {
                     self.slots.entry(*partition).or_default().is_revoked = true;
+                    self.job.catalog.note_fit(*partition);
                 }
             }
             Change::Lost(partitions) => {
@@ -116,6 +129,7 @@ impl Supervisor {
                 for partition in partitions {
                     let slot = self.slots.entry(*partition).or_default();
                     (slot.is_assigned, slot.is_revoked) = (false, false);
+                    self.job.catalog.note_fit(*partition);
                 }
             }
         }
@@ -128,11 +142,16 @@ impl Supervisor {
         let worked = slot.worker.take().map_or(Duration::ZERO, |since| since.elapsed());
         slot.is_told_to_stop = false;
         slot.metrics = None;
+        self.job.catalog.note_fit(partition);
         let Err(stop) = ended else { return };
         if let Stop::Fenced(reason) = &stop {
             tracing::warn!(partition, "fenced, so let go: {reason}");
             slot.fenced = Some(Stopwatch::start());
             return;
+        }
+        if let Stop::Unfit(reason) = &stop {
+            self.job.catalog.note_unfit(partition, reason.clone());
+            slot.unfit_with = Some(self.job.catalog.in_force().catalog);
         }
         let before = slot.failed.map_or(0, |(failures, _)| failures);
         let failures = if worked >= WORKED_WELL { 1 } else { before + 1 };
@@ -143,9 +162,13 @@ impl Supervisor {
 
     fn act(&mut self, is_ending: bool) {
         let mut released = Vec::new();
+        let in_force = self.job.catalog.in_force().catalog;
         let partitions: Vec<u32> = self.slots.keys().copied().collect();
         for partition in partitions {
             let Some(slot) = self.slots.get_mut(&partition) else { continue };
+            if slot.unfit_with.take_if(|catalog| !Arc::ptr_eq(catalog, &in_force)).is_some() {
+                slot.failed = None;
+            }
             let facts = Facts {
                 is_assigned: slot.is_assigned,
                 is_revoked: slot.is_revoked,
@@ -189,8 +212,13 @@ impl Supervisor {
         if !self.job.catalog.in_force().is_known {
             missing.push("the topic of the catalog has not been read to its end".to_owned());
         }
+        let unfit = self.job.catalog.unfit();
         for (partition, slot) in self.slots.iter().filter(|(_, slot)| slot.is_assigned) {
             let is_live = slot.metrics.as_ref().is_some_and(|metrics| metrics.shows_live());
+            if let Some(reason) = unfit.get(partition).filter(|_| !slot.is_revoked) {
+                missing.push(told_unfit(*partition, is_live, reason));
+                continue;
+            }
             let why = match (&slot.failed, &slot.fenced) {
                 _ if is_live => continue,
                 _ if slot.is_revoked => "is being given back",
@@ -235,6 +263,16 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// Says which partition does not fit the catalog in force, and what to do about it.
+fn told_unfit(partition: u32, is_live: bool, reason: &str) -> String {
+    let does = if is_live {
+        "goes on with the catalog before the one in force, and would not start again"
+    } else {
+        "does not start with the catalog in force"
+    };
+    format!("partition {partition} {does}: {reason}; {REMEDY}")
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Stop {

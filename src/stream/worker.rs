@@ -105,6 +105,7 @@ fn restored(
                 let (catalog, epoch) = (job.catalog.in_force(), restore.epoch());
                 let mut rater = restore.finish(catalog, setup(job), tick(clock))?;
                 provenance.is_restored();
+                job.catalog.note_fit(job.partition);
                 rater.take_snapshots(Box::new(snapshotter(job, epoch)))?;
                 for command in heed.waiting {
                     obey(&mut rater, command, tick(clock))?;
@@ -154,11 +155,11 @@ impl Heed<'_> {
         true
     }
 
-    /// Answers what cannot wait. A partition that waits for a newer catalog than there is has
-    /// nothing against any, or it might wait for itself.
+    /// Answers what cannot wait. A partition that waits for a newer catalog than there is, or for
+    /// another than the one in force, has nothing against any, or it might wait for itself.
     fn put_off(&self, command: Command) -> Option<Command> {
         if let Command::TryCatalog { reply, .. } = &command
-            && self.is_behind()
+            && (self.is_behind() || self.board.unfit().contains_key(&self.partition))
         {
             _ = reply.send(Ok(()));
             return None;

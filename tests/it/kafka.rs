@@ -6,6 +6,7 @@ mod elsewhere;
 mod instance;
 mod killed;
 mod load;
+mod member;
 mod metrics;
 mod moved;
 mod refused;

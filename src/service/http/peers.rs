@@ -4,23 +4,18 @@
 //! read on again, so that instances that each take another for the owner do not ask in circles.
 
 use super::App;
+use super::call::{PASSED_ON, call};
 use super::problem::{Problem, json_response};
-use crate::service::limits::{PEER_BYTES_MAX, PEER_READS_MAX, PEER_SECONDS_MAX};
+use crate::service::limits::{OWNER_SECONDS_MAX, PEER_READS_MAX, PEER_SECONDS_MAX};
 use crate::service::owners::Owners;
 use crate::service::reads::{Question, Read, Unread};
 use axum::body::Bytes;
-use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::Response;
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 
-/// Says that a read was passed on already.
-const PASSED_ON: &str = "usage-rater-passed-on";
 /// Who is thought to hold a partition is asked; then whoever is found to, where that was wrong.
 const TRIES: usize = 2;
 
@@ -91,7 +86,13 @@ async fn find(
 ) -> Result<Option<String>, Problem> {
     let owners = Arc::clone(owners);
     let looking = move || owners.owner_of(partition, wrong.as_deref());
-    let found = tokio::task::spawn_blocking(looking).await.map_err(|_| {
+    let patience = Duration::from_secs(OWNER_SECONDS_MAX);
+    // It ends by itself, but what calls the broker may be late.
+    let found = tokio::time::timeout(patience, tokio::task::spawn_blocking(looking)).await;
+    let found = found.map_err(|_| {
+        Problem::unready("who holds the partition did not become known in time; ask again")
+    })?;
+    let found = found.map_err(|_| {
         let reason = "looking for the instance that holds the partition met a defect";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, reason)
     })?;
@@ -101,7 +102,9 @@ async fn find(
 /// Asks an instance; `None` if it cannot answer.
 async fn ask(owner: &str, uri: &Uri) -> Result<Option<Response>, String> {
     let patience = Duration::from_secs(PEER_SECONDS_MAX);
-    let asked = tokio::time::timeout(patience, fetch(owner, uri)).await;
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let asked = call(owner, (Method::GET, path), Bytes::new());
+    let asked = tokio::time::timeout(patience, asked).await;
     let (status, body) = asked.map_err(|_| format!("no answer within {patience:?}"))??;
     if !matches!(status, StatusCode::OK | StatusCode::NOT_FOUND) {
         return Ok(None);
@@ -113,25 +116,4 @@ async fn ask(owner: &str, uri: &Uri) -> Result<Option<Response>, String> {
         response.headers_mut().insert(header::CONTENT_TYPE, media_type);
     }
     Ok(Some(response))
-}
-
-async fn fetch(owner: &str, uri: &Uri) -> Result<(StatusCode, Bytes), String> {
-    let broken = |error: &dyn std::error::Error| error.to_string();
-    let stream = TcpStream::connect(owner).await.map_err(|error| broken(&error))?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
-    // It ends with its only request; whoever waits for that sees what went wrong.
-    let driving = tokio::spawn(connection);
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::get(path)
-        .header(header::HOST, owner)
-        .header(header::CONNECTION, "close")
-        .header(PASSED_ON, "1")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| broken(&error))?;
-    let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), PEER_BYTES_MAX).collect().await;
-    driving.abort();
-    Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
 }

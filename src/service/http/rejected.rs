@@ -1,8 +1,8 @@
-//! `GET /v1/rejected`: the last dead letters, the newest first.
+//! `GET /v1/rejected`: the last dead letters, the newest first, or where they are.
 
 use super::App;
 use super::problem::{Problem, json_response};
-use crate::service::desk::Request;
+use crate::service::desk::{DeadLetters, Request};
 use crate::service::limits::{REJECTED_SHOWN, REJECTED_SHOWN_MAX};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -27,6 +27,11 @@ pub(super) async fn get(
         return Err(bad(format!("limit must be from 1 to {REJECTED_SHOWN_MAX}")));
     }
     app.check_open()?;
-    let rejected = app.ask(|reply| Request::Rejected { limit, reply }).await??;
-    Ok(json_response(StatusCode::OK, rejected))
+    match app.ask(|reply| Request::Rejected { limit, reply }).await?? {
+        DeadLetters::Here(rejected) => Ok(json_response(StatusCode::OK, rejected)),
+        DeadLetters::InTopic(topic) => {
+            let reason = format!("with Kafka, dead letters are in topic {topic}; read them there");
+            Err(Problem::new(StatusCode::NOT_IMPLEMENTED, reason))
+        }
+    }
 }

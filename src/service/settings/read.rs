@@ -152,6 +152,13 @@ fn read(root: &DeTable<'_>, directory: &Path, settings: &mut Settings, faults: &
     waiting.duration("age", &mut settings.waiting.age, faults);
     let snapshots = root.section("snapshots", SNAPSHOTS, faults);
     read_snapshots(&snapshots, &mut settings.snapshots, faults);
+    if let Some(at) = root.value("snapshots").map(|value| value.span().start)
+        && root.value("mode").and_then(|mode| mode.get_ref().as_str()) == Some("embedded")
+    {
+        let reason = "snapshots are taken only with mode = \"kafka\"; remove [snapshots], and copy \
+                      state.dir of a service that is stopped";
+        faults.add_at(at, reason);
+    }
 }
 
 fn read_snapshots(section: &Section<'_>, snapshots: &mut Snapshots, faults: &mut Faults<'_>) {
@@ -396,8 +403,9 @@ mod tests {
             .lines()
             .map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n")
             .collect();
+        let all = all.replace("mode = \"embedded\"", "mode = \"kafka\"");
         let catalog = Some(PathBuf::from("catalog.json"));
-        let wanted = Settings { catalog, ..Settings::default() };
+        let wanted = Settings { mode: Mode::Kafka, catalog, ..Settings::default() };
         assert_eq!(Settings::parse(&all, Path::new("")), Ok(wanted));
     }
 
@@ -423,6 +431,11 @@ mod tests {
                 "4:1: unknown key \"lisen\"; did you mean \"listen\"?",
                 "6:15: interval_ms must be a whole number from 1 to 60000",
             ],
+        );
+        check(
+            "mode = \"embedded\"\n[snapshots]\nurl = \"file:///a\"",
+            &["2:1: snapshots are taken only with mode = \"kafka\"; remove [snapshots], and copy \
+               state.dir of a service that is stopped"],
         );
         check(
             "mode = \"kafka\"\n[kafka.topics]\nraw = \"a\"\nrejected = \"a\"",

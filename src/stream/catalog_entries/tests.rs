@@ -46,7 +46,7 @@ impl Topic {
 
     fn decide_with(
         &mut self,
-        objection: &mut dyn FnMut(&Arc<Catalog>) -> Option<String>,
+        objection: &mut dyn FnMut(&CatalogText) -> Option<String>,
     ) -> Vec<String> {
         let catalog = self.catalog();
         let Decision { changes, reasons, .. } = self.entries.decide(&catalog, objection);
@@ -170,8 +170,8 @@ fn what_a_state_objects_to_waits_and_the_others_do_not() {
     let mut topic = Topic::default();
     topic.put_all(&ALL);
     topic.put("customer/D", Some("{\"id\":\"D\",\"time_zone\":\"UTC\"}"));
-    let mut objection = |catalog: &Arc<Catalog>| {
-        let has = catalog.customers().iter().any(|customer| customer.id == "D");
+    let mut objection = |new: &CatalogText| {
+        let has = new.catalog.customers().iter().any(|customer| customer.id == "D");
         has.then(|| "rated otherwise".to_owned())
     };
     assert_eq!(topic.decide_with(&mut objection), ["customer/D: rated otherwise"]);
@@ -200,6 +200,51 @@ fn what_comes_during_a_decision_is_decided_about_next() {
     assert!(topic.entries.is_undecided());
     assert_eq!(topic.decide(), [""; 0]);
     assert_eq!(topic.catalog().customers().len(), 1);
+}
+
+/// An entry was taken back while somebody decided about it: the text before was in force when that
+/// was read, so it was not kept, and then what had been taken back came into force for good.
+#[test]
+fn what_is_taken_back_during_a_decision_is_not_in_force_in_the_end() {
+    for (first, last) in [(Some(CUSTOMER.1), Some(CUSTOMER.1)), (None, None)] {
+        let mut topic = Topic::default();
+        topic.put_all(&[METER]);
+        topic.put(CUSTOMER.0, first);
+        topic.decide();
+        let good = topic.entries.document();
+        topic.put(CUSTOMER.0, Some("{\"id\":\"C\",\"time_zone\":\"Europe/Berlin\"}"));
+        let catalog = topic.catalog();
+        let decision = topic.entries.decide(&catalog, &mut |_| None);
+        topic.put(CUSTOMER.0, last);
+        for (key, text) in decision.changes {
+            topic.put(&format!("{IN_FORCE}/{key}"), text.as_deref());
+        }
+        topic.put(IN_FORCE, Some("{}"));
+        assert_ne!(topic.entries.document(), good, "it was decided so");
+        for entries in [&mut topic.compacted(), &mut topic.entries] {
+            assert!(entries.is_undecided());
+            let decision = entries.decide(&catalog, &mut |_| None);
+            let wanted = (CUSTOMER.0.to_owned(), last.map(str::to_owned));
+            assert_eq!(decision.changes, [wanted]);
+        }
+        assert_eq!(topic.decide(), [""; 0]);
+        assert_eq!(topic.entries.document(), good);
+        assert!(topic.entries.open.is_empty() && topic.entries.open_bytes == 0);
+    }
+}
+
+/// What takes nothing back is settled at the next mark, and nothing is decided for it.
+#[test]
+fn what_is_taken_back_in_time_changes_nothing() {
+    let mut topic = Topic::default();
+    topic.put_all(&ALL);
+    topic.decide();
+    topic.put(CUSTOMER.0, Some("{\"id\":7}"));
+    topic.put(CUSTOMER.0, Some(CUSTOMER.1));
+    let catalog = topic.catalog();
+    assert_eq!(topic.entries.decide(&catalog, &mut |_| None).changes, []);
+    topic.put(IN_FORCE, Some("{}"));
+    assert!(topic.entries.open.is_empty() && topic.entries.open_bytes == 0);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::stream::broker::BrokerError;
 use rdkafka::consumer::{
     BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata, RebalanceProtocol,
 };
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -119,7 +119,8 @@ fn partitions_of(list: &TopicPartitionList) -> Vec<u32> {
 pub(crate) struct Group {
     member: BaseConsumer<Changes>,
     topic: String,
-    is_static: bool,
+    /// The name that it keeps over restarts.
+    instance_id: Option<String>,
 }
 
 impl std::fmt::Debug for Group {
@@ -141,7 +142,7 @@ impl Group {
         let member: BaseConsumer<Changes> =
             clients.member().create_with_context(changes).map_err(|error| failed(&error))?;
         member.subscribe(&[topic]).map_err(|error| failed(&error))?;
-        Ok(Self { member, topic: topic.to_owned(), is_static: clients.instance_id.is_some() })
+        Ok(Self { member, topic: topic.to_owned(), instance_id: clients.instance_id.clone() })
     }
 
     /// Speaks with the group for a while, and says what changed.
@@ -164,7 +165,16 @@ impl Group {
 
     /// Why this member can never be one again, if it cannot: another has its instance id.
     pub(crate) fn fatal_error(&self) -> Option<String> {
-        self.member.client().fatal_error().map(|(_, reason)| reason)
+        let (code, reason) = self.member.client().fatal_error()?;
+        if code == RDKafkaErrorCode::FencedInstanceId
+            && let Some(name) = &self.instance_id
+        {
+            return Some(format!(
+                "another instance has the name \"{name}\" ({reason}); give each one a \
+                 kafka.instance_id of its own, or none"
+            ));
+        }
+        Some(format!("{reason} ({code})"))
     }
 
     /// Up to where the group has committed a partition of a topic, if it has.
@@ -202,7 +212,7 @@ impl Group {
     pub(crate) fn leave(&self) {
         self.member.context().is_leaving.store(true, Ordering::SeqCst);
         // A member with a name of its own keeps its partitions until it is back.
-        if !self.is_static {
+        if self.instance_id.is_none() {
             self.member.unsubscribe();
         }
     }

@@ -4,6 +4,7 @@
 
 use super::super::broker::BrokerError;
 use super::client::{Clients, failed};
+use super::watch::Calls;
 use crate::clock::Stopwatch;
 use crate::service::Owners;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -11,14 +12,16 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// The header of state records that says where their writer answers HTTP.
 // Frozen: it stands in topics.
 pub(super) const OWNER: &str = "owner";
-/// How long a look at a log may take.
+/// How long a look at a log may take, and how long it may wait for others.
 const LOOK: Duration = Duration::from_secs(5);
+/// The time between two tries to look.
+const PAUSE: Duration = Duration::from_millis(5);
 /// How long what was found is believed.
 const BELIEVED: Duration = Duration::from_secs(30);
 /// What was found so recently is not looked for again, even if it was wrong or a failure: those who
@@ -38,6 +41,7 @@ pub(crate) struct StateTails {
     topic: String,
     reader: Mutex<BaseConsumer>,
     known: Mutex<Known>,
+    calls: Arc<Calls>,
 }
 
 impl std::fmt::Debug for StateTails {
@@ -53,7 +57,24 @@ impl StateTails {
         // It is asked for its next record only while somebody looks.
         config.set("statistics.interval.ms", "0");
         let reader = config.create().map_err(|error| failed(&error))?;
-        Ok(Self { topic: topic.to_owned(), reader: Mutex::new(reader), known: Mutex::default() })
+        let (reader, known) = (Mutex::new(reader), Mutex::default());
+        Ok(Self { topic: topic.to_owned(), reader, known, calls: Arc::clone(clients.calls()) })
+    }
+
+    /// The reader, once whoever has it is done, within the time of one look.
+    fn reader(&self) -> Result<MutexGuard<'_, BaseConsumer>, String> {
+        let clock = Stopwatch::start();
+        loop {
+            match self.reader.try_lock() {
+                Ok(reader) => return Ok(reader),
+                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if clock.elapsed() > LOOK => {
+                    let reason = "who holds other partitions is being looked for, for too long";
+                    return Err(reason.to_owned());
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            }
+        }
     }
 
     fn known(&self, partition: u32, wrong: Option<&str>) -> Option<Found> {
@@ -64,42 +85,67 @@ impl StateTails {
         (since.elapsed() < believed).then(|| found.clone())
     }
 
-    /// The header of the last record of a partition's log that has one.
-    fn look(&self, reader: &BaseConsumer, partition: i32) -> Result<Option<String>, KafkaError> {
-        let (first, end) = reader.fetch_watermarks(&self.topic, partition, LOOK)?;
+    /// The header of the last record of a partition's log that has one; `None` where nothing was
+    /// ever written to it.
+    fn look(&self, reader: &BaseConsumer, partition: i32) -> Result<Option<String>, String> {
+        let clock = Stopwatch::start();
+        let broken = |error: KafkaError| error.to_string();
+        let watermarks = || reader.fetch_watermarks(&self.topic, partition, LOOK);
+        let (first, end) =
+            self.calls.during("query_watermark_offsets", LOOK, watermarks).map_err(broken)?;
         let mut tail = TAIL;
         loop {
             let from = end.saturating_sub(tail).max(first);
             let mut list = TopicPartitionList::new();
-            list.add_partition_offset(&self.topic, partition, Offset::Offset(from))?;
-            reader.assign(&list)?;
-            let found = read_to_end(reader, end);
-            reader.unassign()?;
-            let found = found?;
-            if found.is_some() || from <= first || tail >= TAIL_MAX {
-                return Ok(found);
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(from))
+                .map_err(broken)?;
+            reader.assign(&list).map_err(broken)?;
+            let read = read_to_end(reader, end, clock);
+            reader.unassign().map_err(broken)?;
+            let Tail { owner, records } = read?;
+            if owner.is_some() {
+                return Ok(owner);
+            }
+            if from <= first || tail >= TAIL_MAX {
+                // Nobody has held it, if nothing was ever written.
+                let is_new = first == 0 && from == 0 && records == 0;
+                let reason = "its last records do not say who wrote them";
+                return if is_new { Ok(None) } else { Err(reason.to_owned()) };
             }
             tail *= 8;
         }
     }
 }
 
-/// The last owner that stands in a log from the reader's place to its end.
-fn read_to_end(reader: &BaseConsumer, end: i64) -> Result<Option<String>, KafkaError> {
-    let (clock, mut found) = (Stopwatch::start(), None);
-    while clock.elapsed() < LOOK {
-        match reader.poll(LOOK.saturating_sub(clock.elapsed())) {
-            None | Some(Err(KafkaError::PartitionEOF(_))) => return Ok(found),
-            Some(Err(error)) => return Err(error),
+/// What stands at the end of a log.
+#[derive(Debug, Default)]
+struct Tail {
+    /// The last owner that a record names.
+    owner: Option<String>,
+    records: usize,
+}
+
+/// Reads a log from the reader's place to its end.
+fn read_to_end(reader: &BaseConsumer, end: i64, clock: Stopwatch) -> Result<Tail, String> {
+    let mut tail = Tail::default();
+    loop {
+        let left = LOOK.saturating_sub(clock.elapsed());
+        if left.is_zero() {
+            return Err(format!("its end did not come within {LOOK:?}"));
+        }
+        match reader.poll(left) {
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(tail),
+            Some(Err(error)) => return Err(error.to_string()),
             Some(Ok(message)) => {
-                found = owner_in(&message).or(found);
+                tail.records += 1;
+                tail.owner = owner_in(&message).or(tail.owner);
                 if message.offset() + 1 >= end {
-                    return Ok(found);
+                    return Ok(tail);
                 }
             }
+            None => {}
         }
     }
-    Ok(found)
 }
 
 fn owner_in(message: &BorrowedMessage<'_>) -> Option<String> {
@@ -114,7 +160,7 @@ impl Owners for StateTails {
         if let Some(found) = self.known(partition, wrong) {
             return found;
         }
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = self.reader()?;
         // Somebody else may have looked meanwhile.
         if let Some(found) = self.known(partition, wrong) {
             return found;

@@ -28,6 +28,17 @@ struct Running {
     script: Option<Child>,
 }
 
+/// A broker that asks for a password.
+pub(super) struct Guarded {
+    _broker: Broker,
+    /// Where it does so in the open.
+    pub(super) plain: String,
+    /// Where it does so by TLS.
+    pub(super) tls: String,
+    /// The certificate that TLS is to be trusted for.
+    pub(super) authority: PathBuf,
+}
+
 impl Broker {
     /// The broker at `KAFKA_BOOTSTRAP`, or else one that all tests of this process share. Where
     /// none can be started the test has nothing to run on and returns; with `CI` set it fails.
@@ -48,25 +59,33 @@ impl Broker {
         or_no_test(Self::start(new_directory(), &[]))
     }
 
-    /// A broker as [`Broker::dedicated`] has it, and the address at which it asks for a name and a
-    /// password: `rater` and `secret`.
-    pub(super) fn with_password() -> Option<(Self, String)> {
+    /// A broker as [`Broker::dedicated`] has it, that asks for a name and a password: `rater` and
+    /// `secret`.
+    pub(super) fn with_password() -> Option<Guarded> {
         let mut broker = Self::dedicated()?;
         broker.kill();
-        let settings = broker.running.as_ref().unwrap().directory.join("server.properties");
+        let directory = broker.running.as_ref().unwrap().directory.clone();
+        let [plain, tls] = ["127.0.0.1:0"; 2].map(|any| std::net::TcpListener::bind(any).unwrap());
+        let [plain, tls] = [plain, tls].map(|port| port.local_addr().unwrap().to_string());
+        let (keys, authority) = make_keys(&directory);
+        let settings = directory.join("server.properties");
         let text = std::fs::read_to_string(&settings).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let login = "org.apache.kafka.common.security.plain.PlainLoginModule";
-        let text = text.replace(",CONTROLLER://", &format!(",SASL://{port},CONTROLLER://"))
+        let login = "plain.sasl.jaas.config=org.apache.kafka.common.security.plain.\
+                     PlainLoginModule required user_rater=\"secret\";";
+        let listeners = format!(",SASL://{plain},TLS://{tls},CONTROLLER://");
+        let text = text.replace(",CONTROLLER://", &listeners)
             + &format!(
                 "\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,\
-                 SASL:SASL_PLAINTEXT\ninter.broker.listener.name=PLAINTEXT\n\
-                 sasl.enabled.mechanisms=PLAIN\nlistener.name.sasl.plain.sasl.jaas.config={login} \
-                 required user_rater=\"secret\";\n"
+                 SASL:SASL_PLAINTEXT,TLS:SASL_SSL\ninter.broker.listener.name=PLAINTEXT\n\
+                 sasl.enabled.mechanisms=PLAIN\nlistener.name.sasl.{login}\n\
+                 listener.name.tls.{login}\nlistener.name.tls.ssl.keystore.type=PKCS12\n\
+                 listener.name.tls.ssl.keystore.location={}\n\
+                 listener.name.tls.ssl.keystore.password=secret\n",
+                keys.display()
             );
         std::fs::write(&settings, text).unwrap();
         broker.restart();
-        Some((broker, port.to_string()))
+        Some(Guarded { _broker: broker, plain, tls, authority })
     }
 
     fn start(directory: PathBuf, options: &[&str]) -> Result<Self, String> {
@@ -116,6 +135,24 @@ impl Drop for Running {
         }
         _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+/// Makes a key and its certificate by what comes with Java: the store with both, and the
+/// certificate alone.
+fn make_keys(directory: &Path) -> (PathBuf, PathBuf) {
+    let (keys, authority) = (directory.join("keys.p12"), directory.join("authority.pem"));
+    let keytool = |more: &str, file: &Path| {
+        let mut command = Command::new("keytool");
+        command.args(["-storetype", "PKCS12", "-storepass", "secret", "-alias", "broker"]);
+        command.arg("-keystore").arg(&keys).args(more.split(' ')).arg(file);
+        let ran = command.output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+    };
+    let pair = "-genkeypair -keyalg EC -groupname secp256r1 -validity 2 -dname CN=127.0.0.1 \
+                -ext SAN=ip:127.0.0.1 -keystore";
+    keytool(pair, &keys);
+    keytool("-exportcert -rfc -file", &authority);
+    (keys, authority)
 }
 
 /// Runs the script until the broker answers; the script and the broker's address.

@@ -1,6 +1,8 @@
 //! The catalog of a service that runs: from its topic, entry by entry; by the API; from its file
 //! at a signal. What was rated is checked against `usage-rater rate` with the last catalog.
 
+mod elsewhere;
+
 use super::broker::Broker;
 use super::instance::{Instance, Names};
 use super::load::{Load, PARTITIONS};
@@ -107,10 +109,15 @@ impl Scene {
 
     /// Usage of all customers in a month.
     fn use_in(&mut self, month: usize, records: usize) {
+        self.use_by(&Vec::from_iter(0..CUSTOMERS), month, records);
+    }
+
+    /// Usage of some customers in a month.
+    fn use_by(&mut self, customers: &[usize], month: usize, records: usize) {
         for _ in 0..records {
             let number = self.sent;
             self.sent += 1;
-            let customer = format!("C{}", number % CUSTOMERS);
+            let customer = format!("C{}", customers[number % customers.len()]);
             let record = format!(
                 "{{\"specversion\":\"1.0\",\"id\":\"r{number}\",\"source\":\"s\",\"type\":\"t\",\
                  \"subject\":\"{customer}\",\"time\":\"2026-{month:02}-{:02}T10:00:00Z\",\
@@ -126,6 +133,21 @@ impl Scene {
             writeln!(self.file, "{record}").unwrap();
         }
         self.wire.flush();
+    }
+
+    /// Takes back a record of a customer.
+    fn cancel(&mut self, number: usize, customer: usize) {
+        let record = format!(
+            "{{\"specversion\":\"1.0\",\"id\":\"c{number}\",\"source\":\"s\",\"type\":\
+             \"usage.cancelled\",\"subject\":\"C{customer}\",\"time\":\"2026-02-28T10:00:00Z\",\
+             \"data\":{{\"of\":{{\"source\":\"s\",\"id\":\"r{number}\"}}}}}}"
+        );
+        let customer = format!("C{customer}");
+        let home = i32::try_from(partition_of(customer.as_bytes(), PARTITIONS)).unwrap();
+        self.wire.send(&self.names.topic("raw"), home, (&customer, record.as_bytes()));
+        self.wire.flush();
+        self.sent += 1;
+        writeln!(self.file, "{record}").unwrap();
     }
 
     /// Waits until all of it is rated, and nothing waits for its subject.

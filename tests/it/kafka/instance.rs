@@ -180,6 +180,15 @@ impl Instance {
         assert_eq!(status.code(), Some(0), "{:#?}", self.said());
     }
 
+    /// Waits until it has ended by itself, and gives its exit code.
+    #[track_caller]
+    pub(super) fn end(mut self) -> (Option<i32>, Vec<String>) {
+        let has_ended = holds(|| self.child.try_wait().unwrap().is_some());
+        assert!(has_ended, "it does not end: {:#?}", self.said());
+        self.reading.take().unwrap().join().unwrap();
+        (self.child.wait().unwrap().code(), self.said())
+    }
+
     /// Waits until everything in raw and forward is read and committed.
     #[track_caller]
     pub(super) fn catch_up(&self, wire: &Wire, names: &Names) {

@@ -23,25 +23,30 @@ fn no_broker() {
 
 #[test]
 fn credentials_that_are_wrong() {
-    let Some((_broker, address)) = Broker::with_password() else { return };
+    let Some(broker) = Broker::with_password() else { return };
     let names = Names::new();
-    let with = |password: &str| {
-        let settings = names.settings(&address, "");
-        settings.replace(
-            "[kafka.properties]\n",
-            &format!(
-                "[kafka.properties]\n\"security.protocol\" = \"SASL_PLAINTEXT\"\n\
-                 \"sasl.mechanism\" = \"PLAIN\"\n\"sasl.username\" = \"rater\"\n\
-                 \"sasl.password\" = \"{password}\"\n"
-            ),
-        )
+    let with = |address: &str, password: &str, more: &[(&str, &str)]| {
+        let secret = [("sasl.username", "rater"), ("sasl.password", password)];
+        let properties = [("sasl.mechanism", "PLAIN")].iter().chain(&secret).chain(more);
+        let lines = properties.map(|(key, value)| format!("\"{key}\" = \"{value}\"\n"));
+        let lines = format!("[kafka.properties]\n{}", lines.collect::<String>());
+        names.settings(address, "").replace("[kafka.properties]\n", &lines)
     };
-    refused(&with("wrong"), &["kafka.properties", "sasl.password", &address]);
-    // It is not for anything else that it is refused.
-    let place = Workplace::new();
-    place.write("catalog.json", catalog());
-    place.write("a.toml", with("secret"));
-    Instance::start(&place, "a.toml").stop();
+    let plain = [("security.protocol", "SASL_PLAINTEXT")];
+    let authority = broker.authority.to_str().unwrap();
+    let tls = [("security.protocol", "SASL_SSL"), ("ssl.ca.location", authority)];
+    for (address, ways) in [(&broker.plain, &plain[..]), (&broker.tls, &tls[..])] {
+        let wrong = with(address, "wrong", ways);
+        refused(&wrong, &["kafka.properties", "sasl.password", address]);
+        // It is not for anything else that it is refused.
+        let place = Workplace::new();
+        place.write("catalog.json", catalog());
+        place.write("a.toml", with(address, "secret", ways));
+        Instance::start(&place, "a.toml").stop();
+    }
+    // A certificate that nobody here vouches for.
+    let untrusted = with(&broker.tls, "secret", &tls[..1]);
+    refused(&untrusted, &["kafka.properties", "ssl.", &broker.tls]);
 }
 
 #[test]

@@ -42,6 +42,7 @@ fn what_goes_in_comes_out_once_and_right() {
     load.check(&place, &wire, &names);
 }
 
+/// What was refused by HTTP was counted nowhere, and its bytes were gone.
 #[test]
 fn usage_by_http_takes_the_same_way() {
     let Some(broker) = Broker::shared() else { return };
@@ -65,7 +66,20 @@ fn usage_by_http_takes_the_same_way() {
     let totals = server.client().totals("S3", "2026-01");
     let calls = totals.iter().find(|total| total["charge"] == "calls").unwrap();
     assert_eq!((&calls["records"], &calls["quantity"]), (&2.into(), &"4".into()));
+    // What is refused is a dead letter as anything else that is, but not what no topic takes.
+    let large = format!("{{\"id\":\"large\",\"data\":\"{}\"}}", "x".repeat(1_300_000));
+    let reply = server.client().usage(BATCH, &format!("[{large},{}]", record("c")));
+    assert_eq!(reply.verdicts(), ["too_large", "accepted"]);
+    server.catch_up(&wire, &names);
+    let letters = wire.read_all(&names.topic("rejected"));
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    let letter: serde_json::Value = serde_json::from_str(&letters[0].text).unwrap();
+    assert_eq!(letter["code"], "not_a_cloud_event");
+    assert_eq!(letter["record"], "{\"id\":\"bad\"}");
+    assert_eq!(letter["source"]["topic"], names.topic("raw"));
+    server.client().get("/v1/rejected").expect(501, &names.topic("rejected"));
     server.stop();
+    place.succeed("verify --config a.toml");
 }
 
 #[test]

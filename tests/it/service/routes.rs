@@ -10,7 +10,7 @@ fn the_description_names_the_methods_of_every_route() {
     let mut client = server.connect();
     let described = client.get("/openapi.json").expect(200, "openapi").json();
     let paths = described["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 10);
+    assert_eq!(paths.len(), 11);
     for (path, methods) in paths {
         let path = path.replace("{id}", "SUB-0").replace("{charge}", "calls");
         for method in ["get", "put", "post", "delete", "patch"] {

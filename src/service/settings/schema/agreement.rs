@@ -57,11 +57,12 @@ fn probes() -> Vec<Value> {
 }
 
 /// What only the reader sees: how long is too long, and what goes together.
-const BEYOND_A_SCHEMA: [&str; 4] = [
+const BEYOND_A_SCHEMA: [&str; 5] = [
     "have the same name",
     "is not a duration such as",
     "queue_bytes_max must be at least body_bytes_max",
     "interval must be at least",
+    "snapshots are taken only with",
 ];
 
 /// A value as TOML writes it on one line.

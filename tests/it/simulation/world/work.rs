@@ -167,7 +167,7 @@ impl World {
             Err(Stop::Store(_)) => self.hit("stopped by its store"),
             // What it was to read, another has read meanwhile, and let it be trimmed.
             Err(Stop::Lost(_)) if !is_current => self.hit("zombie left behind"),
-            Err(Stop::Lost(reason) | Stop::Failed(reason)) => {
+            Err(Stop::Lost(reason) | Stop::Failed(reason) | Stop::Unfit(reason)) => {
                 return Err(Broken::Stopped(reason.clone()));
             }
         }

@@ -1,0 +1,200 @@
+//! Elsewhere: the partitions that other instances hold, and what those say of a catalog.
+//!
+//! Each is asked at the address that it says of itself. What cannot be asked has not agreed.
+
+use crate::service::{Owners, Trial, ask_trial};
+use axum::body::Bytes;
+use futures_util::StreamExt as _;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// Who is thought to hold a partition is asked; then whoever is found to, where that was wrong.
+const TRIES: usize = 2;
+/// Instances that are asked at a time; each is sent the whole catalog.
+const ASKED_AT_ONCE: usize = 8;
+
+/// How the instances that hold partitions are reached.
+#[derive(Debug, Clone)]
+pub(super) struct Elsewhere {
+    pub(super) owners: Arc<dyn Owners>,
+    /// Where this instance says that it answers.
+    pub(super) own: String,
+    pub(super) runtime: Handle,
+}
+
+/// Why an instance did not give its word, and which one that was.
+type Unasked = (String, String);
+
+impl Elsewhere {
+    /// What partitions that are not held here say of a catalog; never [`Trial::Elsewhere`].
+    pub(super) fn try_catalog(&self, text: &Bytes, partitions: &[u32]) -> Vec<(u32, Trial)> {
+        let mut said = Vec::new();
+        let mut left: Left = partitions.iter().map(|partition| (*partition, None)).collect();
+        for _ in 0..TRIES {
+            let owners = match self.find(&mut left, &mut said) {
+                Ok(owners) => owners,
+                Err(reason) => {
+                    said.extend(left.into_keys().map(|one| (one, unknown(one, &reason))));
+                    return said;
+                }
+            };
+            if owners.is_empty() && left.is_empty() {
+                return said;
+            }
+            for answer in self.ask(owners, text) {
+                take(&mut left, &mut said, answer);
+            }
+        }
+        said.extend(left.into_iter().map(|(partition, unasked)| {
+            let reason = unasked.map(|(owner, why)| format!("{owner} held it last, {why}"));
+            let reason = reason.unwrap_or_else(|| "no instance holds it".to_owned());
+            let advice = "see http.advertise where that lasts";
+            (partition, not_now(partition, &format!("{reason}; {advice}")))
+        }));
+        said
+    }
+
+    /// Who is to be asked for which of the partitions that are left. Those that nobody has ever
+    /// held have nothing against any catalog.
+    fn find(
+        &self,
+        left: &mut Left,
+        said: &mut Vec<(u32, Trial)>,
+    ) -> Result<BTreeMap<String, Vec<u32>>, String> {
+        let mut owners: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        let mut unheld = Vec::new();
+        for (partition, unasked) in left.iter_mut() {
+            let wrong = unasked.as_ref().map(|(owner, _)| owner.clone());
+            match self.owners.owner_of(*partition, wrong.as_deref())? {
+                None => unheld.push(*partition),
+                Some(owner) if wrong.as_ref() == Some(&owner) => {}
+                Some(owner) if owner == self.own => {
+                    let reason = "which is the address of this instance, that does not hold it now";
+                    *unasked = Some((owner, reason.to_owned()));
+                }
+                Some(owner) => owners.entry(owner).or_default().push(*partition),
+            }
+        }
+        for partition in unheld {
+            left.remove(&partition);
+            said.push((partition, Trial::Fits));
+        }
+        Ok(owners)
+    }
+
+    fn ask(&self, owners: BTreeMap<String, Vec<u32>>, text: &Bytes) -> Vec<Answer> {
+        let asking = owners.into_iter().map(|(owner, partitions)| {
+            let text = text.clone();
+            async move {
+                let answer = ask_trial(&owner, &partitions, text).await;
+                (owner, partitions, answer)
+            }
+        });
+        let asking = futures_util::stream::iter(asking).buffer_unordered(ASKED_AT_ONCE);
+        self.runtime.block_on(asking.collect())
+    }
+}
+
+/// An instance, the partitions that it was asked for, and what it said.
+type Answer = (String, Vec<u32>, Result<Vec<(u32, Trial)>, String>);
+/// What is yet to be said of partitions: why nobody has said it so far.
+type Left = BTreeMap<u32, Option<Unasked>>;
+
+/// Takes over what an instance has said; what it has not is left.
+fn take(left: &mut Left, said: &mut Vec<(u32, Trial)>, (owner, asked, answer): Answer) {
+    let mut unasked = |partition, why: String| {
+        left.insert(partition, Some((owner.clone(), why)));
+    };
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            for partition in asked {
+                unasked(partition, format!("and could not be asked: {error}"));
+            }
+            return;
+        }
+    };
+    for partition in asked {
+        let trial = answer.iter().find(|(of, _)| *of == partition).map(|(_, trial)| trial);
+        match trial {
+            None | Some(Trial::Elsewhere) => {
+                unasked(partition, "and says that it does not now".to_owned());
+            }
+            Some(trial @ (Trial::Fits | Trial::Contradicts(_) | Trial::NotNow(_))) => {
+                said.push((partition, trial.clone()));
+            }
+        }
+    }
+    for (partition, _) in said.iter() {
+        left.remove(partition);
+    }
+}
+
+fn unknown(partition: u32, reason: &str) -> Trial {
+    not_now(partition, &format!("which instance holds it is not known: {reason}"))
+}
+
+fn not_now(partition: u32, reason: &str) -> Trial {
+    Trial::NotNow(format!("partition {partition} has not been asked: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Owners by partition; whoever is told to be wrong is believed.
+    #[derive(Debug)]
+    struct Known(BTreeMap<u32, Result<Option<String>, String>>);
+
+    impl Owners for Known {
+        fn owner_of(&self, partition: u32, _: Option<&str>) -> Result<Option<String>, String> {
+            self.0.get(&partition).cloned().unwrap_or(Ok(None))
+        }
+    }
+
+    fn trials(known: &[(u32, Result<Option<&str>, &str>)], asked: &[u32]) -> Vec<(u32, Trial)> {
+        let owned = |owner: &Result<Option<&str>, &str>| match owner {
+            Ok(owner) => Ok(owner.map(str::to_owned)),
+            Err(error) => Err((*error).to_owned()),
+        };
+        let known = known.iter().map(|(partition, owner)| (*partition, owned(owner))).collect();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let own = "here:1".to_owned();
+        let runtime_handle = runtime.handle().clone();
+        Elsewhere { owners: Arc::new(Known(known)), own, runtime: runtime_handle }
+            .try_catalog(&Bytes::from_static(b"{}"), asked)
+    }
+
+    #[track_caller]
+    fn not_now(trial: &Trial, words: &[&str]) {
+        let Trial::NotNow(reason) = trial else { panic!("{trial:?}") };
+        assert!(words.iter().all(|word| reason.contains(word)), "{reason}");
+    }
+
+    #[test]
+    fn who_cannot_be_asked_has_not_agreed() {
+        assert_eq!(trials(&[], &[3]), [(3, Trial::Fits)], "nobody has rated anything there");
+        let said = trials(&[(1, Ok(Some("here:1"))), (2, Ok(Some("127.0.0.1:1")))], &[1, 2, 3]);
+        let said: BTreeMap<u32, Trial> = said.into_iter().collect();
+        assert_eq!(said.len(), 3);
+        not_now(&said[&1], &["partition 1", "address of this instance", "http.advertise"]);
+        not_now(&said[&2], &["partition 2", "127.0.0.1:1", "could not be asked", "http.advertise"]);
+        assert_eq!(said[&3], Trial::Fits);
+        let said = trials(&[(1, Err("the broker is away")), (2, Ok(None))], &[1, 2]);
+        for (_, trial) in &said {
+            not_now(trial, &["the broker is away"]);
+        }
+    }
+
+    #[test]
+    fn what_an_instance_says_is_taken_and_the_rest_is_left() {
+        let mut left: Left = (0..4).map(|one| (one, None)).collect();
+        let mut said = Vec::new();
+        let cut = || Trial::Contradicts("cut anew".to_owned());
+        let answer = vec![(0, Trial::Fits), (1, cut()), (2, Trial::Elsewhere)];
+        take(&mut left, &mut said, ("b:1".to_owned(), vec![0, 1, 2, 3], Ok(answer)));
+        assert_eq!(said, [(0, Trial::Fits), (1, cut())]);
+        assert_eq!(left.keys().copied().collect::<Vec<_>>(), [2, 3]);
+    }
+}

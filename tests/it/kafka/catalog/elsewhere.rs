@@ -1,0 +1,142 @@
+//! A catalog that somebody else's partition contradicts: it does not come into force, whoever
+//! decides; and where one did all the same, the partition says so, and there is a way out.
+
+use super::super::broker::Broker;
+use super::super::instance::Instance;
+use super::super::load::PARTITIONS;
+use super::{
+    CUSTOMERS, JSON, PUT, Scene, customer, entries, entry, eventually, file_of, plan, told,
+};
+use usage_rater::stream::murmur2::partition_of;
+
+/// The partitions that are live at an instance.
+fn live(server: &Instance) -> Vec<u32> {
+    let metrics = server.client().get("/metrics").body;
+    let is_live = |number: &u32| {
+        metrics.contains(&format!("usage_rater_partition_live{{partition=\"{number}\"}} 1"))
+    };
+    (0..PARTITIONS).filter(is_live).collect()
+}
+
+fn home(customer: usize) -> u32 {
+    partition_of(format!("C{customer}").as_bytes(), PARTITIONS)
+}
+
+/// The same catalog with billing periods cut anew.
+fn recut(catalog: &str) -> String {
+    catalog.replace("Europe/Berlin\"}", "Europe/Berlin\",\"bill_cycle_day\":9}")
+}
+
+/// Only the partitions of the instance that decided were asked: what contradicted those of others
+/// came into force, and they did not start again.
+#[test]
+fn what_other_instances_have_rated_is_asked_for() {
+    let Some(broker) = Broker::shared() else { return };
+    let mut scene = Scene::new(broker);
+    let mut all = entries();
+    let (a, b) = (scene.start("a"), scene.start("b"));
+    eventually("it is taken", || a.client().send(PUT, JSON, &file_of(&all)).status == 200);
+    eventually("each holds some", || {
+        let (of_a, of_b) = (live(&a), live(&b));
+        !of_a.is_empty() && !of_b.is_empty() && of_a.len() + of_b.len() == PARTITIONS as usize
+    });
+    // Whoever holds the first partition decides about entries at once; usage is of the other.
+    let (decides, other) = if live(&a).contains(&0) { (a, b) } else { (b, a) };
+    let elsewhere = live(&other);
+    let theirs: Vec<usize> = (0..CUSTOMERS).filter(|one| elsewhere.contains(&home(*one))).collect();
+    assert!(!theirs.is_empty(), "{elsewhere:?}");
+    scene.use_by(&theirs, 1, 100);
+    scene.all_rated_by(&other);
+    let put = |server: &Instance, text: &str| server.client().send(PUT, JSON, text);
+    put(&decides, &recut(&file_of(&all))).expect(409, "cannot be cut anew");
+    put(&other, &recut(&file_of(&all))).expect(409, "cannot be cut anew");
+    // Nor does an entry come into force, and it keeps no other away.
+    let (key, text) = customer(theirs[0]);
+    scene.produce("catalog", &[(key.clone(), recut(&text)), customer(CUSTOMERS)]);
+    eventually("that is told", || told(&decides, &format!("not in force yet: {key}: ")));
+    let shows =
+        |server: &Instance, words: &str| server.client().get("/v1/catalog").body.contains(words);
+    eventually("the other entry is in force", || shows(&other, &format!("\"C{CUSTOMERS}\"")));
+    assert!(!shows(&decides, "bill_cycle_day") && !shows(&other, "bill_cycle_day"));
+    scene.produce("catalog", &[customer(theirs[0])]);
+    all.push(customer(CUSTOMERS));
+    // Of one that cannot be asked nothing is known, so nothing comes into force.
+    other.kill();
+    all.push(plan(2, "2026-02-01", "0.03"));
+    put(&decides, &file_of(&all)).expect(503, "has not been asked");
+    assert!(!shows(&decides, "\"version\":2"));
+    eventually("once its session has ended", || put(&decides, &file_of(&all)).status == 200);
+    put(&decides, &recut(&file_of(&all))).expect(409, "cannot be cut anew");
+    scene.use_in(2, 100);
+    scene.all_rated_by(&decides);
+    decides.client().get("/readyz").expect(200, "ready");
+    decides.stop();
+    scene.check(&all);
+}
+
+/// A record can be rated after its partition was asked and before the answer counts.
+#[test]
+fn a_partition_that_does_not_fit_says_so_and_goes_on_with_one_that_it_fits() {
+    let Some(broker) = Broker::shared() else { return };
+    let mut scene = Scene::new(broker);
+    let all = entries();
+    let server = scene.start("a");
+    eventually("it is taken", || server.client().send(PUT, JSON, &file_of(&all)).status == 200);
+    scene.use_in(1, 100);
+    scene.all_rated_by(&server);
+    // As if it had been decided before that usage was rated.
+    let (key, text) = customer(1);
+    let decided = [entry(&format!("in_force/{key}"), &recut(&text)), entry("in_force", "{}")];
+    scene.produce("catalog", &decided);
+    let name = format!("partition {}", home(1));
+    let unready = |server: &Instance, words: &str| {
+        let reply = server.client().get("/readyz");
+        reply.status == 503
+            && [&name, words, "such as the one before"]
+                .iter()
+                .all(|words| reply.body.contains(words))
+    };
+    eventually("it says so", || unready(&server, "goes on with the catalog before"));
+    assert!(told(&server, "is not taken: ") && told(&server, "cannot be cut anew"));
+    scene.use_in(1, 50);
+    scene.all_rated_by(&server);
+    server.stop();
+    // The others start.
+    let server = scene.start("a");
+    eventually("it says so", || unready(&server, "does not start with the catalog in force"));
+    assert!(told(&server, "does not fit what was rated"));
+    scene.use_in(1, 50);
+    eventually("the others rate", || live(&server).len() == PARTITIONS as usize - 1);
+    server.client().send(PUT, JSON, &file_of(&all)).expect(200, "");
+    scene.all_rated_by(&server);
+    eventually("it is ready", || server.client().get("/readyz").status == 200);
+    server.stop();
+    scene.check(&all);
+}
+
+/// A version stays once it is in force, so what it came too late for must go.
+#[test]
+fn records_that_a_new_version_came_too_late_for_can_be_cancelled() {
+    let Some(broker) = Broker::shared() else { return };
+    let mut scene = Scene::new(broker);
+    let mut all = entries();
+    let server = scene.start("a");
+    eventually("it is taken", || server.client().send(PUT, JSON, &file_of(&all)).status == 200);
+    scene.use_in(1, 100);
+    let late = scene.sent;
+    scene.use_by(&[1], 2, 1);
+    scene.all_rated_by(&server);
+    all.push(plan(2, "2026-02-01", "0.03"));
+    let (key, text) = &all[all.len() - 1];
+    let decided = [entry(&format!("in_force/{key}"), text), entry("in_force", "{}")];
+    scene.produce("catalog", &decided);
+    let unready = |server: &Instance| server.client().get("/readyz").body;
+    eventually("it says so", || unready(&server).contains("takes effect before what was rated"));
+    scene.cancel(late, 1);
+    scene.all_rated_by(&server);
+    eventually("it takes the catalog", || server.client().get("/readyz").status == 200);
+    scene.use_in(2, 50);
+    scene.all_rated_by(&server);
+    server.stop();
+    scene.check(&all);
+}
