@@ -117,7 +117,8 @@ impl Price {
 /// nearly all do.
 fn widening_mul(a: i128, b: i128) -> I256 {
     if let (Ok(a), Ok(b)) = (i64::try_from(a), i64::try_from(b)) {
-        return I256::new(i128::from(a) * i128::from(b));
+        // |a|, |b| ≤ 2^63, so |a·b| ≤ 2^126: it never wraps.
+        return I256::new(i128::from(a).wrapping_mul(i128::from(b)));
     }
     match a.checked_mul(b) {
         Some(product) => I256::new(product),
@@ -324,6 +325,18 @@ mod tests {
         // (10^12 − 10^-12)(10^15 − 10^-9) = 10^27 − 10^3 − 10^3 + 10^-21, to the last digit.
         let exact = "999999999999999999999998000.000000000000000000001";
         assert_eq!(price.times(quantity).to_string(), exact);
+    }
+
+    #[test]
+    fn products_are_the_same_by_every_way() {
+        let (least, most) = (i128::from(i64::MIN), i128::from(i64::MAX));
+        let near = [least - 1, least, least + 1, -1, 0, 1, most - 1, most, most + 1];
+        let far = [i128::MIN, i128::MIN + 1, i128::MAX, 10i128.pow(24)];
+        let all = || near.into_iter().chain(far);
+        for (a, b) in all().flat_map(|a| all().map(move |b| (a, b))) {
+            let exact = I256::new(a).checked_mul(I256::new(b)).unwrap();
+            assert_eq!(widening_mul(a, b), exact, "{a} times {b}");
+        }
     }
 
     #[test]
