@@ -107,8 +107,7 @@ impl Check {
         }
         say(&Failure::Input(self.faults).to_string());
         let least = if self.is_cut { "at least " } else { "" };
-        let plural = if count == 1 { "" } else { "s" };
-        Err(Failure::Input(vec![format!("{least}{count} fault{plural}")]))
+        Err(Failure::Input(vec![format!("{least}{}", counted(count, "fault"))]))
     }
 }
 
@@ -125,11 +124,16 @@ fn kind_of(text: &[u8]) -> Document {
 
 fn describe(path: &Path, catalog: &Catalog) -> String {
     format!(
-        "{}: good: {} plans, {} customers, {} subscriptions (time zones {})\n",
+        "{}: good: {}, {}, {} (time zones {})\n",
         path.display(),
-        catalog.plans().len(),
-        catalog.customers().len(),
-        catalog.subscriptions().len(),
+        counted(catalog.plans().len(), "plan"),
+        counted(catalog.customers().len(), "customer"),
+        counted(catalog.subscriptions().len(), "subscription"),
         time_zone_database_version()
     )
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
