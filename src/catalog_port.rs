@@ -92,11 +92,21 @@ pub(crate) fn take_orders(catalog: &mut Catalog, book: &OrderBook) -> Result<(),
             faults.push(format!("subscription \"{}\": {text}", ordered.id));
             continue;
         }
-        let OrderedSubscription { id, customer, plan, start, end, cycle } = ordered;
+        let OrderedSubscription { id, customer, plan, start, end, renewals, cycle } = ordered;
         let name = id.clone();
         let cycle = Some(CycleRule { length: cycle.length, day: cycle.day, month: cycle.month });
         let (aliases, overrides) = (Vec::new(), Vec::new());
-        let entry = SubscriptionEntry { id, aliases, customer, plan, start, end, cycle, overrides };
+        let entry = SubscriptionEntry {
+            id,
+            aliases,
+            customer,
+            plan,
+            start,
+            end,
+            renewals,
+            cycle,
+            overrides,
+        };
         if let Err(reason) = catalog.add_subscription(entry) {
             faults.push(format!("subscription \"{name}\": {reason}"));
         }

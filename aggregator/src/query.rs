@@ -123,7 +123,8 @@ impl<'a> Query<'a> {
         let rounding = self.catalog.rounding_of(subscription.customer);
         let share = self.catalog.share_of(subscription, period).unwrap_or(Share::WHOLE);
         let zone = self.catalog.zone_of(subscription).ok_or_else(|| orphaned(&key))?;
-        let frame = Frame { period, share, active: subscription.active, zone };
+        let Subscription { active, renewals, .. } = subscription;
+        let frame = Frame { period, share, active: *active, renewals, zone };
         let settled = stored
             .total
             .settle(timeline, &frame, (plan.currency, rounding))

@@ -1,9 +1,10 @@
 //! Rating subscriptions: which plan rates the usage of a reference, from when to when.
 //!
-//! Order products add up to it day by day: a renewal lets it go on, a change may bring another
-//! plan, and where nothing is left of what meters usage, it ends. None of that changes days that
+//! Order products add up to it day by day: a renewal lets it go on in a new term, a change may
+//! bring another plan, and where nothing is left of what meters usage, it ends. None of that changes days that
 //! had passed before its order was activated, if a plan was in force on them.
 
+use crate::order::Kind;
 use crate::order_book::{OrderBook, Ordered};
 use rating::{Cycle, Date, Quantity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,8 @@ pub struct OrderedSubscription {
     pub start: Date,
     /// Last day; `None` where no end is in sight.
     pub end: Option<Date>,
+    /// First days of the terms behind the first: renewals that let it go on without a break.
+    pub renewals: Vec<Date>,
     /// Its billing periods.
     pub cycle: Cycle,
 }
@@ -47,7 +50,7 @@ impl OrderBook {
         for metered in references.values().map(|ordered| metered(ordered)) {
             for run in metered.chunk_by(Metered::goes_on) {
                 let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
-                subscriptions.extend(first.subscription(last.end));
+                subscriptions.extend(first.subscription(last.end, renewals(run)));
             }
         }
         subscriptions
@@ -55,13 +58,14 @@ impl OrderBook {
 }
 
 impl Metered<'_> {
-    fn subscription(&self, end: Option<Date>) -> Option<OrderedSubscription> {
+    fn subscription(&self, end: Option<Date>, renewals: Vec<Date>) -> Option<OrderedSubscription> {
         Some(OrderedSubscription {
             id: self.by.product.reference.clone(),
             customer: self.by.customer.clone(),
             plan: self.by.product.plan.clone()?,
             start: self.start,
             end,
+            renewals,
             cycle: self.by.terms.cycle.clone(),
         })
     }
@@ -72,6 +76,19 @@ impl Metered<'_> {
         let same_plan = self.by.product.plan == next.by.product.plan;
         touches && same_plan && self.by.terms.cycle == next.by.terms.cycle
     }
+}
+
+/// The days on which renewals begin to rate within a run of stretches that go on. One that
+/// something else interrupted begins only once.
+fn renewals(run: &[Metered<'_>]) -> Vec<Date> {
+    let is_first = |at: usize, one: &Metered<'_>| {
+        run.iter().take(at).all(|earlier| earlier.by.product.id != one.by.product.id)
+    };
+    let behind_the_first = run.iter().enumerate().skip(1);
+    let renewals = behind_the_first
+        .filter(|(at, one)| one.by.kind == Kind::Renewal && is_first(*at, one))
+        .map(|(_, one)| one.start);
+    renewals.collect()
 }
 
 /// Who meters one reference and when: its order products, in the order of their activation, day
@@ -184,7 +201,8 @@ mod tests {
             .iter()
             .map(|one| {
                 let end = one.end.map_or_else(String::new, |end| end.to_string());
-                format!("{} {}..{end}", one.plan, one.start)
+                let again = one.renewals.iter().map(|first| format!(", anew {first}"));
+                format!("{} {}..{end}{}", one.plan, one.start, again.collect::<String>())
             })
             .collect();
         assert_eq!(shown, wanted);
@@ -196,7 +214,9 @@ mod tests {
     #[test]
     fn a_renewal_lets_the_plan_go_on() {
         let renewal = ["2026-12-01", "renewal", "1", "null", "2027-01-01", "\"2027-12-31\""];
-        check(&[NEW, renewal], &["USD-pro 2026-01-01..2027-12-31"]);
+        check(&[NEW, renewal], &["USD-pro 2026-01-01..2027-12-31, anew 2027-01-01"]);
+        let more = ["2027-02-01", "change", "1", "null", "2027-03-01", "\"2027-05-31\""];
+        check(&[NEW, renewal, more], &["USD-pro 2026-01-01..2027-12-31, anew 2027-01-01"]);
         let late = ["2026-12-01", "renewal", "1", "null", "2027-02-01", "null"];
         check(&[NEW, late], &["USD-pro 2026-01-01..2026-12-31", "USD-pro 2027-02-01.."]);
     }
@@ -237,6 +257,6 @@ mod tests {
         let at_once = ["2026-04-15", "cancel", "-1", "null", "2026-03-01", "\"2026-12-31\""];
         check(&[new, at_once], &["USD-pro 2026-01-01..2026-02-28"]);
         let renewal = ["2027-03-15", "renewal", "1", "null", "2027-01-01", "null"];
-        check(&[NEW, renewal], &["USD-pro 2026-01-01.."]);
+        check(&[NEW, renewal], &["USD-pro 2026-01-01.., anew 2027-01-01"]);
     }
 }

@@ -6,7 +6,7 @@ use crate::money::Amount;
 use crate::period::Period;
 use crate::price::PriceModel;
 use crate::quantity::Quantity;
-use crate::scope::Scope;
+use crate::scope::{Scope, term_holding};
 use crate::share::Share;
 use crate::total::Frame;
 
@@ -45,7 +45,8 @@ pub(crate) fn at_zero(timeline: &Timeline, frame: &Frame<'_>, carried: Quantity)
     let mut sum = AtZero::default();
     let mut at = period.start;
     while at < period.end {
-        let span = scope.span_holding(at, frame.active, frame.zone)?;
+        let term = term_holding(frame.active, frame.renewals, at);
+        let span = scope.span_holding(at, (frame.active, term), frame.zone)?;
         let share = Share { active: span.active_days, whole: span.whole_days };
         let one = of_scope(timeline, (span.time, period), (Quantity::ZERO, share))?;
         sum.amount = sum.amount.checked_add(one.amount)?;

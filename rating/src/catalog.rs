@@ -27,7 +27,7 @@ use crate::meter::Meter;
 use crate::period::{Cycle, Period, PeriodLength, start_of_day};
 use crate::plan::{Override, Plan};
 use crate::rounding::Rounding;
-use crate::scope::days_of;
+use crate::scope::{days_of, term_holding};
 use crate::settings::{CycleDay, Settings};
 use crate::share::Share;
 use jiff::civil::Date;
@@ -97,6 +97,8 @@ pub struct SubscriptionEntry {
     pub start: Date,
     /// Its last day; `None` is evergreen.
     pub end: Option<Date>,
+    /// First days of its terms behind the first, in order.
+    pub renewals: Vec<Date>,
     /// Its own billing periods, where they are not its customer's.
     pub cycle: Option<CycleRule>,
     /// Charges with fields of its own.
@@ -114,6 +116,8 @@ pub struct Subscription {
     plan: u32,
     /// From the first instant of its first day to the first after its last.
     pub active: Period,
+    /// First instants of its terms behind the first, in order.
+    pub renewals: Vec<Instant>,
     cycle: Option<CycleRule>,
     /// Position of its cycle, set by [`Catalog::finish`].
     cycle_index: u32,
@@ -306,6 +310,8 @@ impl Catalog {
         let end = entry.end.and_then(|end| end.tomorrow().ok());
         let end = end.map_or(Instant::MAX, |end| start_of_day(end, &owner.zone));
         let active = Period { start, end };
+        let renewals = entry.renewals.iter().map(|first| start_of_day(*first, &owner.zone));
+        let renewals = renewals.collect();
         match self.subject(&entry.id) {
             Some(Subject::Subscription(first)) if self.follows(first, &entry, customer, active) => {
                 self.stretches.entry(first).or_insert_with(|| vec![first]).push(id);
@@ -329,6 +335,7 @@ impl Catalog {
             customer,
             plan,
             active,
+            renewals,
             cycle: entry.cycle,
             cycle_index: 0,
             timelines,
@@ -434,6 +441,12 @@ fn taken(name: &str) -> String {
 }
 
 impl Subscription {
+    /// Its term that holds an instant: see [`term_holding`].
+    #[must_use]
+    pub fn term_holding(&self, at: Instant) -> Period {
+        term_holding(self.active, &self.renewals, at)
+    }
+
     /// Position of its cycle in [`Catalog::cycles`].
     #[must_use]
     pub const fn cycle_index(&self) -> u32 {

@@ -69,7 +69,7 @@ pub use record::UsageRecord;
 pub use rejection::{Code, Rejection};
 pub use rounding::Rounding;
 pub use rows::{Block, Growth, RowUndo, Rows, Weight};
-pub use scope::{Scope, Span, days_of};
+pub use scope::{Scope, Span, days_of, term_holding};
 pub use settings::{CycleDay, ProrationBasis, Settings};
 pub use share::Share;
 pub use total::{Frame, Part, Settled, Sums, Total};

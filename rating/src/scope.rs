@@ -43,10 +43,15 @@ impl Scope {
         ("term", Self::Term),
     ];
 
-    /// The span that holds an instant of a subscription that is `active` in a time zone; `None`
-    /// beyond the calendar, and for the billing period, which the subscription's cycle knows.
+    /// The span that holds an instant of a `term` in a time zone; `None` beyond the calendar, and
+    /// for the billing period, which the subscription's cycle knows.
     #[must_use]
-    pub fn span_holding(self, at: Instant, active: Period, zone: &TimeZone) -> Option<Span> {
+    pub fn span_holding(
+        self,
+        at: Instant,
+        (active, term): (Period, Period),
+        zone: &TimeZone,
+    ) -> Option<Span> {
         let date = day_of(at, zone);
         let (first, next) = match self {
             Self::BillingPeriod => return None,
@@ -55,14 +60,14 @@ impl Scope {
                 let first = date.first_of_month();
                 (first, first.checked_add(1.month()).ok()?)
             }
-            Self::Year => year_holding(date, day_of(active.start, zone))?,
+            Self::Year => year_holding(date, day_of(term.start, zone))?,
             Self::Term => {
-                let days = u32::from(active.start < active.end);
-                return Some(Span { time: active, active_days: days, whole_days: days });
+                let days = u32::from(term.start < term.end);
+                return Some(Span { time: term, active_days: days, whole_days: days });
             }
         };
         let whole = Period { start: start_of_day(first, zone), end: start_of_day(next, zone) };
-        let time = whole.clipped_to(&active)?;
+        let time = whole.clipped_to(if self == Self::Year { &term } else { &active })?;
         if self != Self::CalendarMonth {
             // A day or a year that a subscription cuts short is not prorated: included units of
             // such scopes are meant for as much of them as there is.
@@ -73,6 +78,18 @@ impl Scope {
             active_days: days_of(time, zone)?,
             whole_days: days_between(first, next)?,
         })
+    }
+}
+
+/// The term of an active subscription that holds an instant: from its start, or that of its last
+/// renewal, to the next renewal, or to its end.
+#[must_use]
+pub fn term_holding(active: Period, renewals: &[Instant], at: Instant) -> Period {
+    let next = renewals.partition_point(|first| *first <= at);
+    let start = next.checked_sub(1).and_then(|last| renewals.get(last));
+    Period {
+        start: start.copied().unwrap_or(active.start),
+        end: renewals.get(next).copied().unwrap_or(active.end),
     }
 }
 
@@ -122,7 +139,7 @@ mod tests {
         let parse = |text| Instant::parse(text).unwrap();
         let active =
             Period { start: parse("2024-02-29T00:00:00Z"), end: parse("2027-05-01T00:00:00Z") };
-        let span = scope.span_holding(parse(at), active, &zone).unwrap();
+        let span = scope.span_holding(parse(at), (active, active), &zone).unwrap();
         assert_eq!((span.time.start.to_string(), span.time.end.to_string()), {
             (wanted.0.to_owned(), wanted.1.to_owned())
         });

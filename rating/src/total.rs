@@ -42,6 +42,8 @@ pub struct Frame<'a> {
     pub share: Share,
     /// When the subscription is active at all.
     pub active: Period,
+    /// When its terms behind the first begin, in order.
+    pub renewals: &'a [Instant],
     /// The calendar of its days.
     pub zone: &'a TimeZone,
 }

@@ -128,7 +128,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let usd = (rating::Currency::parse("USD").unwrap(), Rounding::default());
     let (total, rated) = rate_all(case, &timeline, &case.quantities);
     let (period, share, zone) = (january(), Share::WHOLE, TimeZone::UTC);
-    let frame = Frame { period, share, active: period, zone: &zone };
+    let frame = Frame { period, share, active: period, renewals: &[], zone: &zone };
     let settled = total.settle(&timeline, &frame, usd).unwrap();
 
     // Each record costs what the oracle says the total costs with it, less what it cost without.

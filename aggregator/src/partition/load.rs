@@ -194,9 +194,10 @@ pub(super) fn span_of(
         // Its level is carried from period to period.
         return Some(whole(subscription.active));
     }
+    let zone = catalog.zone_of(subscription)?;
     charge
         .scope
-        .span_holding(at, subscription.active, catalog.zone_of(subscription)?)
+        .span_holding(at, (subscription.active, subscription.term_holding(at)), zone)
         .or_else(|| (charge.scope == rating::Scope::BillingPeriod).then(|| whole(period)))
 }
 

@@ -134,8 +134,18 @@ impl Reader<'_, '_> {
             return self.claim(std::iter::once(id).chain(aliases));
         };
         let Some(stands_twice) = self.stands_twice(&id) else { return };
-        let entry =
-            SubscriptionEntry { id, aliases, customer, plan, start, end, cycle: None, overrides };
+        let (renewals, cycle) = (Vec::new(), None);
+        let entry = SubscriptionEntry {
+            id,
+            aliases,
+            customer,
+            plan,
+            start,
+            end,
+            renewals,
+            cycle,
+            overrides,
+        };
         if let Err(message) = self.catalog.add_subscription(entry) {
             let message = if stands_twice {
                 let id = fields.get("id").map_or("", |id| id.raw());

@@ -155,7 +155,13 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
 
     let timeline = read(&charge.json(minimum, maximum));
     let period = january();
-    let frame = Frame { period, share: charge.share(), active: period, zone: &TimeZone::UTC };
+    let frame = Frame {
+        period,
+        share: charge.share(),
+        active: period,
+        renewals: &[],
+        zone: &TimeZone::UTC,
+    };
     let (code, rounding) = case.currency;
     let currency = Currency::parse(code).unwrap();
     let settled = total.settle(&timeline, &frame, (currency, rounding)).unwrap();

@@ -136,7 +136,7 @@ fn check_settled(timeline: &Timeline, used: &[(&str, &str)], active: u32, wanted
         rate(&mut total, (timeline, terms, share), quantity(change), at(day)).unwrap();
     }
     let period = period("01-01", "02-01");
-    let frame = Frame { period, share, active: period, zone: &TimeZone::UTC };
+    let frame = Frame { period, share, active: period, renewals: &[], zone: &TimeZone::UTC };
     let usd = (Currency::parse("USD").unwrap(), Rounding::HalfAwayFromZero);
     let settled = total.settle(timeline, &frame, usd).unwrap();
     let found = [
@@ -200,7 +200,7 @@ fn check_at_zero(
     (share, carried): (Share, &str),
     wanted: (&str, &str),
 ) {
-    let frame = Frame { period, share, active, zone: &TimeZone::UTC };
+    let frame = Frame { period, share, active, renewals: &[], zone: &TimeZone::UTC };
     let sums = Sums { carried: quantity(carried), ..Sums::default() };
     let total = Total { sums: Some(sums), ..Total::default() };
     let usd = (Currency::parse("USD").unwrap(), Rounding::HalfAwayFromZero);
