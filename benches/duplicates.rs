@@ -187,12 +187,16 @@ fn record(number: u64) -> String {
     )
 }
 
-/// All files of the state.
+/// All tables of the state; RocksDB renames and drops other files when it is opened.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "sst") {
+            found.push(path);
+        }
     }
     found
 }
