@@ -328,6 +328,13 @@ mod tests {
     }
 
     #[test]
+    fn a_text_may_have_so_many_bytes_and_no_more() {
+        let zeros = |count| format!("0.1{}", "0".repeat(count));
+        check(&zeros(TEXT_BYTES_MAX - 3), Ok(100_000_000));
+        check(&zeros(TEXT_BYTES_MAX - 2), Err(DecimalError::Malformed));
+    }
+
+    #[test]
     fn numbers_are_exact_or_refused() {
         check("0.1", Ok(100_000_000));
         check("-0", Ok(0));
