@@ -54,7 +54,7 @@ impl Elsewhere {
     }
 
     /// Who is to be asked for which of the partitions that are left. Those that nobody has ever
-    /// held have nothing against any catalog; of those whose owner cannot be told, nothing is known.
+    /// held have nothing against any catalog; those whose owner cannot be told have not agreed.
     fn find(&self, left: &mut Left, said: &mut Vec<(u32, Trial)>) -> BTreeMap<String, Vec<u32>> {
         let mut owners: BTreeMap<String, Vec<u32>> = BTreeMap::new();
         let (clock, mut broken, known) = (Stopwatch::start(), None, said.len());

@@ -77,7 +77,8 @@ impl Deliverer {
         Ok(Self { producer, topic: topic.to_owned() })
     }
 
-    /// Sends a record to the partition of its key, or to any; what became of it comes by `delivery`.
+    /// Sends a record to the partition of its key, without one to any; what became of it comes by
+    /// `delivery`.
     pub(crate) fn send(&self, key: Option<&[u8]>, payload: &[u8], delivery: &Arc<Delivery>) {
         // What has failed already is not answered, so the rest need not be sent.
         if delivery.has_failed() {
