@@ -24,7 +24,7 @@ pub(crate) use answer::{Answer, Told};
 pub(crate) use desk::{DeadLetters, Desk, Request, Submission};
 pub(crate) use http::ask_trial;
 pub(crate) use ledger::{CatalogText, Refusal};
-pub(crate) use limits::CATALOG_BYTES_MAX;
+pub(crate) use limits::{CATALOG_BYTES_MAX, TRIAL_SECONDS_MAX, TRIAL_TURN_SECONDS_MAX};
 pub(crate) use metrics::{ClientFacts, ConnectionFacts, Metrics, PartitionMetrics};
 pub(crate) use owners::Owners;
 pub(crate) use reads::{Read, Unread};

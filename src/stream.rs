@@ -6,8 +6,10 @@
 
 pub mod assignment;
 mod audience;
+mod back_off;
 pub mod broker;
 mod catalog_entries;
+mod catalog_judge;
 mod catalog_keeper;
 mod catalog_topic;
 mod command;

@@ -34,7 +34,8 @@ pub use error::{Error, ErrorKind};
 pub use identity::Seeds;
 pub use lineage::record_hash;
 pub use partition::{
-    Clock, ExplainedRecord, Explanation, MovedScope, Origin, Partition, Received, Routing, Verdict,
+    Before, Clock, ExplainedRecord, Explanation, MovedScope, Origin, Partition, Received, Routing,
+    Verdict,
 };
 pub use query::{PeriodTotal, Query};
 pub use rocks::StoreMemory;

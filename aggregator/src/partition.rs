@@ -5,6 +5,7 @@
 //! does no IO of its own but reading its store.
 
 mod anchors;
+mod before;
 mod close;
 mod commit;
 mod correct;
@@ -38,6 +39,7 @@ use crate::store::{SavedSource, Store};
 use crate::tables::Table;
 use crate::waiting::{Cause, WaitingRoom};
 pub use anchors::MovedScope;
+pub use before::Before;
 pub use explain::{ExplainedRecord, Explanation};
 use names::{Names, named_by};
 use rating::resolve::{self, Line, Measure, Owner};
@@ -346,12 +348,6 @@ impl Partition {
     /// The catalog in force.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
-    /// The catalog in force, to be kept.
-    #[must_use]
-    pub const fn shared_catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
 

@@ -17,6 +17,7 @@ mod usage;
 pub(crate) use trial::ask as ask_trial;
 
 use crate::service::desk::{Desk, Request, Turned};
+use crate::service::limits::TRIAL_CATALOGS_MAX;
 use crate::service::metrics::Metrics;
 use crate::service::settings::Http;
 use axum::Router;
@@ -45,8 +46,11 @@ pub(crate) struct App {
     catalog_given: Option<PathBuf>,
     /// Catalogs are large, so one is read at a time.
     catalog_turn: Semaphore,
-    /// As `catalog_turn`, for those that other instances have tried.
-    trial_turn: Semaphore,
+    /// For catalogs that other instances have tried: they are held until that is done, also where
+    /// whoever asked has gone.
+    trial_room: Arc<Semaphore>,
+    /// They are tried one after the other.
+    trial_turn: Arc<Semaphore>,
 }
 
 impl App {
@@ -56,8 +60,17 @@ impl App {
         settings: Http,
         catalog_given: Option<PathBuf>,
     ) -> Arc<Self> {
-        let (catalog_turn, trial_turn) = (Semaphore::new(1), Semaphore::new(1));
-        Arc::new(Self { desk, metrics, settings, catalog_given, catalog_turn, trial_turn })
+        let (catalog_turn, trial_turn) = (Semaphore::new(1), Arc::new(Semaphore::new(1)));
+        let trial_room = Arc::new(Semaphore::new(TRIAL_CATALOGS_MAX));
+        Arc::new(Self {
+            desk,
+            metrics,
+            settings,
+            catalog_given,
+            catalog_turn,
+            trial_room,
+            trial_turn,
+        })
     }
 
     /// Whether requests can be served at all.

@@ -30,6 +30,10 @@ pub(crate) const PEER_CONNECT_SECONDS_MAX: u64 = 5;
 pub(crate) const OWNER_SECONDS_MAX: u64 = 10;
 /// Seconds that another instance is given to have a catalog tried by its partitions.
 pub(crate) const TRIAL_SECONDS_MAX: u64 = 90;
+/// Seconds that such a request waits until its catalog is read, and again until it is tried.
+pub(crate) const TRIAL_TURN_SECONDS_MAX: u64 = 10;
+/// Catalogs of other instances that are held at a time, to be tried one after the other.
+pub(crate) const TRIAL_CATALOGS_MAX: usize = 4;
 /// Partitions that one request has a catalog tried by.
 pub(crate) const TRIAL_PARTITIONS_MAX: usize = 4_096;
 /// Largest answer of another instance, in bytes.

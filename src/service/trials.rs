@@ -25,4 +25,7 @@ pub(crate) enum Trial {
 pub(crate) trait Trials: Debug + Send + Sync {
     /// What these partitions say of a catalog; [`Trial::Elsewhere`] for those not held here.
     fn try_catalog(&self, catalog: &Arc<Catalog>, partitions: &[u32]) -> Vec<(u32, Trial)>;
+
+    /// How many partitions there are, here and elsewhere.
+    fn partitions(&self) -> u32;
 }

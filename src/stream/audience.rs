@@ -2,10 +2,10 @@
 //! force, and those of this instance, which must then have it.
 
 use super::catalog_topic::{CatalogBoard, InForce};
-use super::command::Command;
-use super::directory::Directory;
+use super::command::{Asker, Command};
+use super::directory::{Directory, Unsent};
 use super::elsewhere::Elsewhere;
-use super::limits::COMMAND_SECONDS_MAX;
+use super::limits::{ASKED_AGAIN_SECONDS_MAX, COMMAND_SECONDS_MAX};
 use crate::clock::Stopwatch;
 use crate::service::{CatalogText, Desk, Refusal, Trial, Trials};
 use axum::body::Bytes;
@@ -17,14 +17,14 @@ use std::time::Duration;
 
 /// How long partitions are waited for.
 const PATIENCE: Duration = Duration::from_secs(COMMAND_SECONDS_MAX);
+/// How long ago they may have said that they still fit, when it counts.
+const STALE: Duration = Duration::from_secs(ASKED_AGAIN_SECONDS_MAX);
 
 /// Whoever must know of a catalog.
 #[derive(Debug, Clone)]
 pub(super) struct Audience {
     pub(super) here: Here,
     pub(super) desk: Arc<Desk>,
-    /// How many partitions there are in all.
-    pub(super) partitions: u32,
     /// Where the others are.
     pub(super) elsewhere: Elsewhere,
 }
@@ -34,33 +34,45 @@ pub(super) struct Audience {
 pub(super) struct Here {
     pub(super) board: Arc<CatalogBoard>,
     pub(super) directory: Arc<Directory>,
+    /// How many partitions there are in all, here and elsewhere.
+    pub(super) partitions: u32,
 }
 
 impl Audience {
-    /// Asks all partitions whether a catalog fits what they have rated: those of this instance,
-    /// and those of others by whoever holds them.
+    /// Asks all partitions whether a catalog fits what they have rated: those of others, by whoever
+    /// holds them, and then those of this instance, which can be asked in less time.
     ///
     /// A contradiction goes before a partition that cannot answer.
     pub(super) fn check(&self, new: &CatalogText) -> Result<(), Refusal> {
         let own = self.here.own();
-        let here = verdict(self.here.trials(&new.catalog, own.iter().copied()));
-        if matches!(here, Err(Refusal::Contradicts(_))) {
-            return here;
+        let others: Vec<u32> = (0..self.here.partitions).filter(|one| !own.contains(one)).collect();
+        let elsewhere = if others.is_empty() {
+            Ok(())
+        } else {
+            verdict(self.elsewhere.try_catalog(&new.text, &others))
+        };
+        if matches!(elsewhere, Err(Refusal::Contradicts(_))) {
+            return elsewhere;
         }
-        let others: Vec<u32> = (0..self.partitions).filter(|one| !own.contains(one)).collect();
-        if others.is_empty() {
-            return here;
+        verdict(self.here.trials(&new.catalog, own.into_iter(), Asker::Keeper)).and(elsewhere)
+    }
+
+    /// As [`Audience::check`], just before it counts. States that take longer than a moment to say
+    /// it must be believed all the same, but not for ever: they go on rating meanwhile.
+    pub(super) fn check_again(&self, new: &CatalogText) -> Result<(), Refusal> {
+        let asked = Stopwatch::start();
+        self.check(new)?;
+        if asked.elapsed() > STALE {
+            return Err(Refusal::NotNow(format!(
+                "partitions took longer than {STALE:?} to say whether it fits; try again"
+            )));
         }
-        match verdict(self.elsewhere.try_catalog(&new.text, &others)) {
-            Ok(()) => here,
-            Err(refusal @ Refusal::Contradicts(_)) => Err(refusal),
-            Err(not_now) => here.and(Err(not_now)),
-        }
+        Ok(())
     }
 
     /// As [`Audience::check`], of the partitions of this instance only.
     pub(super) fn check_here(&self, catalog: &Arc<Catalog>) -> Result<(), Refusal> {
-        verdict(self.here.trials(catalog, self.here.own().into_iter()))
+        verdict(self.here.trials(catalog, self.here.own().into_iter(), Asker::Keeper))
     }
 
     /// Puts a catalog in force here, and waits until all partitions that are held have it; says
@@ -93,18 +105,21 @@ impl Here {
         &self,
         catalog: &Arc<Catalog>,
         partitions: impl Iterator<Item = u32>,
+        by: Asker,
     ) -> Vec<(u32, Trial)> {
         let (clock, mut asked, mut trials) = (Stopwatch::start(), Vec::new(), Vec::new());
         for partition in partitions {
             let (reply, answer) = channel();
-            let command = Command::TryCatalog { catalog: Arc::clone(catalog), reply };
-            match self.directory.insist(partition, command) {
+            let command = Command::TryCatalog { catalog: Arc::clone(catalog), by, reply };
+            let patience = PATIENCE.saturating_sub(clock.elapsed());
+            match self.directory.insist(partition, command, patience) {
                 Ok(()) => asked.push((partition, answer)),
                 // It does not go on by what is in force: it has nothing against any other.
-                Err(_) if self.board.unfit().contains_key(&partition) => {
+                Err(Unsent::Elsewhere(_)) if self.board.unfit().contains_key(&partition) => {
                     trials.push((partition, Trial::Fits));
                 }
-                Err(_) => trials.push((partition, Trial::Elsewhere)),
+                Err(Unsent::Elsewhere(_)) => trials.push((partition, Trial::Elsewhere)),
+                Err(Unsent::Full(_)) => trials.push((partition, unanswered(partition))),
             }
         }
         for (partition, answer) in asked {
@@ -115,35 +130,33 @@ impl Here {
                     Trial::NotNow(reason)
                 }
                 // It has stopped, or takes too long.
-                Err(_) => Trial::NotNow(format!(
-                    "partition {partition} has not answered whether it fits its state; try again"
-                )),
+                Err(_) => unanswered(partition),
             };
             trials.push((partition, trial));
         }
         trials
     }
 
+    /// Tells partitions what is in force, each of which notes whether it takes it.
     fn tell(&self, newer: &InForce, partitions: Vec<u32>) -> Result<(), Refusal> {
         let (clock, mut told) = (Stopwatch::start(), Vec::new());
+        let (mut refused, mut late) = (Vec::new(), Vec::new());
         for partition in partitions {
             let (done, answer) = channel();
             let command = Command::Catalog { newer: newer.clone(), done };
-            // A worker that is not there any more needs none.
-            if self.directory.insist(partition, command).is_ok() {
-                told.push((partition, answer));
+            let patience = PATIENCE.saturating_sub(clock.elapsed());
+            match self.directory.insist(partition, command, patience) {
+                Ok(()) => told.push((partition, answer)),
+                // A worker that is not there any more needs none.
+                Err(Unsent::Elsewhere(_)) => {}
+                Err(Unsent::Full(_)) => late.push(partition),
             }
         }
-        let (mut refused, mut late) = (Vec::new(), Vec::new());
         for (partition, answer) in told {
             match answer.recv_timeout(PATIENCE.saturating_sub(clock.elapsed())) {
-                Ok(Ok(())) => self.board.note_fit(partition),
                 // One that has stopped, or is restored, takes up what is in force when it starts.
-                Err(RecvTimeoutError::Disconnected) => {}
-                Ok(Err(reason)) => {
-                    refused.push(format!("partition {partition}: {reason}"));
-                    self.board.note_unfit(partition, reason);
-                }
+                Ok(Ok(())) | Err(RecvTimeoutError::Disconnected) => {}
+                Ok(Err(reason)) => refused.push(format!("partition {partition}: {reason}")),
                 Err(RecvTimeoutError::Timeout) => late.push(partition),
             }
         }
@@ -161,8 +174,18 @@ impl Here {
 
 impl Trials for Here {
     fn try_catalog(&self, catalog: &Arc<Catalog>, partitions: &[u32]) -> Vec<(u32, Trial)> {
-        self.trials(catalog, partitions.iter().copied())
+        self.trials(catalog, partitions.iter().copied(), Asker::Peer)
     }
+
+    fn partitions(&self) -> u32 {
+        self.partitions
+    }
+}
+
+fn unanswered(partition: u32) -> Trial {
+    Trial::NotNow(format!(
+        "partition {partition} has not answered whether it fits its state; try again"
+    ))
 }
 
 /// What partitions say all together.
@@ -208,23 +231,26 @@ mod tests {
     /// further partitions of another instance.
     fn audience(answers: &[Result<(), Refusal>], others: u32) -> Audience {
         let first = InForce { catalog: Arc::default(), position: None, is_known: true };
-        let directory = Directory::default();
+        let (directory, board) = (Directory::default(), Arc::new(CatalogBoard::new(first)));
         for (partition, answer) in (0..).zip(answers.iter().cloned()) {
             let (worker, commands) = sync_channel(8);
             directory.set(partition, Some(worker));
+            let board = Arc::clone(&board);
             std::thread::spawn(move || {
                 for command in commands {
                     match command {
                         Command::TryCatalog { reply, .. } => reply.send(answer.clone()).unwrap(),
                         Command::Catalog { done, .. } => {
-                            done.send(answer.clone().map_err(reason_of)).unwrap();
+                            let taken = answer.clone().map_err(reason_of);
+                            board.note(partition, &taken);
+                            done.send(taken).unwrap();
                         }
                         Command::Stop | Command::Read(_) | Command::Close { .. } => return,
                     }
                 }
             });
         }
-        let (board, directory) = (Arc::new(CatalogBoard::new(first)), Arc::new(directory));
+        let directory = Arc::new(directory);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let handle = runtime.handle().clone();
         // It serves calls for as long as the test runs.
@@ -232,7 +258,8 @@ mod tests {
         let elsewhere =
             Elsewhere { owners: Arc::new(Away), own: "here:1".to_owned(), runtime: handle };
         let partitions = u32::try_from(answers.len()).unwrap() + others;
-        Audience { here: Here { board, directory }, desk: Desk::new(1, 1).0, partitions, elsewhere }
+        let here = Here { board, directory, partitions };
+        Audience { here, desk: Desk::new(1, 1).0, elsewhere }
     }
 
     fn new() -> CatalogText {

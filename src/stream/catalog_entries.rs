@@ -11,12 +11,12 @@
 #[cfg(test)]
 mod tests;
 
+use super::catalog_judge::{Judge, Objection};
 use super::limits::JUDGE_PASSES_MAX;
 use crate::service::{CATALOG_BYTES_MAX, CatalogText};
 use rating::Catalog;
 use rating::json::{Tape, Value};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Kinds of entries, the lists that they stand in, and the fields that name them.
 const KINDS: [(&str, &str, &[&str]); 4] = [
@@ -56,6 +56,9 @@ pub(super) struct Entries {
     position: u64,
     /// Whether anything has come since [`Entries::decide`].
     is_undecided: bool,
+    /// Open entries that contradict what was rated, and why. Until something comes, they are not
+    /// tried again: those that were put off would never have their turn.
+    refused: Texts,
 }
 
 /// What became of the open entries.
@@ -67,6 +70,8 @@ pub(super) struct Decision {
     pub(super) catalog: Option<CatalogText>,
     /// Why the others do not, each with its key.
     pub(super) reasons: Vec<String>,
+    /// Why some of the others were not tried, if so.
+    pub(super) put_off: Option<String>,
 }
 
 impl Entries {
@@ -86,7 +91,7 @@ impl Entries {
             return Ok(self.put_in_force());
         }
         let text = value.map(std::str::from_utf8).transpose();
-        self.is_undecided = true;
+        self.has_come();
         let text = text.map_err(|_| not_text(key, offset))?.map(str::to_owned);
         let decided = key.strip_prefix(IN_FORCE).and_then(|key| key.strip_prefix('/'));
         if let Some(entry) = decided {
@@ -101,6 +106,11 @@ impl Entries {
         }
         self.note(key, Open { offset, text })?;
         Ok(false)
+    }
+
+    fn has_come(&mut self) {
+        self.is_undecided = true;
+        self.refused.clear();
     }
 
     fn note(&mut self, key: &str, open: Open) -> Result<(), String> {
@@ -129,7 +139,9 @@ impl Entries {
     fn put_in_force(&mut self) -> bool {
         let coming = std::mem::take(&mut self.coming);
         let any = !coming.is_empty();
-        self.is_undecided |= any;
+        if any {
+            self.has_come();
+        }
         for (key, text) in coming {
             match text {
                 Some(text) => self.in_force.insert(key, text),
@@ -171,7 +183,7 @@ impl Entries {
     pub(super) fn decide(
         &mut self,
         catalog: &Catalog,
-        objection: &mut dyn FnMut(&CatalogText) -> Option<String>,
+        objection: &mut dyn FnMut(&CatalogText) -> Option<Objection>,
     ) -> Decision {
         self.is_undecided = false;
         let mut decision = Decision::default();
@@ -179,17 +191,17 @@ impl Entries {
             .open
             .iter()
             .filter(|(key, open)| self.in_force.get(*key) != open.text.as_ref())
+            .filter(|(key, _)| !self.refused.contains_key(*key))
             .map(|(key, open)| (open.offset, (key.clone(), open.text.clone())))
             .collect();
         left.sort_by_key(|(offset, _)| *offset);
         let mut left: Vec<Change> = left.into_iter().map(|(_, change)| change).collect();
-        let (texts, plans) = (self.in_force.clone(), plans_of(catalog));
-        let mut judge = Judge { texts, plans, objection };
+        let mut judge = Judge::new(self.in_force.clone(), catalog, objection);
         // Again as long as one more fits: they may need each other. Those of further passes come
         // next time, for whatever comes into force is decided after.
         for _ in 0..JUDGE_PASSES_MAX {
             let before = left.len();
-            if before == 0 {
+            if before == 0 || judge.put_off().is_some() {
                 break;
             }
             decision.reasons.clear();
@@ -200,7 +212,29 @@ impl Entries {
                 break;
             }
         }
+        let (refused, put_off) = judge.done();
+        self.note_refused(refused, (left.as_slice(), put_off), &mut decision);
         decision
+    }
+
+    /// Tells of those that contradict what was rated, and of those left that were not tried.
+    fn note_refused(
+        &mut self,
+        refused: Texts,
+        (left, put_off): (&[Change], Option<String>),
+        decision: &mut Decision,
+    ) {
+        if let Some(reason) = &put_off {
+            let later = left.iter().filter(|(key, _)| !refused.contains_key(key)).count();
+            decision.reasons.push(format!("{later} entries are tried later: {reason}"));
+        }
+        let told = self.refused.iter().chain(&refused);
+        decision.reasons.extend(told.map(|(key, reason)| format!("{key}: {reason}")));
+        decision.put_off = put_off;
+        // Beside those that fit now they may be refused, and beside what comes of it not.
+        if decision.changes.is_empty() {
+            self.refused.extend(refused);
+        }
     }
 
     /// What must change so that the entries of a catalog, and no others, are in force; and what
@@ -222,114 +256,8 @@ fn not_text(what: &str, offset: u64) -> String {
     format!("{what} of the record at offset {offset} is not UTF-8")
 }
 
-/// Versions of plans with the digests of their texts.
-type Plans = BTreeMap<(String, u32), u64>;
-
-fn plans_of(catalog: &Catalog) -> Plans {
-    let versions = |plan: &rating::Plan| {
-        let key = plan.key.clone();
-        let versions = plan.versions.iter();
-        versions.map(|one| ((key.clone(), one.version), one.digest)).collect::<Vec<_>>()
-    };
-    catalog.plans().iter().flat_map(versions).collect()
-}
-
-/// Why a catalog may not follow another, if a version of a plan is not what it was.
-pub(super) fn changed_plan(before: &Catalog, after: &Catalog) -> Option<String> {
-    find_changed_plan(&plans_of(before), after)
-}
-
-fn find_changed_plan(before: &Plans, after: &Catalog) -> Option<String> {
-    let after = plans_of(after);
-    let changed = |(name, digest): &(&(String, u32), &u64)| {
-        before.get(*name).is_some_and(|known| known != *digest)
-    };
-    let ((key, version), _) = after.iter().find(changed)?;
-    Some(format!(
-        "version {version} of plan \"{key}\" is in force with other content; plan versions are \
-         immutable: add a new version"
-    ))
-}
-
-/// Why a catalog of the topic may not follow another, if a version of a plan is not in it any more.
-///
-/// A state keeps the versions that it has seen. With one gone from here, nothing would tell another
-/// text under its name from a new version, and partitions that know the first one would refuse it.
-pub(super) fn withdrawn_plan(before: &Catalog, after: &Catalog) -> Option<String> {
-    find_withdrawn_plan(&plans_of(before), after)
-}
-
-fn find_withdrawn_plan(before: &Plans, after: &Catalog) -> Option<String> {
-    let after = plans_of(after);
-    let (key, version) = before.keys().find(|name| !after.contains_key(*name))?;
-    Some(format!(
-        "version {version} of plan \"{key}\" is in force; plan versions are immutable and cannot \
-         be taken away, for usage may have been rated by them: leave it, and end its subscriptions"
-    ))
-}
-
-/// Tries entries on what is in force.
-struct Judge<'a> {
-    texts: Texts,
-    plans: Plans,
-    objection: &'a mut dyn FnMut(&CatalogText) -> Option<String>,
-}
-
-impl Judge<'_> {
-    /// Takes over all entries that fit, by halves: a few that do not cost a few readings.
-    fn add(
-        &mut self,
-        mut entries: Vec<Change>,
-        (left, decision): (&mut Vec<Change>, &mut Decision),
-    ) {
-        match self.try_with(&entries) {
-            Ok(catalog) => {
-                decision.catalog = Some(catalog);
-                decision.changes.append(&mut entries);
-            }
-            Err(reason) if entries.len() == 1 => {
-                decision.reasons.extend(entries.iter().map(|(key, _)| format!("{key}: {reason}")));
-                left.append(&mut entries);
-            }
-            Err(_) => {
-                let second = entries.split_off(entries.len() / 2);
-                self.add(entries, (left, decision));
-                self.add(second, (left, decision));
-            }
-        }
-    }
-
-    /// Takes over entries if they fit.
-    fn try_with(&mut self, entries: &[Change]) -> Result<CatalogText, String> {
-        let mut candidate = self.texts.clone();
-        for (key, text) in entries {
-            match text {
-                Some(text) => candidate.insert(key.clone(), text.clone()),
-                None => candidate.remove(key),
-            };
-        }
-        let text = document(&candidate);
-        if text.len() > CATALOG_BYTES_MAX {
-            return Err(format!("the catalog would be larger than {CATALOG_BYTES_MAX} bytes"));
-        }
-        let first = |faults: Vec<_>| faults.first().map(ToString::to_string).unwrap_or_default();
-        let catalog = Arc::new(Catalog::parse(text.as_bytes()).map_err(first)?);
-        let new = CatalogText { catalog: Arc::clone(&catalog), text: text.into() };
-        let against = find_changed_plan(&self.plans, &catalog)
-            .or_else(|| find_withdrawn_plan(&self.plans, &catalog))
-            .or_else(|| (self.objection)(&new));
-        if let Some(reason) = against {
-            return Err(reason);
-        }
-        self.texts = candidate;
-        // What one pass lets in, the next one must not take away.
-        self.plans = plans_of(&catalog);
-        Ok(new)
-    }
-}
-
 /// The entries as a catalog file.
-fn document(entries: &Texts) -> String {
+pub(super) fn document(entries: &Texts) -> String {
     let lists: Vec<String> = KINDS
         .iter()
         .map(|(kind, list, _)| {

@@ -6,12 +6,13 @@
 //! also those of other instances. Those that are held here are told at once of what is in force.
 
 use super::audience::{Audience, reason_of};
+use super::back_off::BackOff;
 use super::broker::BrokerError;
-use super::catalog_entries::{
-    Change, Decision, Entries, IN_FORCE, Texts, changed_plan, entries_of, withdrawn_plan,
-};
+use super::catalog_entries::{Change, Decision, Entries, IN_FORCE, Texts, entries_of};
+use super::catalog_judge::{Objection, changed_plan, withdrawn_plan};
 use super::catalog_topic::InForce;
 use super::kafka::{Clients, EntryReader, Pen};
+use super::limits::CATALOG_TRIALS_MAX;
 use crate::clock::Stopwatch;
 use crate::service::{CatalogText, Refusal};
 use rating::Catalog;
@@ -37,11 +38,8 @@ const OTHERS: Duration = Duration::from_secs(3);
 /// One that holds no partition leaves it to others, or to itself once it holds some. That lasts no
 /// longer than the session of an instance that died.
 const NONE_HELD: Duration = Duration::from_secs(60);
-/// What partitions said so long ago is asked again before it counts: they go on rating.
+/// What partitions were asked so long ago is asked again before it counts: they go on rating.
 const FRESH: Duration = Duration::from_secs(1);
-/// The time between two tries to ask partitions that could not be asked, from one to the longest.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-const ASK_AGAIN_MAX: Duration = Duration::from_secs(16);
 /// After so long, partitions that did not take what is in force are told again.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 
@@ -91,8 +89,8 @@ pub(super) struct TopicKeeper {
     open_since: Option<Stopwatch>,
     /// Why entries are not in force, as far as it was told last.
     told: BTreeSet<String>,
-    /// Why the partitions could not be asked, since when, and how long until they are again.
-    unasked: Option<(String, Stopwatch, Duration)>,
+    /// Since when the partitions have last been asked in vain.
+    unasked: Option<BackOff>,
     /// Since when those that did not take what is in force have not been told of it.
     told_again: Stopwatch,
     /// Up to where the topic makes a catalog that cannot be read, and why.
@@ -150,7 +148,7 @@ impl TopicKeeper {
             self.replace(replacement);
         }
         self.tell_again();
-        let waits = self.unasked.as_ref().is_some_and(|(_, since, wait)| since.elapsed() < *wait);
+        let waits = self.unasked.as_ref().is_some_and(BackOff::lasts);
         if !waits && self.open_since.is_some_and(|since| since.elapsed() >= self.pause()) {
             match self.decide()? {
                 Ok(()) => (self.open_since, self.unasked) = (None, None),
@@ -162,14 +160,7 @@ impl TopicKeeper {
 
     /// Waits ever longer to ask partitions that could not be asked, and tells why when that is new.
     fn put_off(&mut self, reason: String) {
-        let wait = match &self.unasked {
-            Some((before, _, wait)) if *before == reason => (*wait * 2).min(ASK_AGAIN_MAX),
-            _ => {
-                tracing::warn!("kafka.topics.catalog: entries wait: {reason}");
-                ASK_AGAIN
-            }
-        };
-        self.unasked = Some((reason, Stopwatch::start(), wait));
+        self.unasked = Some(BackOff::again(self.unasked.take(), reason));
     }
 
     fn tell_again(&mut self) {
@@ -274,7 +265,10 @@ impl TopicKeeper {
         }
     }
 
-    fn decision(&mut self, objection: &mut dyn FnMut(&CatalogText) -> Option<String>) -> Decision {
+    fn decision(
+        &mut self,
+        objection: &mut dyn FnMut(&CatalogText) -> Option<Objection>,
+    ) -> Decision {
         let in_force = self.audience.here.board.in_force().catalog;
         self.entries.decide(&in_force, objection)
     }
@@ -285,25 +279,30 @@ impl TopicKeeper {
     /// While one cannot be asked, none does: what it does not take would stop it.
     fn asked_decision(&mut self) -> Result<Decision, String> {
         let decision = self.decision(&mut |_| None);
-        let Some(new) = &decision.catalog else { return Ok(decision) };
         let audience = self.audience.clone();
-        match audience.check(new) {
-            Ok(()) => return Ok(decision),
+        match decision.catalog.as_ref().map_or(Ok(()), |new| audience.check(new)) {
+            Ok(()) => {
+                self.tell(decision.reasons.clone());
+                return Ok(decision);
+            }
             Err(Refusal::Contradicts(_)) => {}
             Err(not_now) => return Err(reason_of(not_now)),
         }
         // Some of them do not fit what was rated: one after another, for it is asked at a price.
-        let mut unasked = None;
+        let (mut unasked, mut asked) = (None, 1);
         let decision = self.decision(&mut |new| {
-            if unasked.is_some() {
-                return unasked.clone();
+            if asked >= CATALOG_TRIALS_MAX {
+                let reason = format!("all partitions have been asked {CATALOG_TRIALS_MAX} times");
+                return Some(Objection::PutOff(reason));
             }
+            asked += 1;
             match audience.check(new) {
                 Ok(()) => None,
-                Err(Refusal::Contradicts(reason)) => Some(reason),
+                Err(Refusal::Contradicts(reason)) => Some(Objection::Contradicts(reason)),
                 Err(not_now) => {
-                    unasked = Some(reason_of(not_now));
-                    unasked.clone()
+                    let reason = reason_of(not_now);
+                    unasked = Some(reason.clone());
+                    Some(Objection::PutOff(reason))
                 }
             }
         });
@@ -311,7 +310,11 @@ impl TopicKeeper {
             return Err(reason);
         }
         self.tell(decision.reasons.clone());
-        Ok(decision)
+        match &decision.put_off {
+            // Nothing would come that has the rest tried.
+            Some(reason) if decision.changes.is_empty() => Err(reason.clone()),
+            Some(_) | None => Ok(decision),
+        }
     }
 
     /// Takes the pen, and reads what was written before.
@@ -326,19 +329,26 @@ impl TopicKeeper {
     /// Decides about the open entries, unless somebody else just did; or says why not all
     /// partitions could be asked.
     fn decide(&mut self) -> Result<Result<(), String>, BrokerError> {
-        let (mut decision, asked) = match self.asked_decision() {
-            Ok(decision) => (decision, Stopwatch::start()),
+        let mut asked = Stopwatch::start();
+        let mut decision = match self.asked_decision() {
+            Ok(decision) => decision,
             Err(reason) => return Ok(Err(reason)),
         };
         if decision.changes.is_empty() {
             return Ok(Ok(()));
         }
         let pen = self.take_pen()?;
-        if self.entries.is_undecided() || asked.elapsed() > FRESH {
+        if self.entries.is_undecided() {
+            asked = Stopwatch::start();
             decision = match self.asked_decision() {
                 Ok(decision) => decision,
                 Err(reason) => return Ok(Err(reason)),
             };
+        }
+        if let Some(new) = decision.catalog.as_ref().filter(|_| asked.elapsed() > FRESH)
+            && let Err(refusal) = self.audience.check_again(new)
+        {
+            return Ok(Err(reason_of(refusal)));
         }
         if !decision.changes.is_empty() {
             let records: Vec<Change> = decision.changes.into_iter().map(in_force).collect();
@@ -365,8 +375,8 @@ impl TopicKeeper {
                 "kafka.topics.catalog: {error}; whether it counts is not known"
             ))
         };
-        self.audience.check(new)?;
         let asked = Stopwatch::start();
+        self.audience.check(new)?;
         let pen = self.take_pen().map_err(broken)?;
         // Only now nobody else can change what is in force.
         let (before, after) = (self.audience.here.board.in_force().catalog, &new.catalog);
@@ -375,7 +385,7 @@ impl TopicKeeper {
             return Err(Refusal::Contradicts(reason));
         }
         if asked.elapsed() > FRESH {
-            self.audience.check(new)?;
+            self.audience.check_again(new)?;
         }
         let changes = self.entries.changes_to(texts);
         if changes.is_empty() {

@@ -47,6 +47,14 @@ impl CatalogBoard {
         self.unfit.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Notes whether a partition takes what is in force.
+    pub(super) fn note(&self, partition: u32, taken: &Result<(), String>) {
+        match taken {
+            Ok(()) => self.note_fit(partition),
+            Err(reason) => self.note_unfit(partition, reason.clone()),
+        }
+    }
+
     pub(super) fn note_unfit(&self, partition: u32, reason: String) {
         self.unfit.lock().unwrap_or_else(PoisonError::into_inner).insert(partition, reason);
     }

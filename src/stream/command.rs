@@ -1,7 +1,7 @@
 //! Commands: what the worker of a partition is asked for while it works.
 
 use super::broker::Broker;
-use super::catalog_topic::{InForce, REMEDY};
+use super::catalog_topic::{CatalogBoard, InForce, REMEDY};
 use super::limits::COMMANDS_MAX;
 use super::rater::{Rater, Tick};
 use super::stop::Stop;
@@ -9,6 +9,15 @@ use crate::service::{Read, Refusal, Unread};
 use rating::{Catalog, Instant};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+
+/// Who asks whether a catalog fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// The keeper of this instance, which has read the catalog's topic to its end.
+    Keeper,
+    /// Another instance, which may have read more of it.
+    Peer,
+}
 
 /// What a worker can be asked for.
 #[derive(Debug)]
@@ -18,7 +27,7 @@ pub(crate) enum Command {
     /// To go on with another catalog; what kept it from that is told.
     Catalog { newer: InForce, done: Sender<Result<(), String>> },
     /// Whether another catalog fits what was rated.
-    TryCatalog { catalog: Arc<Catalog>, reply: Sender<Result<(), Refusal>> },
+    TryCatalog { catalog: Arc<Catalog>, by: Asker, reply: Sender<Result<(), Refusal>> },
     /// To be answered as of a commit begun after this.
     Read(Read),
     /// To close the periods that ended by an instant.
@@ -29,6 +38,7 @@ pub(crate) enum Command {
 pub(super) fn serve<B: Broker>(
     rater: &mut Rater<B>,
     commands: &Receiver<Command>,
+    board: &CatalogBoard,
     tick: impl Fn() -> Tick,
 ) -> Result<bool, Stop> {
     let mut reads = Vec::new();
@@ -37,7 +47,7 @@ pub(super) fn serve<B: Broker>(
         match commands.try_recv() {
             Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return Ok(false),
             Ok(Command::Read(read)) => reads.push(read),
-            Ok(command) => obey(rater, command, tick())?,
+            Ok(command) => obey(rater, command, board, tick())?,
             Err(TryRecvError::Empty) => break,
         }
     }
@@ -54,19 +64,23 @@ pub(super) fn serve<B: Broker>(
 pub(super) fn obey<B: Broker>(
     rater: &mut Rater<B>,
     command: Command,
+    board: &CatalogBoard,
     tick: Tick,
 ) -> Result<(), Stop> {
     match command {
         Command::Stop | Command::Read(_) => {}
         Command::Catalog { newer, done } => {
             let taken = rater.set_catalog(newer, tick)?;
+            let partition = rater.number();
             if let Err(reason) = &taken {
-                let partition = rater.number();
                 tracing::error!(partition, "the catalog in force is not taken: {reason}; {REMEDY}");
             }
+            // Before it is answered: when this worker ends, the supervisor takes the note away, and
+            // nobody may put it there after that.
+            board.note(partition, &taken);
             _ = done.send(taken);
         }
-        Command::TryCatalog { catalog, reply } => {
+        Command::TryCatalog { catalog, reply, .. } => {
             let fits = rater.try_catalog(catalog, tick)?;
             _ = reply.send(fits.map_err(Refusal::Contradicts));
         }

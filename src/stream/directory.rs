@@ -1,6 +1,7 @@
 //! The directory: how to reach the workers of the partitions that are held here.
 
 use super::command::Command;
+use crate::clock::Stopwatch;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Mutex, PoisonError};
@@ -35,14 +36,19 @@ impl Directory {
         })
     }
 
-    /// As [`Directory::send`], but waits for as long as the worker has too much to do.
-    pub(crate) fn insist(&self, partition: u32, command: Command) -> Result<(), Box<Command>> {
-        let mut command = command;
+    /// As [`Directory::send`], but waits while the worker has too much to do, no longer than
+    /// `patience`.
+    pub(crate) fn insist(
+        &self,
+        partition: u32,
+        command: Command,
+        patience: Duration,
+    ) -> Result<(), Unsent> {
+        let (clock, mut command) = (Stopwatch::start(), command);
         loop {
             match self.send(partition, command) {
-                Ok(()) => return Ok(()),
-                Err(Unsent::Elsewhere(command)) => return Err(command),
-                Err(Unsent::Full(back)) => command = *back,
+                Err(Unsent::Full(back)) if clock.elapsed() < patience => command = *back,
+                sent_or_not => return sent_or_not,
             }
             std::thread::sleep(PAUSE);
         }
@@ -78,6 +84,8 @@ mod tests {
         directory.set(3, Some(worker));
         assert!(sent().is_ok());
         assert!(matches!(sent(), Err(Unsent::Full(_))));
+        let insisted = directory.insist(3, Command::Stop, PAUSE * 2);
+        assert!(matches!(insisted, Err(Unsent::Full(_))), "nobody is waited for without an end");
         assert!(matches!(commands.try_recv(), Ok(Command::Stop)));
         assert!(sent().is_ok(), "there is room again");
         drop(commands);

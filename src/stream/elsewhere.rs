@@ -2,17 +2,21 @@
 //!
 //! Each is asked at the address that it says of itself. What cannot be asked has not agreed.
 
+use crate::clock::Stopwatch;
 use crate::service::{Owners, Trial, ask_trial};
 use axum::body::Bytes;
 use futures_util::StreamExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// Who is thought to hold a partition is asked; then whoever is found to, where that was wrong.
 const TRIES: usize = 2;
 /// Instances that are asked at a time; each is sent the whole catalog.
 const ASKED_AT_ONCE: usize = 8;
+/// After so long, and a failure, the owners of the other partitions are not looked for.
+const LOOKED_IN_VAIN: Duration = Duration::from_secs(10);
 
 /// How the instances that hold partitions are reached.
 #[derive(Debug, Clone)]
@@ -32,13 +36,7 @@ impl Elsewhere {
         let mut said = Vec::new();
         let mut left: Left = partitions.iter().map(|partition| (*partition, None)).collect();
         for _ in 0..TRIES {
-            let owners = match self.find(&mut left, &mut said) {
-                Ok(owners) => owners,
-                Err(reason) => {
-                    said.extend(left.into_keys().map(|one| (one, unknown(one, &reason))));
-                    return said;
-                }
-            };
+            let owners = self.find(&mut left, &mut said);
             if owners.is_empty() && left.is_empty() {
                 return said;
             }
@@ -56,31 +54,37 @@ impl Elsewhere {
     }
 
     /// Who is to be asked for which of the partitions that are left. Those that nobody has ever
-    /// held have nothing against any catalog.
-    fn find(
-        &self,
-        left: &mut Left,
-        said: &mut Vec<(u32, Trial)>,
-    ) -> Result<BTreeMap<String, Vec<u32>>, String> {
+    /// held have nothing against any catalog; those whose owner cannot be told have not agreed.
+    fn find(&self, left: &mut Left, said: &mut Vec<(u32, Trial)>) -> BTreeMap<String, Vec<u32>> {
         let mut owners: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-        let mut unheld = Vec::new();
+        let (clock, mut broken, known) = (Stopwatch::start(), None, said.len());
         for (partition, unasked) in left.iter_mut() {
             let wrong = unasked.as_ref().map(|(owner, _)| owner.clone());
-            match self.owners.owner_of(*partition, wrong.as_deref())? {
-                None => unheld.push(*partition),
-                Some(owner) if wrong.as_ref() == Some(&owner) => {}
-                Some(owner) if owner == self.own => {
-                    let reason = "which is the address of this instance, that does not hold it now";
+            // Where looking fails and takes long, it would for each of them.
+            let is_vain = broken.is_some() && clock.elapsed() > LOOKED_IN_VAIN;
+            let found = match broken.clone().filter(|_| is_vain) {
+                Some(reason) => Err(reason),
+                None => self.owners.owner_of(*partition, wrong.as_deref()),
+            };
+            match found {
+                Err(reason) => {
+                    said.push((*partition, unknown(*partition, &reason)));
+                    broken = Some(reason);
+                }
+                Ok(None) => said.push((*partition, Trial::Fits)),
+                Ok(Some(owner)) if wrong.as_ref() == Some(&owner) => {}
+                Ok(Some(owner)) if owner == self.own => {
+                    let reason = "which is the address of this instance, that does not hold it \
+                                  now (it may have stopped, see /readyz)";
                     *unasked = Some((owner, reason.to_owned()));
                 }
-                Some(owner) => owners.entry(owner).or_default().push(*partition),
+                Ok(Some(owner)) => owners.entry(owner).or_default().push(*partition),
             }
         }
-        for partition in unheld {
-            left.remove(&partition);
-            said.push((partition, Trial::Fits));
+        for (partition, _) in said.iter().skip(known) {
+            left.remove(partition);
         }
-        Ok(owners)
+        owners
     }
 
     fn ask(&self, owners: BTreeMap<String, Vec<u32>>, text: &Bytes) -> Vec<Answer> {
@@ -179,12 +183,14 @@ mod tests {
         let said: BTreeMap<u32, Trial> = said.into_iter().collect();
         assert_eq!(said.len(), 3);
         not_now(&said[&1], &["partition 1", "address of this instance", "http.advertise"]);
+        not_now(&said[&1], &["see /readyz"]);
         not_now(&said[&2], &["partition 2", "127.0.0.1:1", "could not be asked", "http.advertise"]);
         assert_eq!(said[&3], Trial::Fits);
+        // One that is not found says nothing of the others.
         let said = trials(&[(1, Err("the broker is away")), (2, Ok(None))], &[1, 2]);
-        for (_, trial) in &said {
-            not_now(trial, &["the broker is away"]);
-        }
+        assert_eq!(said.len(), 2);
+        not_now(&said[0].1, &["partition 1", "the broker is away"]);
+        assert_eq!(said[1], (2, Trial::Fits));
     }
 
     #[test]

@@ -184,7 +184,7 @@ impl Front {
             match self.decoder.decode(record) {
                 Ok(decoded) => {
                     let key = owner_of(&catalog, &decoded.subject);
-                    self.deliverer.send(key.as_bytes(), record, &delivery);
+                    self.deliverer.send(Some(key.as_bytes()), record, &delivery);
                     answer.add(Some(&decoded.id), Some(&decoded.source), Told::Accepted);
                 }
                 Err(rejection) => {
@@ -192,7 +192,7 @@ impl Front {
                     // Its partition refuses it as well, counts it, and writes its dead letter. What
                     // the topic need not take would keep the others from being answered.
                     if rejection.code != Code::TooLarge {
-                        self.deliverer.send(b"", record, &delivery);
+                        self.deliverer.send(None, record, &delivery);
                     }
                 }
             }

@@ -1,5 +1,7 @@
 //! Every bound of the stream that no setting moves.
 
+use crate::service::{TRIAL_SECONDS_MAX, TRIAL_TURN_SECONDS_MAX};
+
 /// Bytes of rated lines that are gathered before they are sent: what a request of the producer
 /// takes well, and little beside what it holds anyway.
 pub(super) const OUTBOX_BYTES_MAX: usize = 256 << 10;
@@ -12,3 +14,15 @@ pub(super) const COMMAND_SECONDS_MAX: u64 = 60;
 /// How often entries of the catalog that do not fit are tried on those that do, before what does
 /// comes into force.
 pub(super) const JUDGE_PASSES_MAX: usize = 8;
+/// How often one decision about entries of the catalog asks all partitions; what is left is put
+/// off.
+pub(super) const CATALOG_TRIALS_MAX: usize = 64;
+/// Reasons why partitions could not be asked that are not told again.
+pub(super) const REASONS_TOLD_MAX: usize = 64;
+/// Seconds that partitions may take to say that they still fit a catalog, before it counts.
+pub(super) const ASKED_AGAIN_SECONDS_MAX: u64 = 30;
+
+const _: () = assert!(
+    2 * TRIAL_TURN_SECONDS_MAX + COMMAND_SECONDS_MAX < TRIAL_SECONDS_MAX,
+    "then partitions of another instance may still answer"
+);

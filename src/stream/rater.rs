@@ -513,12 +513,12 @@ impl<B: Broker> Rater<B> {
     /// before stays in force.
     pub fn set_catalog(&mut self, newer: InForce, tick: Tick) -> Result<Result<(), String>, Stop> {
         self.commit(tick)?;
-        let before = Arc::clone(self.partition.shared_catalog());
+        let before = self.partition.before();
         if let Err(error) = self.partition.set_catalog(newer.catalog) {
             return Ok(Err(error.to_string()));
         }
         if let Some(reason) = crate::contradiction::find(&self.partition)? {
-            self.partition.set_catalog(before)?;
+            self.partition.go_back(before)?;
             return Ok(Err(reason));
         }
         self.partition.at_catalog(newer.position.unwrap_or(0));
@@ -537,12 +537,12 @@ impl<B: Broker> Rater<B> {
         tick: Tick,
     ) -> Result<Result<(), String>, Stop> {
         self.commit(tick)?;
-        let before = Arc::clone(self.partition.shared_catalog());
+        let before = self.partition.before();
         if let Err(error) = self.partition.set_catalog(newer) {
             return Ok(Err(error.to_string()));
         }
         let contradicts = crate::contradiction::find(&self.partition)?;
-        self.partition.set_catalog(before)?;
+        self.partition.go_back(before)?;
         // Those that the other catalog released wait on.
         self.take_released(tick)?;
         Ok(contradicts.map_or(Ok(()), Err))

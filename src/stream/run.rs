@@ -86,7 +86,9 @@ fn serve(
         .map_err(|error| Failure::Dependency(format!("cannot start a thread: {error}")))?;
     watch_calls(&clients, &metrics)?;
     desk.show_owners(owners);
-    desk.show_trials(Arc::new(here.clone()));
+    if given.is_none() {
+        desk.show_trials(Arc::new(here.clone()));
+    }
     let (replacements, received) = sync_channel(1);
     let mut keeping = keep_catalog((settings, given), (&clients, &audience), received, &is_ending)?;
     desk.set_open();
@@ -114,8 +116,9 @@ fn audience(
     (topics, desk): (&Topics, &Arc<Desk>),
     elsewhere: Elsewhere,
 ) -> Audience {
-    let here = Here { board: Arc::new(CatalogBoard::new(first)), directory: Arc::default() };
-    Audience { here, desk: Arc::clone(desk), partitions: topics.partitions, elsewhere }
+    let (board, partitions) = (Arc::new(CatalogBoard::new(first)), topics.partitions);
+    let here = Here { board, directory: Arc::default(), partitions };
+    Audience { here, desk: Arc::clone(desk), elsewhere }
 }
 
 /// What is in force before anything was read.

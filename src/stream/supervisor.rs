@@ -150,7 +150,10 @@ impl Supervisor {
             return;
         }
         if let Stop::Unfit(reason) = &stop {
-            self.job.catalog.note_unfit(partition, reason.clone());
+            // Whoever has it now, or soon, answers for it.
+            if slot.is_assigned && !slot.is_revoked {
+                self.job.catalog.note_unfit(partition, reason.clone());
+            }
             slot.unfit_with = Some(self.job.catalog.in_force().catalog);
         }
         let before = slot.failed.map_or(0, |(failures, _)| failures);

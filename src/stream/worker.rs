@@ -1,7 +1,7 @@
 //! The worker: the thread of one partition, from its start until it is let go.
 
 use super::catalog_topic::{CatalogBoard, InForce};
-use super::command::{Command, obey, put_off, serve};
+use super::command::{Asker, Command, obey, put_off, serve};
 use super::kafka::{Clients, Connection, Group, Topics};
 use super::limits::COMMANDS_MAX;
 use super::provenance::Provenance;
@@ -108,7 +108,7 @@ fn restored(
                 job.catalog.note_fit(job.partition);
                 rater.take_snapshots(Box::new(snapshotter(job, epoch)))?;
                 for command in heed.waiting {
-                    obey(&mut rater, command, tick(clock))?;
+                    obey(&mut rater, command, &job.catalog, tick(clock))?;
                 }
                 return Ok(Some(rater));
             }
@@ -155,16 +155,28 @@ impl Heed<'_> {
         true
     }
 
-    /// Answers what cannot wait. A partition that waits for a newer catalog than there is, or for
-    /// another than the one in force, has nothing against any, or it might wait for itself.
+    /// Answers what cannot wait.
     fn put_off(&self, command: Command) -> Option<Command> {
-        if let Command::TryCatalog { reply, .. } = &command
-            && (self.is_behind() || self.board.unfit().contains_key(&self.partition))
+        if let Command::TryCatalog { by, reply, .. } = &command
+            && self.agrees(*by)
         {
             _ = reply.send(Ok(()));
             return None;
         }
         put_off(command, self.partition)
+    }
+
+    /// Whether the partition has nothing against any catalog, because it waits for another than the
+    /// one in force, or for a newer one than there is: otherwise it might wait for itself.
+    ///
+    /// That there is none newer is known to the keeper here alone. An instance that asks may have
+    /// read more, and what it asks about may contradict what the partition has rated by that.
+    fn agrees(&self, by: Asker) -> bool {
+        match by {
+            Asker::Keeper if self.is_behind() => true,
+            Asker::Peer if self.is_behind() => false,
+            Asker::Keeper | Asker::Peer => self.board.unfit().contains_key(&self.partition),
+        }
     }
 
     fn is_behind(&self) -> bool {
@@ -244,8 +256,40 @@ fn live(
                 job.metrics.store(&usage);
             }
         }
-        if !serve(&mut rater, commands, || tick(clock))? {
+        if !serve(&mut rater, commands, &job.catalog, || tick(clock))? {
             return rater.stop(tick(clock));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{channel, sync_channel};
+
+    /// A partition that was rated by a newer catalog than its instance had read agreed to whatever
+    /// another instance asked, which had read it.
+    #[test]
+    fn who_has_read_less_of_the_catalog_agrees_with_its_own_keeper_only() {
+        let (worker, commands) = sync_channel(8);
+        let in_force = InForce { catalog: Arc::default(), position: Some(5), is_known: true };
+        let board = CatalogBoard::new(in_force);
+        let check = |waits_for, by| {
+            let (reply, answer) = channel();
+            worker.send(Command::TryCatalog { catalog: Arc::default(), by, reply }).unwrap();
+            let waiting = Vec::new();
+            let (commands, board) = (&commands, &board);
+            let mut heed =
+                Heed { partition: 3, commands, board, waits_for, waiting, is_told: false };
+            assert!(!heed.is_told_to_stop());
+            answer.recv().unwrap().is_ok()
+        };
+        assert!(check(Some(7), Asker::Keeper) && !check(Some(7), Asker::Peer));
+        for by in [Asker::Keeper, Asker::Peer] {
+            assert!(!check(None, by) && !check(Some(5), by), "{by:?}");
+        }
+        board.note_unfit(3, "cut anew".to_owned());
+        assert!(check(None, Asker::Keeper) && check(None, Asker::Peer));
+        assert!(!check(Some(7), Asker::Peer));
     }
 }

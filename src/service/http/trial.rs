@@ -5,8 +5,10 @@ use super::App;
 use super::body::{self, Bound};
 use super::call::call;
 use super::problem::{Problem, json_response};
-use crate::service::limits::{CATALOG_BYTES_MAX, TRIAL_PARTITIONS_MAX, TRIAL_SECONDS_MAX};
-use crate::service::trials::Trial;
+use crate::service::limits::{
+    CATALOG_BYTES_MAX, TRIAL_PARTITIONS_MAX, TRIAL_SECONDS_MAX, TRIAL_TURN_SECONDS_MAX,
+};
+use crate::service::trials::{Trial, Trials};
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request as HttpRequest, State};
@@ -14,8 +16,10 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use rating::Catalog;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Whose word is asked for.
 #[derive(Debug, Deserialize)]
@@ -75,29 +79,22 @@ pub(super) async fn post(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let timeout = app.settings.body_timeout;
-    let ready = asked
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))
-        .and_then(|Query(asked)| read_partitions(&asked.partitions))
-        .and_then(|partitions| app.check_open().map(|()| partitions))
-        .and_then(|partitions| {
-            let alone =
-                "this instance is alone: PUT /v1/catalog tries a catalog before it is taken";
-            let alone = || Problem::new(StatusCode::NOT_IMPLEMENTED, alone);
-            Ok((partitions, app.desk.trials().ok_or_else(alone)?))
-        });
-    let (partitions, trials) = match ready {
+    let ready = match ready(&app, asked) {
+        Ok(ready) => turn(&app.trial_room).await.map(|room| (ready, room)),
+        Err(problem) => Err(problem),
+    };
+    let ((partitions, trials), room) = match ready {
         Ok(ready) => ready,
         Err(problem) => return Err(body::refuse(request, timeout, problem).await),
     };
-    // Several instances may ask at once, and each would have to ask again: they wait in turn.
-    let patience = Duration::from_secs(TRIAL_SECONDS_MAX);
-    let Ok(Ok(_turn)) = tokio::time::timeout(patience, app.trial_turn.acquire()).await else {
-        let busy = Problem::unready("other catalogs are being tried; ask again later");
-        return Err(body::refuse(request, timeout, busy).await);
-    };
     let text = body::read(request, Bound { bytes_max: CATALOG_BYTES_MAX, timeout }, None).await?;
+    // Only what has been read is waited for.
+    let turn = turn(&app.trial_turn).await?;
     let trying = tokio::task::spawn_blocking(move || {
+        // It goes on when whoever asked does not wait any more, and so keeps its turn.
+        let _held = (room, turn);
         let catalog = Arc::new(Catalog::parse(&text)?);
+        let partitions: Vec<u32> = partitions.into_iter().collect();
         Ok::<_, Vec<rating::Fault>>(trials.try_catalog(&catalog, &partitions))
     });
     let tried = trying.await.map_err(|_| {
@@ -111,15 +108,45 @@ pub(super) async fn post(
     Ok(json_response(StatusCode::OK, text + "\n"))
 }
 
-fn read_partitions(text: &str) -> Result<Vec<u32>, Problem> {
+/// Whose word is asked for, and who brings it.
+fn ready(
+    app: &App,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<(BTreeSet<u32>, Arc<dyn Trials>), Problem> {
     let bad = |reason: String| Problem::new(StatusCode::BAD_REQUEST, reason);
+    let Query(asked) = asked.map_err(|error| bad(error.body_text()))?;
+    app.check_open()?;
+    let trials = app.desk.trials().ok_or_else(|| {
+        let reason = "catalogs are tried where instances share kafka.topics.catalog; elsewhere \
+                      each takes its own, and tries it before";
+        Problem::new(StatusCode::NOT_IMPLEMENTED, reason)
+    })?;
+    let partitions = read_partitions(&asked.partitions, trials.partitions()).map_err(bad)?;
+    Ok((partitions, trials))
+}
+
+/// Waits for a turn, but not for long: whoever asks has to answer, too.
+async fn turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
+    let patience = Duration::from_secs(TRIAL_TURN_SECONDS_MAX);
+    match tokio::time::timeout(patience, Arc::clone(turns).acquire_owned()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        Ok(Err(_)) | Err(_) => {
+            Err(Problem::unready("other catalogs are being tried; ask again later"))
+        }
+    }
+}
+
+fn read_partitions(text: &str, count: u32) -> Result<BTreeSet<u32>, String> {
     let numbers = text.split(',').take(TRIAL_PARTITIONS_MAX + 1).map(str::parse);
     let numbers: Result<Vec<u32>, _> = numbers.collect();
-    let numbers = numbers.map_err(|_| bad("partitions must be numbers, such as 0,3".to_owned()))?;
+    let numbers = numbers.map_err(|_| "partitions must be numbers, such as 0,3".to_owned())?;
     if numbers.len() > TRIAL_PARTITIONS_MAX {
-        return Err(bad(format!("partitions must be at most {TRIAL_PARTITIONS_MAX}")));
+        return Err(format!("partitions must be at most {TRIAL_PARTITIONS_MAX}"));
     }
-    Ok(numbers)
+    if let Some(unknown) = numbers.iter().find(|number| **number >= count) {
+        return Err(format!("there is no partition {unknown}: there are {count}, from 0 on"));
+    }
+    Ok(numbers.into_iter().collect())
 }
 
 /// Has a catalog tried by partitions that another instance holds.
@@ -144,4 +171,22 @@ pub(crate) async fn ask(
     let answer: Answer =
         serde_json::from_slice(&body).map_err(|error| format!("an odd answer: {error}"))?;
     Ok(answer.trials.into_iter().map(Into::into).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each mention had the partition try the catalog once more.
+    #[test]
+    fn partitions_are_asked_once_and_must_exist() {
+        let read = |text: &str| read_partitions(text, 4);
+        assert_eq!(read("3,0,3,3"), Ok(BTreeSet::from([0, 3])));
+        assert!(read("0,4").unwrap_err().contains("no partition 4"));
+        for wrong in ["", "-1", "0,,1", "4294967296"] {
+            assert!(read(wrong).unwrap_err().contains("numbers"), "{wrong}");
+        }
+        let many = vec!["0"; TRIAL_PARTITIONS_MAX + 1].join(",");
+        assert!(read(&many).unwrap_err().contains("at most"));
+    }
 }

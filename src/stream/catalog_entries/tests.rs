@@ -1,6 +1,7 @@
 //! Entries as they come, and the catalog that they make.
 
 use super::*;
+use crate::stream::catalog_judge::withdrawn_plan;
 
 const METER: (&str, &str) =
     ("meter/calls", r#"{"key":"calls","event_type":"t","aggregation":"count"}"#);
@@ -46,7 +47,7 @@ impl Topic {
 
     fn decide_with(
         &mut self,
-        objection: &mut dyn FnMut(&CatalogText) -> Option<String>,
+        objection: &mut dyn FnMut(&CatalogText) -> Option<Objection>,
     ) -> Vec<String> {
         let catalog = self.catalog();
         let Decision { changes, reasons, .. } = self.entries.decide(&catalog, objection);
@@ -172,13 +173,49 @@ fn what_a_state_objects_to_waits_and_the_others_do_not() {
     topic.put("customer/D", Some("{\"id\":\"D\",\"time_zone\":\"UTC\"}"));
     let mut objection = |new: &CatalogText| {
         let has = new.catalog.customers().iter().any(|customer| customer.id == "D");
-        has.then(|| "rated otherwise".to_owned())
+        has.then(|| Objection::Contradicts("rated otherwise".to_owned()))
     };
     assert_eq!(topic.decide_with(&mut objection), ["customer/D: rated otherwise"]);
     assert_eq!(topic.catalog().subscriptions().len(), 1);
     assert_eq!(topic.decide_with(&mut objection), ["customer/D: rated otherwise"]);
+    // Nobody is asked again before something comes.
+    assert_eq!(topic.decide(), ["customer/D: rated otherwise"]);
+    topic.put("customer/E", Some("{\"id\":\"E\",\"time_zone\":\"UTC\"}"));
     assert_eq!(topic.decide(), [""; 0]);
-    assert_eq!(topic.catalog().customers().len(), 2);
+    assert_eq!(topic.catalog().customers().len(), 3);
+}
+
+/// A hundred entries that contradicted what was rated had all partitions asked hundreds of times at
+/// a stretch. Now what is left is put off; each has its turn, and then they rest.
+#[test]
+fn what_is_put_off_is_tried_later_and_everything_in_the_end() {
+    let mut topic = Topic::default();
+    for number in 0..20 {
+        let text = format!("{{\"id\":\"C{number}\",\"time_zone\":\"UTC\"}}");
+        topic.put(&format!("customer/C{number}"), Some(&text));
+    }
+    let (catalog, mut tried) = (topic.catalog(), Vec::new());
+    loop {
+        let mut asked = 0;
+        let decision = topic.entries.decide(&catalog, &mut |_| {
+            asked += 1;
+            let reason = "later".to_owned();
+            (asked > 8)
+                .then_some(Objection::PutOff(reason))
+                .or_else(|| Some(Objection::Contradicts("rated otherwise".to_owned())))
+        });
+        assert!(asked <= 9, "{asked}");
+        assert!(decision.changes.is_empty());
+        let refused = decision.reasons.iter().filter(|reason| reason.contains("otherwise"));
+        tried.push(refused.count());
+        if decision.put_off.is_none() {
+            break;
+        }
+        assert!(decision.reasons[0].contains("entries are tried later: later"));
+        assert!(tried.len() < 20, "{tried:?}");
+    }
+    assert!(tried.is_sorted() && tried.len() > 2, "{tried:?}");
+    assert_eq!(tried.last(), Some(&20));
 }
 
 /// An entry that came while another was being decided about waited until a third one came.

@@ -77,8 +77,9 @@ impl Deliverer {
         Ok(Self { producer, topic: topic.to_owned() })
     }
 
-    /// Sends a record; what became of it comes by `delivery`.
-    pub(crate) fn send(&self, key: &[u8], payload: &[u8], delivery: &Arc<Delivery>) {
+    /// Sends a record to the partition of its key, without one to any; what became of it comes by
+    /// `delivery`.
+    pub(crate) fn send(&self, key: Option<&[u8]>, payload: &[u8], delivery: &Arc<Delivery>) {
         // What has failed already is not answered, so the rest need not be sent.
         if delivery.has_failed() {
             return;
@@ -88,8 +89,10 @@ impl Deliverer {
             &self.topic,
             Arc::clone(delivery),
         )
-        .key(key)
         .payload(payload);
+        if let Some(key) = key {
+            record = record.key(key);
+        }
         let clock = Stopwatch::start();
         loop {
             match self.producer.send(record) {

@@ -12,6 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ type Known = BTreeMap<u32, (Found, Stopwatch)>;
 pub(crate) struct StateTails {
     topic: String,
     reader: Mutex<BaseConsumer>,
+    /// How many wait for the reader.
+    waiting: AtomicUsize,
     known: Mutex<Known>,
     calls: Arc<Calls>,
 }
@@ -58,11 +61,27 @@ impl StateTails {
         config.set("statistics.interval.ms", "0");
         let reader = config.create().map_err(|error| failed(&error))?;
         let (reader, known) = (Mutex::new(reader), Mutex::default());
-        Ok(Self { topic: topic.to_owned(), reader, known, calls: Arc::clone(clients.calls()) })
+        let (topic, waiting) = (topic.to_owned(), AtomicUsize::new(0));
+        Ok(Self { topic, reader, waiting, known, calls: Arc::clone(clients.calls()) })
     }
 
     /// The reader, once whoever has it is done, within the time of one look.
     fn reader(&self) -> Result<MutexGuard<'_, BaseConsumer>, String> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let reader = self.free_reader();
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        reader
+    }
+
+    /// Leaves the reader to those who wait for it: whoever looks for one partition after the other
+    /// would otherwise take it again before they see that it is free.
+    fn leave_to_others(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            std::thread::sleep(PAUSE * 2);
+        }
+    }
+
+    fn free_reader(&self) -> Result<MutexGuard<'_, BaseConsumer>, String> {
         let clock = Stopwatch::start();
         loop {
             match self.reader.try_lock() {
@@ -171,6 +190,8 @@ impl Owners for StateTails {
             .map_err(|error| format!("{} partition {partition}: {error}", self.topic));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(partition, (found.clone(), Stopwatch::start()));
+        drop((known, reader));
+        self.leave_to_others();
         found
     }
 }
