@@ -241,17 +241,17 @@ fn identities_that_are_forgotten_too_early_are_found() {
 
 #[test]
 fn an_older_catalog_than_before_is_found() {
-    is_found(Defect::StaleCatalog, Sign::Judged);
+    is_found(Defect::StaleCatalog, Sign::Stopped("which this catalog does not have"));
 }
 
 #[test]
 fn usage_that_is_deleted_before_it_was_read_is_found() {
-    is_found(Defect::RawTrimmedTooEarly, Sign::Judged);
+    is_found(Defect::RawTrimmedTooEarly, Sign::Stopped("was trimmed before it was read"));
 }
 
 #[test]
 fn a_log_that_is_trimmed_too_early_is_found() {
-    is_found(Defect::EarlyTrim, Sign::Judged);
+    is_found(Defect::EarlyTrim, Sign::Stopped("what stood before is gone"));
 }
 
 #[expect(clippy::print_stderr, reason = "what was met is worth knowing")]
