@@ -38,8 +38,9 @@ impl<B: Broker> Hand<'_, B> {
     pub(super) fn take(&mut self, arrival: &Arrival<'_>) -> Result<(), Stop> {
         match self.judge(arrival)? {
             Ok(Verdict::Rated(_)) => {
-                let log = (self.broker, self.setup.partition);
-                Ok(self.outbox.take(log, self.partition)?)
+                let line = self.partition.outputs().rated.len();
+                let are_many = self.outbox.note(self.partition.owner(), line);
+                if are_many { self.send_rated() } else { Ok(()) }
             }
             Ok(Verdict::Duplicate | Verdict::Waiting) => Ok(()),
             Ok(Verdict::Forwarded(partition)) => self.forward(arrival, partition),
@@ -47,6 +48,12 @@ impl<B: Broker> Hand<'_, B> {
                 self.reject((arrival.bytes, arrival.key), &rejection, arrival.origin)
             }
         }
+    }
+
+    /// Sends the rated lines that were gathered.
+    pub(super) fn send_rated(&mut self) -> Result<(), Stop> {
+        let rated = &mut self.partition.outputs().rated;
+        self.outbox.send((self.setup.partition, rated), |record| self.broker.send(record))
     }
 
     fn judge(&mut self, arrival: &Arrival<'_>) -> Result<Result<Verdict, Rejection>, Stop> {

@@ -55,6 +55,8 @@ pub struct Rules {
     pub waiting_bytes: usize,
     /// How long they may wait.
     pub waiting_age: Duration,
+    /// Bytes of rated lines that are gathered before they are sent.
+    pub outbox_bytes: usize,
 }
 
 /// What time it is.
@@ -155,7 +157,7 @@ impl<B: Broker> Rater<B> {
             unflushed: 0,
             appended: Vec::new(),
             committed: None,
-            outbox: Outbox::default(),
+            outbox: Outbox::new(setup.rules.outbox_bytes),
             dead_letter: String::new(),
             snapshots: None,
             setup,
@@ -451,7 +453,7 @@ impl<B: Broker> Rater<B> {
     /// As [`Rater::step`].
     pub fn close(&mut self, until: Instant, tick: Tick) -> Result<(), Stop> {
         self.note_positions();
-        self.send_rated()?;
+        self.hand().send_rated()?;
         let mut port = LogPort::new(&self.broker, self.log, self.reads());
         port.begun(self.open_since.is_some(), self.setup.partition);
         let closed = self.partition.close(|_| until, &mut port);
@@ -466,17 +468,12 @@ impl<B: Broker> Rater<B> {
     /// As [`Rater::step`].
     pub fn commit(&mut self, tick: Tick) -> Result<(), Stop> {
         self.note_positions();
-        self.send_rated()?;
+        self.hand().send_rated()?;
         let mut port = LogPort::new(&self.broker, self.log, self.reads());
         port.begun(self.open_since.is_some(), self.setup.partition);
         let committed = self.partition.commit(&mut port);
         let (log, bytes) = port.finish(committed)?;
         self.committed((log, bytes), tick)
-    }
-
-    fn send_rated(&mut self) -> Result<(), Stop> {
-        let log = (&self.broker, self.setup.partition);
-        Ok(self.outbox.send(log, &mut self.partition)?)
     }
 
     fn reads(&self) -> [(Input, u64); 2] {

@@ -8,6 +8,7 @@ use super::catalog_topic::{CatalogBoard, InForce};
 use super::elsewhere::Elsewhere;
 use super::front::Front;
 use super::kafka::{Clients, EntryReader, Group, StateTails, Topics, TopicsError, watch};
+use super::limits::OUTBOX_BYTES_MAX;
 use super::rater::Rules;
 use super::snapshotter::Plan;
 use super::supervisor::{NOT_JOINED, Supervisor};
@@ -258,6 +259,7 @@ fn rules(settings: &Settings) -> Rules {
         idle: settings.periods.idle,
         waiting_bytes: settings.waiting.bytes_max,
         waiting_age: settings.waiting.age,
+        outbox_bytes: OUTBOX_BYTES_MAX,
     }
 }
 

@@ -134,7 +134,7 @@ impl Instance {
     }
 
     /// The phase that each partition is in, as far as it has been read.
-    pub(super) fn phases(&self) -> Vec<String> {
+    fn phases(&self) -> Vec<String> {
         phases(&self.said())
     }
 
@@ -147,10 +147,23 @@ impl Instance {
     }
 
     /// Kills it once a partition is in a phase of these, or when it has not been for too long.
-    ///
-    /// Some phases are over in less time than it takes to see them and to kill. So it is stopped
-    /// again and again, after ever so short a while, until one of its partitions stands there.
     pub(super) fn kill_in(self, aim: &[&str], most: Duration, dice: &mut Dice) -> Vec<String> {
+        self.stop_in((aim, 0), most, dice);
+        self.kill()
+    }
+
+    /// Stops it where it stands once a partition is in a phase of these, or when it has not been
+    /// for too long, and says in which phase each partition is. What it had said before so many
+    /// lines is of partitions that it may have lost.
+    ///
+    /// Some phases are over in less time than it takes to see them and to stop. So it is stopped
+    /// again and again, after ever so short a while, until one of its partitions stands there.
+    pub(super) fn stop_in(
+        &self,
+        (aim, from): (&[&str], usize),
+        most: Duration,
+        dice: &mut Dice,
+    ) -> Vec<String> {
         let is_aim = |phase: &str| aim.contains(&phase);
         self.await_phase(most, |line| phase_of(line).is_some_and(|(_, phase)| is_aim(phase)));
         let mut signals = Signals::new(self.child.id());
@@ -160,16 +173,18 @@ impl Instance {
             std::thread::sleep(LOOK);
             let is_there = {
                 let said = self.said.lock().unwrap();
-                let latest = said.len().saturating_sub(LATEST);
+                let latest = said.len().saturating_sub(LATEST).max(from);
                 phases(&said[latest..]).iter().any(|phase| is_aim(phase))
             };
             if is_there {
-                break;
+                return phases(&self.said()[from..]);
             }
             signals.send("CONT");
             std::thread::sleep(Duration::from_micros(dice.below(500)));
         }
-        self.kill()
+        signals.send("STOP");
+        std::thread::sleep(LOOK);
+        phases(&self.said()[from..])
     }
 
     /// Asks it to stop, which must end well.

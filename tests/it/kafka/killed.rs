@@ -15,9 +15,6 @@ const KILLS: usize = 12;
 const KILLS_FACTOR_MAX: usize = 4;
 /// How long a phase is waited for: a new member may have to wait for the session of the last one.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Batches of load for each kill, and records in one of them.
-const BATCHES: usize = 50;
-const BATCH_RECORDS: usize = 8;
 
 /// Where enough kills must fall.
 struct Goal {
@@ -92,7 +89,7 @@ fn killed_in_every_phase_it_loses_and_doubles_nothing() {
         }
         let is_over = AtomicBool::new(false);
         let phases = std::thread::scope(|scope| {
-            scope.spawn(|| send(&mut load, (&wire, &names), &is_over));
+            scope.spawn(|| load.send_until((&wire, &names), &is_over));
             let phases = match aim {
                 Some(goal) => server.kill_in(goal.phases, PATIENCE, &mut dice),
                 None => {
@@ -114,17 +111,6 @@ fn killed_in_every_phase_it_loses_and_doubles_nothing() {
     server.stop();
     load.check(&place, &wire, &names);
     load.check_recomputed(&place, &wire, &names);
-}
-
-/// Load that goes on until the instance is dead, or enough was sent.
-fn send(load: &mut Load, (wire, names): (&Wire, &Names), is_over: &AtomicBool) {
-    for _ in 0..BATCHES {
-        if is_over.load(Ordering::Relaxed) {
-            return;
-        }
-        load.send(wire, names, BATCH_RECORDS);
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[expect(clippy::print_stderr, reason = "which phases were hit is worth knowing")]

@@ -7,10 +7,15 @@ use crate::program::Workplace;
 use crate::recompute::python;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use usage_rater::stream::murmur2::partition_of;
 
 pub(super) const PARTITIONS: u32 = 4;
 const CUSTOMERS: usize = 50;
+/// Batches of load that goes on, and records in one of them.
+const BATCHES: usize = 50;
+const BATCH_RECORDS: usize = 8;
 
 /// How often a record is sent twice, and how often it is garbage: one in so many.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +111,17 @@ impl Load {
             }
         }
         wire.flush();
+    }
+
+    /// Sends some all the time, until it is over or enough was sent.
+    pub(super) fn send_until(&mut self, (wire, names): (&Wire, &Names), is_over: &AtomicBool) {
+        for _ in 0..BATCHES {
+            if is_over.load(Ordering::Relaxed) {
+                return;
+            }
+            self.send(wire, names, BATCH_RECORDS);
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     const fn is_garbage(&self, number: usize) -> bool {

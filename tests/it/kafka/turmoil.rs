@@ -6,7 +6,9 @@ use super::instance::{Instance, Names};
 use super::load::{Load, catalog};
 use super::wire::Wire;
 use crate::program::Workplace;
+use crate::service::eventually;
 use crate::simulation::dice::Dice;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What befalls them in a run, one of each; with `KILLS`, half as many as that says.
@@ -14,6 +16,14 @@ const HAPPENINGS: u64 = 4;
 /// Longer than the session of a member, so that its partitions go to others.
 const PAST_THE_SESSION: Duration = Duration::from_secs(8);
 const NAMES: [&str; 2] = ["a", "b"];
+/// The happening of which the broker dies.
+const BROKER_DIES: u64 = 1;
+/// Where a transaction has begun and the state does not have it yet.
+const UNFINISHED: &[&str] = &["open", "committing", "writing"];
+/// How long such a phase is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Deaths of the broker beyond those asked for, until one has met such a phase.
+const DEATHS_MAX: usize = 8;
 
 struct World {
     broker: Broker,
@@ -23,6 +33,8 @@ struct World {
     load: Load,
     dice: Dice,
     instances: [Option<Instance>; 2],
+    /// How often the broker died with a transaction unfinished.
+    unfinished: usize,
 }
 
 impl World {
@@ -33,8 +45,8 @@ impl World {
             let further = format!("[state]\ndir = \"{name}\"\n[commit]\ninterval_ms = 100");
             place.write(&format!("{name}.toml"), names.settings(&broker.bootstrap, &further));
         }
-        let (load, instances) = (Load::long(), [None, None]);
-        Self { broker, place, names, wire, load, dice, instances }
+        let (load, instances, unfinished) = (Load::long(), [None, None], 0);
+        Self { broker, place, names, wire, load, dice, instances, unfinished }
     }
 
     fn send(&mut self) {
@@ -68,17 +80,7 @@ impl World {
                 self.hang(one);
                 format!("{name} hangs past its session")
             }
-            1 => {
-                self.send();
-                self.running(one).await_phase(Duration::from_secs(3), |line| {
-                    line.contains("phase: open ") || line.contains("phase: committing ")
-                });
-                self.broker.kill();
-                let phases = self.running(one).phases();
-                self.pause();
-                self.broker.restart();
-                format!("the broker dies, {name}: {}", phases.join(" "))
-            }
+            BROKER_DIES => format!("the broker dies, {name}: {}", self.kill_broker(one).join(" ")),
             2 => {
                 let phases = self.instances[one].take().unwrap().kill();
                 format!("{name} is killed: {}", phases.join(" "))
@@ -90,13 +92,51 @@ impl World {
         }
     }
 
+    /// The broker dies while one of them, if it can be, is in the middle of a transaction. Says in
+    /// which phase each of its partitions was.
+    fn kill_broker(&mut self, one: usize) -> Vec<String> {
+        self.await_partitions(one);
+        let Self { broker, names, wire, load, dice, instances, .. } = self;
+        let instance = instances[one].as_ref().unwrap();
+        let (is_over, before) = (AtomicBool::new(false), instance.said().len());
+        let phases = std::thread::scope(|scope| {
+            scope.spawn(|| load.send_until((&*wire, &*names), &is_over));
+            let phases = instance.stop_in((UNFINISHED, before), PATIENCE, dice);
+            is_over.store(true, Ordering::Relaxed);
+            phases
+        });
+        // Standing still, it is where it was when the broker dies.
+        broker.kill();
+        instance.signal("CONT");
+        let is_unfinished = phases.iter().any(|phase| UNFINISHED.contains(&phase.as_str()));
+        self.unfinished += usize::from(is_unfinished);
+        self.pause();
+        self.broker.restart();
+        phases
+    }
+
+    /// Waits until one of them has partitions to lose.
+    fn await_partitions(&mut self, one: usize) {
+        let instance = self.running(one);
+        eventually("it holds partitions", || instance.counted("usage_rater_partition_live") > 0);
+    }
+
     fn hang(&mut self, one: usize) {
+        self.await_partitions(one);
         self.running(one).signal("STOP");
         self.send();
         std::thread::sleep(PAST_THE_SESSION);
         self.send();
+        let before = self.running(one).said().len();
         self.running(one).signal("CONT");
         self.send();
+        let instance = self.running(one);
+        eventually("it learns that others have its partitions", || {
+            instance.said()[before..].iter().any(|line| {
+                let is_lost = line.contains("lost: partitions [") && !line.contains("[]");
+                is_lost || line.contains("fenced, so let go: ")
+            })
+        });
     }
 }
 
@@ -109,6 +149,14 @@ fn whoever_comes_goes_hangs_or_dies_nothing_is_lost_or_doubled() {
     for number in 0..kills.map_or(HAPPENINGS, |kills| kills / 2) {
         let what = world.happen(number);
         tell(&format!("{number}: {what}"));
+    }
+    for again in 0.. {
+        if world.unfinished > 0 {
+            break;
+        }
+        assert!(again < DEATHS_MAX, "the broker never died in the middle of a transaction");
+        world.running(0);
+        tell(&format!("the broker dies again: {}", world.kill_broker(0).join(" ")));
     }
     // In the end one holds all.
     world.send();

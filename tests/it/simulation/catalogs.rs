@@ -32,19 +32,32 @@ const STEPS: [Step; 6] = [
 pub(super) const VERSIONS: [(&str, u64, u64); 3] =
     [("2025-01", 10, 5), ("2026-02", 12, 6), ("2026-03", 20, 8)];
 
-/// All of them, in order.
+/// All of them.
 #[derive(Debug, Clone)]
-pub(super) struct Catalogs(Vec<Arc<Catalog>>);
+pub(super) struct Catalogs {
+    /// Those of the topic, in order.
+    steps: Vec<Arc<Catalog>>,
+    /// One of other customers in the same places.
+    foreign: Arc<Catalog>,
+}
 
 impl Catalogs {
     pub(super) fn new() -> Self {
-        let parse = |step: &Step| Catalog::parse(text(step).as_bytes()).unwrap();
-        Self(STEPS.iter().map(|step| Arc::new(parse(step))).collect())
+        let parse = |step: &Step, names: [&str; 2]| {
+            Arc::new(Catalog::parse(text(step, names).as_bytes()).unwrap())
+        };
+        let steps = STEPS.iter().map(|step| parse(step, ["C", "S"])).collect();
+        Self { steps, foreign: parse(&STEPS[0], ["X", "Y"]) }
+    }
+
+    /// A catalog that contradicts whatever was rated.
+    pub(super) fn foreign(&self) -> Arc<Catalog> {
+        Arc::clone(&self.foreign)
     }
 
     /// The catalog of so many steps, one at least; not known as long as none was read.
     pub(super) fn of(&self, steps: usize) -> InForce {
-        let catalog = Arc::clone(&self.0[steps.saturating_sub(1)]);
+        let catalog = Arc::clone(&self.steps[steps.saturating_sub(1)]);
         InForce { catalog, position: Some(position(steps)), is_known: steps > 0 }
     }
 }
@@ -68,14 +81,16 @@ pub(super) fn is_due(steps: usize, by: i128) -> bool {
     STEPS.get(steps).is_some_and(|step| step.deadline <= by)
 }
 
-fn text(step: &Step) -> String {
-    let customers: Vec<String> =
-        (0..step.customers).map(|n| format!("{{\"id\":\"C{n}\",\"time_zone\":\"UTC\"}}")).collect();
+/// The text of a step, with what the ids of customers and subscriptions begin with.
+fn text(step: &Step, [customer, subscription]: [&str; 2]) -> String {
+    let customers: Vec<String> = (0..step.customers)
+        .map(|n| format!("{{\"id\":\"{customer}{n}\",\"time_zone\":\"UTC\"}}"))
+        .collect();
     let subscriptions: Vec<String> = (0..step.customers)
         .map(|n| {
             format!(
-                "{{\"id\":\"S{n}\",\"customer\":\"C{n}\",\"plan\":\"pro\",\
-                 \"start\":\"2026-01-01\",\"end\":\"2026-12-31\"}}"
+                "{{\"id\":\"{subscription}{n}\",\"customer\":\"{customer}{n}\",\
+                 \"plan\":\"pro\",\"start\":\"2026-01-01\",\"end\":\"2026-12-31\"}}"
             )
         })
         .collect();

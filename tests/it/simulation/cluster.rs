@@ -68,10 +68,10 @@ struct Transaction {
     begun: Duration,
 }
 
-/// A writer: its transactional id, its epoch, and what vouches for its member of the group.
+/// A writer: its partition, its epoch, and what vouches for its member of the group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Writer {
-    pub(super) id: u32,
+    pub(super) partition: u32,
     pub(super) epoch: u64,
     pub(super) vouch: Vouch,
 }
@@ -80,11 +80,15 @@ pub(super) struct Writer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unchecked {
     Nothing,
-    /// Writers are not fenced; members must still be of the group's generation.
+    /// Each connection has a transactional id of its own, so that a later one does not fence it
+    /// nor end what it has open; members must still be of the group's generation.
     Epochs,
     /// Neither.
     All,
 }
+
+/// A transactional id: of a partition, and of a connection where each has its own.
+type ProducerId = (u32, u64);
 
 /// What the broker knows of a transactional id.
 #[derive(Debug, Default, Clone)]
@@ -123,7 +127,7 @@ pub(super) struct Cluster {
     /// Up to where the group has read.
     offsets: BTreeMap<Log, u64>,
     transactions: Vec<Transaction>,
-    producers: BTreeMap<u32, Producer>,
+    producers: BTreeMap<ProducerId, Producer>,
     pub(super) group: Group,
     /// By the calendar.
     pub(super) now: i128,
@@ -172,14 +176,19 @@ impl Cluster {
         self.append(log, Entry { payload, key, appended_at, hops, transaction, is_mark });
     }
 
-    /// Takes over a transactional id: ends what is open, and raises the epoch.
-    pub(super) fn fence(&mut self, id: u32) -> Result<u64, Refused> {
-        if self.unchecked != Unchecked::Nothing {
-            return Ok(self.producers.entry(id).or_default().epoch);
-        }
+    /// Takes over the transactional id of a partition: ends what is open, and raises the epoch.
+    /// Where each connection has its own id, nothing is taken over: there is an id more.
+    pub(super) fn fence(&mut self, partition: u32) -> Result<u64, Refused> {
         if self.is_refused() {
             return Err(Refused::Failed);
         }
+        if self.unchecked != Unchecked::Nothing {
+            let epoch = self.producers.len() as u64 + 1;
+            let (open, delayed) = (None, None);
+            self.producers.insert((partition, epoch), Producer { epoch, open, delayed });
+            return Ok(epoch);
+        }
+        let id = (partition, 0);
         let producer = self.producers.entry(id).or_default().clone();
         if let Some((transaction, _)) = producer.delayed {
             // The coordinator finishes what it had promised before anybody may go on.
@@ -193,6 +202,13 @@ impl Cluster {
         Ok(producer.epoch)
     }
 
+    /// What the broker knows of a writer's transactional id.
+    fn producer(&mut self, writer: Writer) -> &mut Producer {
+        let is_shared = self.unchecked == Unchecked::Nothing;
+        let id = (writer.partition, if is_shared { 0 } else { writer.epoch });
+        self.producers.entry(id).or_default()
+    }
+
     fn is_refused(&mut self) -> bool {
         let refused = self.faults.refused;
         let is_refused = self.dice.one_in(refused);
@@ -203,8 +219,7 @@ impl Cluster {
     }
 
     fn check(&mut self, writer: Writer) -> Result<(), Refused> {
-        let current = self.producers.entry(writer.id).or_default().epoch;
-        if current == writer.epoch {
+        if self.producer(writer).epoch == writer.epoch {
             return Ok(());
         }
         self.hit("zombie fenced");
@@ -224,12 +239,12 @@ impl Cluster {
         if self.is_refused() {
             return Err(Refused::Failed);
         }
-        let producer = self.producers.entry(writer.id).or_default();
-        let transaction = *producer.open.get_or_insert_with(|| {
-            let (logs, offsets, begun) = (Vec::new(), Vec::new(), self.elapsed);
+        let (transaction, begun) = (self.transactions.len(), self.elapsed);
+        let transaction = *self.producer(writer).open.get_or_insert(transaction);
+        if transaction == self.transactions.len() {
+            let (logs, offsets) = (Vec::new(), Vec::new());
             self.transactions.push(Transaction { outcome: Outcome::Open, logs, offsets, begun });
-            self.transactions.len() - 1
-        });
+        }
         let logs = &mut self.transactions[transaction].logs;
         if !logs.contains(&log) {
             logs.push(log);
@@ -244,38 +259,37 @@ impl Cluster {
     /// Commits what a writer has sent, and up to where it has read.
     pub(super) fn commit(&mut self, writer: Writer, read: &[(Log, u64)]) -> Result<(), Refused> {
         self.check(writer)?;
-        let Writer { id, epoch, vouch } = writer;
-        let is_vouched = self.unchecked == Unchecked::All || self.group.takes(vouch);
+        let is_vouched = self.unchecked == Unchecked::All || self.group.takes(writer.vouch);
         if !read.is_empty() && !is_vouched {
             self.hit("stale generation refused");
             return Err(Refused::Failed);
         }
-        let Some(transaction) = self.producers.entry(id).or_default().open else { return Ok(()) };
+        let Some(transaction) = self.producer(writer).open else { return Ok(()) };
         self.transactions[transaction].offsets = read.to_vec();
         let Faults { lost_answer, delayed, .. } = self.faults;
         if self.dice.one_in(delayed) {
             self.hit("commit carried out later");
-            self.producers.entry(id).or_default().delayed = Some((transaction, epoch));
+            self.producer(writer).delayed = Some((transaction, writer.epoch));
             return Err(Refused::Failed);
         }
         if self.dice.one_in(lost_answer) {
             if self.dice.one_in(2) {
                 self.hit("commit done, answer lost");
                 self.end(transaction, Outcome::Committed);
-                self.producers.entry(id).or_default().open = None;
+                self.producer(writer).open = None;
             } else {
                 self.hit("commit lost");
             }
             return Err(Refused::Failed);
         }
         self.end(transaction, Outcome::Committed);
-        self.producers.entry(id).or_default().open = None;
+        self.producer(writer).open = None;
         Ok(())
     }
 
     /// Carries out what was delayed, and ends what has been open for too long.
     pub(super) fn catch_up(&mut self) {
-        let ids: Vec<u32> = self.producers.keys().copied().collect();
+        let ids: Vec<ProducerId> = self.producers.keys().copied().collect();
         for id in ids {
             self.time_out(id);
             let producer = self.producers.entry(id).or_default().clone();
@@ -291,7 +305,7 @@ impl Cluster {
     }
 
     /// Aborts a transaction that has been open for too long, and fences its writer.
-    fn time_out(&mut self, id: u32) {
+    fn time_out(&mut self, id: ProducerId) {
         let producer = self.producers.entry(id).or_default();
         let Some(open) = producer.open.filter(|_| producer.delayed.is_none()) else { return };
         let begun = self.transactions[open].begun;
@@ -320,9 +334,11 @@ impl Cluster {
         }
     }
 
-    /// Whether nobody has taken over since this epoch.
-    pub(super) fn is_current(&self, id: u32, epoch: u64) -> bool {
-        self.producers.get(&id).is_none_or(|producer| producer.epoch == epoch)
+    /// Whether nobody has taken over since this epoch, nor has a later connection come.
+    pub(super) fn is_current(&self, partition: u32, epoch: u64) -> bool {
+        let of_partition = (partition, 0)..=(partition, u64::MAX);
+        let latest = self.producers.range(of_partition).next_back();
+        latest.is_none_or(|(_, producer)| producer.epoch == epoch)
     }
 
     /// Deletes the records of a log before an offset.

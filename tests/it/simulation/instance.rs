@@ -22,6 +22,8 @@ use usage_rater::stream::stop::Stop;
 /// How long records wait for what they need, in days.
 pub(super) const WAITING_DAYS: u32 = 10;
 const SECOND: Duration = Duration::from_secs(1);
+/// So few bytes of rated lines are gathered that a transaction sends them several times.
+const OUTBOX_BYTES: usize = 1_024;
 
 /// A partition at an instance.
 #[derive(Debug)]
@@ -189,6 +191,7 @@ pub(super) fn setup(partition: u32) -> Setup {
             idle: SECOND * 5,
             waiting_bytes: 1 << 20,
             waiting_age: SECOND * 86_400 * WAITING_DAYS,
+            outbox_bytes: OUTBOX_BYTES,
         },
     }
 }

@@ -38,23 +38,9 @@ fn whose(value: &Value) -> Whose {
     (text(value, "customer")[1..].parse().unwrap(), month.to_owned())
 }
 
-/// Nothing is rated twice, nothing that does not count, and the lines add up.
+/// The lines add up to what is owed.
 fn judge_lines(world: &World, owed: &BTreeMap<Whose, Owed>) -> Result<(), String> {
-    let mut seen = BTreeSet::new();
-    let mut sums: BTreeMap<Whose, (i64, i64)> = BTreeMap::new();
-    for line in (0..PARTITIONS).flat_map(|partition| world.committed(Log::Rated(partition))) {
-        let line = parse(&line);
-        let (id, data) = (text(&line, "id"), &line["data"]);
-        if !seen.insert(id.to_owned()) {
-            return Err(format!("{id} was rated twice"));
-        }
-        if !counts(record(world, id)) {
-            return Err(format!("{id} was rated, but it does not count: {line}"));
-        }
-        let sum = sums.entry(whose(data)).or_default();
-        sum.0 += text(data, "quantity").parse::<i64>().unwrap();
-        sum.1 += thousandths(text(data, "amount"));
-    }
+    let sums = sums_of_lines(world)?;
     let everyone: BTreeSet<&Whose> = owed.keys().chain(sums.keys()).collect();
     for one in everyone {
         let owed = owed.get(one).copied().unwrap_or_default();
@@ -65,6 +51,36 @@ fn judge_lines(world: &World, owed: &BTreeMap<Whose, Owed>) -> Result<(), String
         }
     }
     Ok(())
+}
+
+/// What is wrong with the lines already, whatever may still come.
+pub(super) fn judge_so_far(world: &World) -> Result<(), String> {
+    sums_of_lines(world).map(|_| ())
+}
+
+/// Quantities and thousandths of what was rated. Nothing is rated twice, nothing that does not
+/// count, and each line stands under the key of its customer.
+fn sums_of_lines(world: &World) -> Result<BTreeMap<Whose, (i64, i64)>, String> {
+    let mut seen = BTreeSet::new();
+    let mut sums: BTreeMap<Whose, (i64, i64)> = BTreeMap::new();
+    let logs = (0..PARTITIONS).map(Log::Rated);
+    for (key, line) in logs.flat_map(|log| world.committed_with_keys(log)) {
+        let line = parse(&line);
+        let (id, data) = (text(&line, "id"), &line["data"]);
+        if key != text(data, "customer") {
+            return Err(format!("the line of {id} stands under the key of {key}: {line}"));
+        }
+        if !seen.insert(id.to_owned()) {
+            return Err(format!("{id} was rated twice"));
+        }
+        if !counts(record(world, id)) {
+            return Err(format!("{id} was rated, but it does not count: {line}"));
+        }
+        let sum = sums.entry(whose(data)).or_default();
+        sum.0 += text(data, "quantity").parse::<i64>().unwrap();
+        sum.1 += thousandths(text(data, "amount"));
+    }
+    Ok(sums)
 }
 
 fn signed(number: u64) -> i64 {

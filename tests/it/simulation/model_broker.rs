@@ -19,7 +19,7 @@ pub(super) enum Defect {
     None,
     /// A commit that fails is taken for one that succeeded: the store is written first.
     StoreBeforeCommit,
-    /// Earlier writers go on writing.
+    /// Earlier writers go on writing, and nobody ends what they have open.
     NoFencing,
     /// Where to read on is kept outside the transaction.
     PositionOutside,
@@ -66,6 +66,8 @@ pub(super) struct ModelBroker {
     first_state: Cell<Option<u64>>,
     next: Cell<[u64; 2]>,
     next_state: Cell<u64>,
+    /// Whether the open transaction has rated lines.
+    has_rated: Cell<bool>,
     defect: Defect,
     /// The position that [`Defect::PositionOutside`] keeps.
     outside: Rc<Cell<u64>>,
@@ -133,6 +135,7 @@ impl ModelBroker {
             first_state: Cell::new(None),
             next: Cell::new([0; 2]),
             next_state: Cell::new(0),
+            has_rated: Cell::new(false),
             defect,
             outside,
         }
@@ -151,7 +154,7 @@ impl ModelBroker {
     }
 
     fn writer(&self) -> Writer {
-        Writer { id: self.partition, epoch: self.epoch.get(), vouch: self.vouch.get() }
+        Writer { partition: self.partition, epoch: self.epoch.get(), vouch: self.vouch.get() }
     }
 }
 
@@ -165,6 +168,7 @@ impl Broker for ModelBroker {
 
     fn begin(&self) -> Result<(), BrokerError> {
         self.first_state.set(None);
+        self.has_rated.set(false);
         Ok(())
     }
 
@@ -178,6 +182,9 @@ impl Broker for ModelBroker {
         let offset = self.cluster.borrow_mut().send(self.writer(), log, sent)?;
         if record.output == Output::State && self.first_state.get().is_none() {
             self.first_state.set(Some(offset));
+        }
+        if record.output == Output::Rated {
+            self.has_rated.set(true);
         }
         Ok(())
     }
@@ -193,6 +200,7 @@ impl Broker for ModelBroker {
             other => other?,
         }
         let first = self.first_state.take();
+        self.has_rated.set(false);
         if read.is_empty() && self.defect == Defect::ShortRestore {
             // The barrier is thought to stand where it does not.
             return Ok(first.map(|offset| offset.saturating_sub(9)));
@@ -244,6 +252,9 @@ impl Broker for ModelBroker {
     }
 
     fn next(&self, _: Duration) -> Result<Option<ModelMessage>, BrokerError> {
+        if self.has_rated.get() {
+            self.cluster.borrow_mut().hit("read on after rated lines were sent");
+        }
         let cluster = self.cluster.borrow();
         let mut next = self.next.get();
         let mut inputs: Vec<_> = Input::ALL.into_iter().enumerate().collect();

@@ -55,7 +55,7 @@ pub(super) struct World {
 }
 
 /// What the world wants to be told of the end.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Broken {
     /// A rater stopped for a reason that no fault explains.
     Stopped(String),

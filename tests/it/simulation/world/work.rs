@@ -12,6 +12,9 @@ use usage_rater::stream::rater::Rater;
 use usage_rater::stream::restore::{Restore, Restored};
 use usage_rater::stream::stop::Stop;
 
+/// Steps of a rater after which a catalog is tried on it, on average.
+const TRY_STEPS: u32 = 12;
+
 impl World {
     /// The process of an instance that runs.
     fn process(&mut self, number: usize) -> &mut Process {
@@ -57,9 +60,10 @@ impl World {
             Life::Restoring(restore) => self.restore_on(number, partition, *restore).map(Some),
             Life::Live(mut rater) => {
                 let rated = self.rate_on(&mut rater);
-                let taken = rated.and_then(|()| match newer {
-                    Some(newer) => rater.set_catalog(newer, self.tick()),
-                    None => Ok(Ok(())),
+                let tried = rated.and_then(|()| self.try_catalog(&mut rater));
+                let taken = tried.and_then(|tried| match (tried, newer) {
+                    (Ok(()), Some(newer)) => rater.set_catalog(newer, self.tick()),
+                    (tried, _) => Ok(tried),
                 });
                 match taken {
                     Ok(Err(reason)) => return Err(Broken::Stopped(reason)),
@@ -146,6 +150,30 @@ impl World {
             self.hit("flushed");
         }
         stepped.map(|_| ())
+    }
+
+    /// Now and then somebody asks whether another catalog would fit, which changes nothing. Gives
+    /// what is wrong with the answer.
+    fn try_catalog(&mut self, rater: &mut Rater<ModelBroker>) -> Result<Result<(), String>, Stop> {
+        if !self.dice.one_in(TRY_STEPS) {
+            return Ok(Ok(()));
+        }
+        let tick = self.tick();
+        if self.dice.one_in(2) {
+            self.hit("fitting catalog tried");
+            return rater.try_catalog(self.catalogs.of(self.published).catalog, tick);
+        }
+        let mut has_totals = false;
+        rater.partition().query().totals(|_| {
+            has_totals = true;
+            Ok::<(), aggregator::Error>(())
+        })?;
+        let tried = rater.try_catalog(self.catalogs.foreign(), tick)?;
+        if tried.is_err() {
+            self.hit("contradicting catalog tried");
+        }
+        let is_wrong = tried.is_ok() && has_totals;
+        Ok(if is_wrong { Err("a catalog of others was found to fit".to_owned()) } else { Ok(()) })
     }
 
     /// A worker has ended.
