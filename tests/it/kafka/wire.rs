@@ -10,6 +10,9 @@ use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two of so many tries to learn the bounds of a partition.
+const PAUSE: Duration = Duration::from_millis(100);
+const TRIES_MAX: u32 = 300;
 
 /// A record that was read.
 #[derive(Debug, Clone)]
@@ -121,14 +124,28 @@ impl Wire {
     /// The first offsets that a topic holds, one for each partition.
     pub(super) fn starts(&self, topic: &str, partitions: i32) -> Vec<i64> {
         let reader = self.reader();
-        let start = |partition| reader.fetch_watermarks(topic, partition, PATIENCE).unwrap().0;
+        let start = |partition| bounds(&reader, topic, partition).0;
         (0..partitions).map(start).collect()
     }
 
     /// The committed offsets of a group, one for each partition of a topic.
     pub(super) fn ends(&self, topic: &str, partitions: i32) -> Vec<i64> {
         let reader = self.reader();
-        let end = |partition| reader.fetch_watermarks(topic, partition, PATIENCE).unwrap().1;
+        let end = |partition| bounds(&reader, topic, partition).1;
         (0..partitions).map(end).collect()
+    }
+}
+
+/// The first offset that a partition holds and the one behind its last. A broker that has just come
+/// back may not know yet that it leads the partition.
+fn bounds(reader: &BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
+    let mut tries = 0;
+    loop {
+        match reader.fetch_watermarks(topic, partition, PATIENCE) {
+            Ok(found) => return found,
+            Err(error) if tries == TRIES_MAX => panic!("{topic}/{partition}: {error}"),
+            Err(_) => tries += 1,
+        }
+        std::thread::sleep(PAUSE);
     }
 }
