@@ -1,8 +1,8 @@
 //! Rating subscriptions: which plan rates the usage of a reference, from when to when.
 //!
 //! Order products add up to it day by day: a renewal lets it go on in a new term, a change may
-//! bring another plan, and where nothing is left of what meters usage, it ends. None of that changes days that
-//! had passed before its order was activated, if a plan was in force on them.
+//! bring another plan, and where nothing is left of what meters usage, it ends. None of that
+//! changes days that had passed before its order was activated, if a plan was in force on them.
 
 use crate::order::Kind;
 use crate::order_book::{OrderBook, Ordered};
