@@ -1,7 +1,7 @@
 //! What is kept of an admitted record, and its bytes.
 
 use crate::codec::{Reader, put_signed, put_varint};
-use rating::{Instant, Measured, Quantity};
+use rating::{DimensionHash, Dimensions, Instant, Measured, Quantity};
 
 /// Where an admitted record stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,11 +14,13 @@ pub(crate) struct Seen {
 }
 
 /// One line of an admitted record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AdmittedLine {
-    /// A hash of subscription, charge, plan and cell, by which the charge is found again.
+    /// A hash of subscription, charge and plan, by which the charge is found again.
     pub(crate) charge: u64,
     pub(crate) measured: Measured,
+    /// By which it is found in cells, also in those of versions that are not known yet.
+    pub(crate) dimensions: Dimensions,
 }
 
 /// What an admitted record was.
@@ -51,10 +53,13 @@ pub(crate) struct Content {
     pub(crate) lines: Vec<AdmittedLine>,
 }
 
-/// Marks of what an entry is. A line whose values are told apart has a hash behind its quantity.
+/// Marks of what an entry is.
 const USAGE: u8 = 0;
 const CORRECTION: u8 = 1;
+/// Marks of a line, beside the power of ten of its quantity: a hash of its value, where values are
+/// told apart, and its dimensions, where it has any, stand behind the quantity.
 const DISTINCT: u8 = 0x80;
+const DIMENSIONS: u8 = 0x40;
 
 // Frozen: the bytes of an entry.
 pub(crate) fn write_entry(
@@ -98,10 +103,18 @@ pub(crate) fn write_content(
         let Measured { quantity, distinct } = line.measured;
         out.extend_from_slice(&line.charge.to_le_bytes());
         let (digits, power) = without_zeros(quantity.scaled());
-        out.push(if distinct == 0 { power } else { power | DISTINCT });
+        let distinct_mark = if distinct == 0 { 0 } else { DISTINCT };
+        let dimensions_mark = if line.dimensions.is_empty() { 0 } else { DIMENSIONS };
+        out.push(power | distinct_mark | dimensions_mark);
         put_signed(out, digits);
         if distinct != 0 {
             out.extend_from_slice(&distinct.to_be_bytes());
+        }
+        if !line.dimensions.is_empty() {
+            put_varint(out, line.dimensions.len() as u128);
+            for dimension in &line.dimensions {
+                out.extend_from_slice(&dimension.bits().to_le_bytes());
+            }
         }
     }
 }
@@ -121,14 +134,22 @@ pub(crate) fn read_content(reader: &mut Reader<'_>) -> Option<Content> {
     for _ in 0..reader.varint()? {
         let charge = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
         let mark = reader.byte()?;
-        let power = 10i128.checked_pow(u32::from(mark & !DISTINCT))?;
+        let power = 10i128.checked_pow(u32::from(mark & !(DISTINCT | DIMENSIONS)))?;
         let quantity = Quantity::from_scaled(reader.signed()?.checked_mul(power)?);
         let distinct = if mark & DISTINCT == 0 {
             0
         } else {
             u128::from_be_bytes(reader.take(16)?.try_into().ok()?)
         };
-        lines.push(AdmittedLine { charge, measured: Measured { quantity, distinct } });
+        let mut dimensions = Dimensions::new();
+        if mark & DIMENSIONS != 0 {
+            for _ in 0..reader.varint()? {
+                let bits = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
+                dimensions.push(DimensionHash::from_bits(bits));
+            }
+        }
+        let measured = Measured { quantity, distinct };
+        lines.push(AdmittedLine { charge, measured, dimensions });
     }
     Some(Content { used_at, event_type, named, lines })
 }

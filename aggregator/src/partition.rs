@@ -268,8 +268,7 @@ impl Partition {
             Cause::Target(_) => false,
         });
         self.catalog = catalog;
-        self.install(rebuilt);
-        Ok(())
+        self.install(rebuilt)
     }
 
     /// Lets closed totals leave with every commit that changes them.

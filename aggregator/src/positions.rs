@@ -33,6 +33,8 @@ type Key = Arc<[u8]>;
 pub(crate) struct Positions {
     held: hashbrown::HashMap<Key, Held, foldhash::fast::FixedState>,
     dirty: Vec<Key>,
+    /// Keys of rows whose positions were made anew since the last commit.
+    replaced_rows: Vec<Box<[u8]>>,
     commits: u64,
     /// Σ of what is held.
     blocks: usize,
@@ -87,15 +89,6 @@ impl Positions {
         self.notes_steps = true;
     }
 
-    /// Undoes a change, or notes how to.
-    pub(crate) fn undo_unless(&mut self, keep: bool, key: &[u8], undo: PositionUndo) {
-        if keep {
-            self.changed(key, undo);
-        } else if let Some(held) = self.held.get_mut(key) {
-            held.position.undo(undo);
-        }
-    }
-
     /// Notes how to undo a change.
     pub(crate) fn changed(&mut self, key: &[u8], undo: PositionUndo) {
         if !self.notes_steps {
@@ -135,18 +128,31 @@ impl Positions {
         }
     }
 
-    /// Puts another position in the place of one that has no rows in the store, or of none.
-    pub(crate) fn replace(&mut self, key: &[u8], position: Position) {
+    /// Puts another position in the place of that of the store, whose rows are deleted.
+    pub(crate) fn replace(
+        &mut self,
+        store: &Store,
+        key: &[u8],
+        position: Position,
+    ) -> Result<(), Error> {
+        store.scan_prefix(Table::Rows, key, |key, _| {
+            self.replaced_rows.push(key.into());
+            Ok(())
+        })?;
         let held = Held { position, dirty: true, touched: self.commits, blocks: 0 };
         let before = self.held.insert(key.into(), held);
         self.blocks -= before.as_ref().map_or(0, |before| before.blocks);
         if !before.is_some_and(|before| before.dirty) {
             self.dirty.push(key.into());
         }
+        Ok(())
     }
 
     /// Notes everything that changed since the last commit.
     pub(crate) fn stage(&self, delta: &mut Delta) {
+        for key in &self.replaced_rows {
+            delta.delete(Table::Rows, key);
+        }
         let dirty = self.dirty.iter().filter_map(|key| Some((key, self.held.get(key)?)));
         for (key, held) in dirty {
             if held.position.parts.is_empty() {
@@ -177,6 +183,7 @@ impl Positions {
     /// blocks.
     pub(crate) fn committed(&mut self, blocks_max: usize) {
         self.commits += 1;
+        self.replaced_rows.clear();
         for key in self.dirty.drain(..) {
             let Some(held) = self.held.get_mut(&key) else { continue };
             held.dirty = false;

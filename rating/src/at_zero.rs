@@ -21,11 +21,11 @@ pub(crate) struct AtZero {
 
 /// What a billing period costs unused.
 ///
-/// A flat price comes from the terms in force at the end. Everything else does from those at the
-/// start of each scope, so that the sum over the parts goes on from it: a tier that is due at
-/// quantity 0 is entered once, by whichever version is in force then. A scope that began before
-/// the period was paid for in the period in which it began, and a cell or a charge that comes
-/// within a scope in the period in which it comes.
+/// A flat price, that of a cell included, comes from the terms in force at the end. Everything else
+/// does from those at the start of each scope, so that the sum over the parts goes on from it: a
+/// tier that is due at quantity 0 is entered once, by whichever version is in force then. A scope
+/// that began before the period was paid for in the period in which it began, and a charge that
+/// comes within a scope in the period in which it comes.
 pub(crate) fn at_zero(timeline: &Timeline, frame: &Frame<'_>, carried: Quantity) -> Option<AtZero> {
     let period = frame.period;
     let last = timeline.at_end(period.start, period.end)?.charge.as_deref()?;
@@ -33,7 +33,18 @@ pub(crate) fn at_zero(timeline: &Timeline, frame: &Frame<'_>, carried: Quantity)
         let amount = last.amount_at(Quantity::ZERO, frame.share)?;
         return Some(AtZero { billable: last.billable(carried, frame.share)?, amount });
     }
-    let scope = last.scope;
+    let flat = flat_cells(last, frame.share)?;
+    let metered = of_scopes(timeline, frame, (last, carried))?;
+    Some(AtZero { billable: metered.billable, amount: metered.amount.checked_add(flat)? })
+}
+
+/// What is due at quantity 0 in all scopes of a billing period.
+fn of_scopes(
+    timeline: &Timeline,
+    frame: &Frame<'_>,
+    (last, carried): (&Charge, Quantity),
+) -> Option<AtZero> {
+    let (period, scope) = (frame.period, last.scope);
     if scope == Scope::BillingPeriod {
         let weighted = last.aggregation == Aggregation::TimeWeightedSum;
         let level = if weighted { carried } else { Quantity::ZERO };
@@ -58,65 +69,63 @@ pub(crate) fn at_zero(timeline: &Timeline, frame: &Frame<'_>, carried: Quantity)
     Some(sum)
 }
 
-/// Whether there may be something to pay at quantity 0.
+/// Whether there may be something to pay at quantity 0, beside flat prices.
 fn costs_unused(model: &PriceModel) -> bool {
     match model {
         PriceModel::Graduated(tiers) | PriceModel::Volume(tiers) | PriceModel::Stairstep(tiers) => {
             tiers.costs_unused()
         }
         PriceModel::Matrix(matrix) => matrix.prices().any(|(_, price)| costs_unused(price)),
-        PriceModel::Flat { .. } => true,
-        PriceModel::PerUnit { .. } | PriceModel::Package { .. } | PriceModel::Percentage(_) => {
-            false
-        }
+        PriceModel::PerUnit { .. }
+        | PriceModel::Package { .. }
+        | PriceModel::Percentage(_)
+        | PriceModel::Flat { .. } => false,
     }
 }
 
-/// The sum over all cells, each by the first metered terms of the scope that have it, of those
-/// that begin in a billing period.
+/// `P(0)` of the first metered terms of a scope, without flat prices, where these terms come into
+/// force within a billing period. Whatever terms come after them go on from there.
 fn of_scope(
     timeline: &Timeline,
     (scope, period): (Period, Period),
     (level, share): (Quantity, Share),
 ) -> Option<AtZero> {
-    let metered = || timeline.within(scope).filter(|(_, charge)| charge.model.needs_meter());
-    let mut known: Vec<&str> = Vec::new();
-    let mut sum = AtZero::default();
-    let mut add = |charge: &Charge, price: &PriceModel| {
-        let billable = charge.billable(level, share)?;
+    let mut metered = timeline.within(scope).filter(|(_, charge)| charge.model.needs_meter());
+    let Some((terms, charge)) = metered.next() else { return Some(AtZero::default()) };
+    if !period.contains(terms.from.max(scope.start)) {
+        return Some(AtZero::default());
+    }
+    let billable = charge.billable(level, share)?;
+    let mut prices = prices_of(&charge.model).filter(|price| price.needs_meter());
+    prices.try_fold(AtZero::default(), |sum, price| {
         let amount = charge.priced(price, level, share)?;
         let amount = sum.amount.checked_add(amount)?;
-        sum = AtZero { billable: sum.billable.checked_add(billable)?, amount };
-        Some(())
+        Some(AtZero { billable: sum.billable.checked_add(billable)?, amount })
+    })
+}
+
+/// The flat prices among the cells of a matrix, which are due once a billing period.
+fn flat_cells(charge: &Charge, share: Share) -> Option<Amount> {
+    let PriceModel::Matrix(_) = charge.model else { return Some(Amount::ZERO) };
+    let mut flat = prices_of(&charge.model).filter(|price| !price.needs_meter());
+    flat.try_fold(Amount::ZERO, |sum, price| {
+        sum.checked_add(charge.priced(price, Quantity::ZERO, share)?)
+    })
+}
+
+/// A price, or those of the cells of a matrix.
+fn prices_of(model: &PriceModel) -> impl Iterator<Item = &PriceModel> {
+    let matrix = match model {
+        PriceModel::Matrix(matrix) => Some(matrix),
+        PriceModel::PerUnit { .. }
+        | PriceModel::Package { .. }
+        | PriceModel::Graduated(_)
+        | PriceModel::Volume(_)
+        | PriceModel::Stairstep(_)
+        | PriceModel::Flat { .. }
+        | PriceModel::Percentage(_) => None,
     };
-    for (terms, charge) in metered() {
-        let is_due = period.contains(terms.from.max(scope.start));
-        match &charge.model {
-            PriceModel::Matrix(matrix) => {
-                for (label, price) in matrix.prices() {
-                    if !known.contains(&label) {
-                        if is_due {
-                            add(charge, price)?;
-                        }
-                        known.push(label);
-                    }
-                }
-            }
-            PriceModel::PerUnit { .. }
-            | PriceModel::Package { .. }
-            | PriceModel::Graduated(_)
-            | PriceModel::Volume(_)
-            | PriceModel::Stairstep(_)
-            | PriceModel::Flat { .. }
-            | PriceModel::Percentage(_) => {
-                if !known.contains(&"") {
-                    if is_due {
-                        add(charge, &charge.model)?;
-                    }
-                    known.push("");
-                }
-            }
-        }
-    }
-    Some(sum)
+    let own = matrix.is_none().then_some(model);
+    let cells = matrix.into_iter().flat_map(|matrix| matrix.prices().map(|(_, price)| price));
+    own.into_iter().chain(cells)
 }

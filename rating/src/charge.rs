@@ -3,6 +3,7 @@
 use crate::aggregation::Aggregation;
 use crate::catalog::MeterId;
 use crate::content::ContentDigest;
+use crate::dimension::DimensionHash;
 use crate::instant::Instant;
 use crate::json::Value;
 use crate::meter::Meter;
@@ -13,6 +14,7 @@ use crate::quantity::Quantity;
 use crate::scope::Scope;
 use crate::share::Share;
 use crate::unit::Unit;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// The values of a dimension that a charge takes.
@@ -156,7 +158,12 @@ pub struct Timeline {
     pub terms: Vec<Terms>,
     /// Whether every charge of it is simple: [`Charge::is_simple`].
     pub is_simple: bool,
+    /// Whether its charges sort records into cells differently: [`PriceModel::grid`].
+    pub changes_grid: bool,
 }
+
+/// The names of the cells that a record counts in.
+pub type Cells<'c> = SmallVec<[&'c str; 1]>;
 
 impl Timeline {
     /// Lays out a charge through time.
@@ -164,7 +171,33 @@ impl Timeline {
     pub fn new(key: String, terms: Vec<Terms>) -> Self {
         let charges = || terms.iter().filter_map(|terms| terms.charge.as_deref());
         let is_simple = charges().all(Charge::is_simple);
-        Self { key, terms, is_simple }
+        let mut grids = charges().map(|charge| charge.model.grid());
+        let first = grids.next();
+        let changes_grid = grids.any(|grid| Some(grid) != first);
+        Self { key, terms, is_simple, changes_grid }
+    }
+
+    /// The cells that a record counts in: that of its own terms, and behind it those in which the
+    /// later terms of its scope find it, so that a price that comes within the scope goes on from
+    /// all that was used before.
+    #[must_use]
+    pub fn cells_of<'c>(
+        &'c self,
+        at: Instant,
+        scope: Period,
+        dimensions: &[DimensionHash],
+    ) -> Cells<'c> {
+        let mut cells = Cells::new();
+        for (_, charge) in self.within(Period { start: at, end: scope.end }) {
+            let cell = charge.model.cell_of(dimensions);
+            if !cells.contains(&cell) {
+                cells.push(cell);
+            }
+            if !self.changes_grid {
+                break;
+            }
+        }
+        cells
     }
 
     /// The terms that are in force at some time of a stretch, with the charge.

@@ -44,6 +44,13 @@ impl ContentDigest {
         XxHash3_64::oneshot(&bytes)
     }
 
+    /// One digest of several texts, in their order.
+    // Frozen: states remember them.
+    #[must_use]
+    pub fn of_texts<'t>(texts: impl IntoIterator<Item = &'t str>) -> u64 {
+        Self::of_digests(texts.into_iter().map(|text| XxHash3_64::oneshot(text.as_bytes())))
+    }
+
     /// Digests of different seeds differ.
     #[must_use]
     pub const fn new(seed: u64) -> Self {

@@ -8,6 +8,7 @@ mod charge;
 mod content;
 mod correction;
 mod decimal;
+mod dimension;
 pub mod fault;
 mod instant;
 pub mod json;
@@ -39,11 +40,12 @@ pub use catalog::{
     Catalog, Customer, CustomerId, CycleRule, MeterId, Subject, Subscription, SubscriptionEntry,
     SubscriptionId,
 };
-pub use charge::{Charge, Filter, Prorated, Terms, Timeline};
+pub use charge::{Cells, Charge, Filter, Prorated, Terms, Timeline};
 
 pub use content::ContentDigest;
 pub use correction::{Correction, CorrectionKind, Replacement};
 pub use decimal::{DecimalError, Domain, parse_scaled, write_scaled};
+pub use dimension::{DimensionHash, Dimensions};
 pub use fault::{Fault, Faults, Fields};
 pub use instant::{Instant, InstantError};
 pub use jiff::civil::Date;
@@ -61,7 +63,7 @@ pub use position::{
 };
 pub use price::{
     CellMatch, DEFAULT_CELL, Freed, Matrix, Percentage, PriceModel, Tier, TierRate, Tiers,
-    TiersError,
+    TiersError, cell_label,
 };
 pub use quantity::{QUANTITY_SCALE, Quantity};
 pub use rate::{Rated, rate, take_back};

@@ -4,6 +4,7 @@ mod distinct;
 
 use crate::aggregation::Aggregation;
 use crate::decimal::DecimalError;
+use crate::dimension::{DimensionHash, Dimensions};
 use crate::json::{Kind, Value};
 use crate::quantity::Quantity;
 use std::borrow::Cow;
@@ -141,12 +142,27 @@ impl Meter {
     #[must_use]
     pub fn dimension<'a>(&self, name: &str, data: Option<Value<'a>>) -> Option<Cow<'a, str>> {
         let (_, path) = self.group_by.iter().find(|(key, _)| key == name)?;
-        let value = path.find(data?)?;
-        match value.kind() {
-            Kind::String => value.as_text(),
-            Kind::Number | Kind::True | Kind::False => Some(Cow::Borrowed(value.raw())),
-            Kind::Object | Kind::Array | Kind::Null => None,
-        }
+        dimension_at(path, data?)
+    }
+
+    /// All dimensions that `data` has.
+    #[must_use]
+    pub fn dimensions(&self, data: Option<Value<'_>>) -> Dimensions {
+        let Some(data) = data else { return Dimensions::new() };
+        let found = self
+            .group_by
+            .iter()
+            .filter_map(|(name, path)| Some(DimensionHash::of(name, &dimension_at(path, data)?)));
+        found.collect()
+    }
+}
+
+fn dimension_at<'a>(path: &Path, data: Value<'a>) -> Option<Cow<'a, str>> {
+    let value = path.find(data)?;
+    match value.kind() {
+        Kind::String => value.as_text(),
+        Kind::Number | Kind::True | Kind::False => Some(Cow::Borrowed(value.raw())),
+        Kind::Object | Kind::Array | Kind::Null => None,
     }
 }
 

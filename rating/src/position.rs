@@ -116,7 +116,8 @@ pub struct Position {
 pub struct Pricing<'a> {
     /// The charge through time.
     pub timeline: &'a Timeline,
-    /// The cell of its matrix; empty without one.
+    /// The name of the cell that its records belong to; empty without a matrix. Terms that have no
+    /// cell of that name, as their grid is another, count its records and price none.
     pub cell: &'a str,
     /// How its records become a quantity.
     pub aggregation: Aggregation,
@@ -377,7 +378,8 @@ impl Position {
     /// with.
     ///
     /// What a part adds is the aggregate at its end less that at its start, so that what earlier
-    /// parts add tells where it starts; only weights begin anew with a billing period.
+    /// parts add tells where it starts, where they add all that they count; only weights begin anew
+    /// with a billing period.
     fn contributions(
         &mut self,
         pricing: &Pricing<'_>,
@@ -397,7 +399,10 @@ impl Position {
             let by_record = percentage_of(pricing, part.start);
             if index < first && by_record.is_none() {
                 running.add(&part.tally, latest_before(kept, end))?;
-                start = start.checked_add(part.adds.quantity)?;
+                start = match price_at(pricing, part.start) {
+                    Some(_) => start.checked_add(part.adds.quantity)?,
+                    None => running.quantity(pricing.aggregation, part.period, start)?,
+                };
                 continue;
             }
             if weighted {
@@ -439,11 +444,11 @@ fn contribution(
     part: &PositionPart,
     (before, after): (Quantity, Quantity),
 ) -> Option<Contribution> {
-    let quantity = after.checked_sub(before)?;
     let Some((charge, model)) = price_at(pricing, part.start) else {
-        // Terms without the charge, or without the cell: nobody can have used it then.
-        return (quantity == Quantity::ZERO).then(Contribution::default);
+        // Terms without the cell: what was used under them is priced by the cell that they have.
+        return Some(Contribution::default());
     };
+    let quantity = after.checked_sub(before)?;
     let billable = |position| charge.billable(position, part.share);
     let price = |position| charge.priced(model, position, part.share);
     Some(Contribution {
@@ -469,7 +474,9 @@ fn fees(
 }
 
 impl Contribution {
-    fn plus(self, other: Self) -> Option<Self> {
+    /// The sum; `None` where it leaves its domain.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Option<Self> {
         Some(Self {
             quantity: self.quantity.checked_add(other.quantity)?,
             billable: self.billable.checked_add(other.billable)?,

@@ -7,10 +7,11 @@ mod matrix;
 mod percentage;
 mod tiers;
 
-pub use matrix::{CellMatch, DEFAULT_CELL, Matrix};
+pub use matrix::{CellMatch, DEFAULT_CELL, Matrix, cell_label};
 pub use percentage::{Freed, Percentage};
 pub use tiers::{Tier, TierRate, Tiers, TiersError};
 
+use crate::dimension::DimensionHash;
 use crate::money::{Amount, Price};
 use crate::quantity::Quantity;
 
@@ -71,11 +72,41 @@ impl PriceModel {
         !matches!(self, Self::Percentage(_) | Self::Matrix(_))
     }
 
-    /// The labels of its cells: of all but a matrix a single one, without text.
+    /// By which cells it sorts records: a digest of a matrix, 0 of all others.
+    #[must_use]
+    pub const fn grid(&self) -> u64 {
+        match self {
+            Self::Matrix(matrix) => matrix.grid(),
+            Self::PerUnit { .. }
+            | Self::Package { .. }
+            | Self::Graduated(_)
+            | Self::Volume(_)
+            | Self::Stairstep(_)
+            | Self::Flat { .. }
+            | Self::Percentage(_) => 0,
+        }
+    }
+
+    /// The name of the cell that a record of these dimensions belongs to.
+    #[must_use]
+    pub fn cell_of(&self, dimensions: &[DimensionHash]) -> &str {
+        match self {
+            Self::Matrix(matrix) => matrix.cell_of(dimensions),
+            Self::PerUnit { .. }
+            | Self::Package { .. }
+            | Self::Graduated(_)
+            | Self::Volume(_)
+            | Self::Stairstep(_)
+            | Self::Flat { .. }
+            | Self::Percentage(_) => "",
+        }
+    }
+
+    /// The names of its cells: of all but a matrix a single one, without text.
     #[must_use]
     pub fn cells(&self) -> Vec<&str> {
         match self {
-            Self::Matrix(matrix) => matrix.prices().map(|(label, _)| label).collect(),
+            Self::Matrix(matrix) => matrix.prices().map(|(name, _)| name).collect(),
             Self::PerUnit { .. }
             | Self::Package { .. }
             | Self::Graduated(_)
@@ -86,18 +117,18 @@ impl PriceModel {
         }
     }
 
-    /// The price of a cell: of a matrix the one of that label, of all others themselves.
+    /// The price of a cell: of a matrix the one of that name, of all others themselves.
     #[must_use]
-    pub fn of_cell(&self, label: &str) -> Option<&Self> {
+    pub fn of_cell(&self, name: &str) -> Option<&Self> {
         match self {
-            Self::Matrix(matrix) => matrix.price(label),
+            Self::Matrix(matrix) => matrix.price(name),
             Self::PerUnit { .. }
             | Self::Package { .. }
             | Self::Graduated(_)
             | Self::Volume(_)
             | Self::Stairstep(_)
             | Self::Flat { .. }
-            | Self::Percentage(_) => label.is_empty().then_some(self),
+            | Self::Percentage(_) => name.is_empty().then_some(self),
         }
     }
 

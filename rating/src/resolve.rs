@@ -4,11 +4,9 @@
 //! always refused for the same one.
 
 use crate::catalog::{Catalog, CustomerId, MeterId, Subject, SubscriptionId};
-use crate::charge::Charge;
 use crate::correction::Correction;
 use crate::instant::Instant;
-use crate::meter::{Measured, Meter, QuantityFault};
-use crate::price::PriceModel;
+use crate::meter::{Measured, QuantityFault};
 use crate::record::UsageRecord;
 use crate::rejection::{Code, Rejection};
 
@@ -19,9 +17,6 @@ pub struct Line {
     pub subscription: SubscriptionId,
     /// Position of the charge among [`Catalog::timelines_of`] the subscription.
     pub timeline: usize,
-    /// The cell of its matrix by position, that of the default behind the others; `None` where
-    /// its price is no matrix.
-    pub cell: Option<u32>,
     /// What it measured.
     pub measured: Measured,
 }
@@ -202,8 +197,7 @@ pub fn lines(
             }
             match measure.quantity {
                 Ok(measured) => {
-                    let cell = cell_of(charge, meter, record);
-                    lines.push(Line { subscription: *id, timeline: index, cell, measured });
+                    lines.push(Line { subscription: *id, timeline: index, measured });
                 }
                 Err(fault) => missing = missing.or_else(|| Some(fault.reason(meter))),
             }
@@ -222,20 +216,6 @@ pub fn lines(
         let message = format!("\"{}\" has no plan in force on {}", record.subject, record.used_at);
         Rejection::new(Code::NoActivePlan, message)
     }))
-}
-
-/// The cell of a matrix that a record belongs to.
-fn cell_of(charge: &Charge, meter: &Meter, record: &UsageRecord<'_>) -> Option<u32> {
-    let PriceModel::Matrix(matrix) = &charge.model else { return None };
-    let found = matrix
-        .dimensions()
-        .iter()
-        .map(|name| (name.as_str(), meter.dimension(name, record.data)))
-        .collect::<Vec<_>>();
-    let dimension = |name: &str| {
-        found.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.as_deref())
-    };
-    u32::try_from(matrix.cell_of(dimension)).ok()
 }
 
 fn several_take(subject: &str, meter: &str) -> Rejection {

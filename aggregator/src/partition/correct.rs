@@ -4,7 +4,7 @@
 //! where that changes what stands, the old content is taken back and the new one added, line by
 //! line, as records are.
 
-use super::lines::{Entry, Voice};
+use super::lines::{Entry, Voice, dimensions_of};
 use super::names::{Names, named_by, subscription_hash};
 use super::{Partition, Received, Verdict, too_old};
 use crate::admitted::{Admitted, AdmittedLine, Content, Named, Seen};
@@ -15,8 +15,8 @@ use crate::slots::SlotKey;
 use crate::waiting::Cause;
 use rating::resolve::{self, Line, Owner};
 use rating::{
-    Catalog, Code, CorrectionKind, Direction, Instant, PriceModel, Rejection, Replacement,
-    SubscriptionId, UsageRecord,
+    Catalog, Code, CorrectionKind, Direction, Instant, Rejection, Replacement, SubscriptionId,
+    UsageRecord,
 };
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -64,7 +64,6 @@ struct Asked<'a> {
 struct Spot {
     subscription: SubscriptionId,
     timeline: usize,
-    cell: String,
 }
 
 impl Partition {
@@ -255,9 +254,10 @@ impl Partition {
         let used_at = replaced.used_at;
         let lines = lines.iter().map(|line| {
             let charge = charge_hash_of(catalog, line, used_at)?;
-            Some(AdmittedLine { charge, measured: line.measured })
+            let dimensions = dimensions_of(catalog, line, &replaced)?;
+            Ok(AdmittedLine { charge, measured: line.measured, dimensions })
         });
-        let lines = lines.collect::<Option<Vec<_>>>().ok_or(Error::Damaged { what: "charge" })?;
+        let lines = lines.collect::<Result<Vec<_>, Error>>()?;
         Ok(Ok(Content { used_at, event_type: self.measured_type(), named, lines }))
     }
 
@@ -367,14 +367,14 @@ impl Partition {
         let (source, id) = (&*record.source, &*record.id);
         let voice = Voice { source, id, at: record.used_at, corrects: true };
         let (source, id) = (&*target.root_source, &*target.root_id);
-        for AdmittedLine { charge, measured } in &content.lines {
+        for AdmittedLine { charge, measured, dimensions } in &content.lines {
             let Some(spot) = spot_of(catalog, owner, (*charge, at)) else {
                 let message = "the catalog no longer has a charge that the record was rated by";
                 return Ok(Err(unknown(message)));
             };
-            let Spot { subscription, timeline, cell } = spot;
-            let line = Line { subscription, timeline, cell: None, measured: *measured };
-            let entry = Entry { line, cell, at, source, id, direction, voice };
+            let Spot { subscription, timeline } = spot;
+            let line = Line { subscription, timeline, measured: *measured };
+            let entry = Entry { line, dimensions, at, source, id, direction, voice };
             if let Err(rejection) = self.change(catalog, &entry)? {
                 return Ok(Err(rejection));
             }
@@ -426,21 +426,15 @@ fn named_in<'c>(
     found.map(|subscription| Some(subscription.id.as_str())).ok_or_else(missing)
 }
 
-/// The hash of the charge and cell of a line.
-fn charge_hash_of(catalog: &Catalog, line: &Line, at: Instant) -> Option<u64> {
-    let timeline = u32::try_from(line.timeline).ok()?;
+/// The hash of the charge of a line.
+fn charge_hash_of(catalog: &Catalog, line: &Line, at: Instant) -> Result<u64, Error> {
+    let timeline = u32::try_from(line.timeline).unwrap_or(u32::MAX);
     let key = SlotKey { subscription: line.subscription, timeline, period_start: at };
-    let names = Names::of(catalog, &key)?;
-    let subscription = catalog.subscription_at(line.subscription)?;
-    let terms = catalog.timelines_of(subscription).get(line.timeline)?.at(at)?;
-    let cell = match (&terms.charge.as_deref()?.model, line.cell) {
-        (PriceModel::Matrix(matrix), Some(cell)) => matrix.label(cell as usize),
-        _ => "",
-    };
-    Some(names.charge_hash(cell))
+    let names = Names::of(catalog, &key).ok_or(Error::Damaged { what: "charge" })?;
+    Ok(names.charge_hash())
 }
 
-/// Finds the charge and cell of an admitted line among those of its owner.
+/// Finds the charge of an admitted line among those of its owner that were in force.
 fn spot_of(catalog: &Catalog, owner: Owner, (hash, at): (u64, Instant)) -> Option<Spot> {
     let customer = catalog.customer_at(owner.customer)?;
     let stretches = customer.subscriptions.iter().flat_map(|id| catalog.stretches_of(id));
@@ -453,11 +447,9 @@ fn spot_of(catalog: &Catalog, owner: Owner, (hash, at): (u64, Instant)) -> Optio
             let number = u32::try_from(index).ok()?;
             let key = SlotKey { subscription: *id, timeline: number, period_start: at };
             let Some(names) = Names::of(catalog, &key) else { continue };
-            let model = timeline.at(at).and_then(|terms| Some(&terms.charge.as_deref()?.model));
-            let cells = model.map(PriceModel::cells).unwrap_or_default();
-            if let Some(cell) = cells.into_iter().find(|cell| names.charge_hash(cell) == hash) {
-                let cell = cell.to_owned();
-                return Some(Spot { subscription: *id, timeline: index, cell });
+            let is_in_force = timeline.at(at).is_some_and(|terms| terms.charge.is_some());
+            if is_in_force && names.charge_hash() == hash {
+                return Some(Spot { subscription: *id, timeline: index });
             }
         }
     }

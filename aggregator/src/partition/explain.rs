@@ -7,7 +7,7 @@
 use super::load::{any_charge, by_record, frame_of, place_at_start, place_of, span_of};
 use super::said::{ChargeNames, damaged_line};
 use super::{Names, Partition};
-use crate::admitted::Content;
+use crate::admitted::{AdmittedLine, Content};
 use crate::error::Error;
 use crate::keys::{NO_CELL, TotalKey, shard};
 use crate::lineage::record_hash;
@@ -17,8 +17,8 @@ use crate::tables::Table;
 use ethnum::U256;
 use rating::resolve::Owner;
 use rating::{
-    Aggregation, Amount, Direction, Instant, Measured, Period, Position, Pricing, Quantity,
-    Subject, Subscription, SubscriptionId, Timeline, Total, Usage, rate,
+    Aggregation, Amount, Dimensions, Direction, Instant, Measured, Period, Position, Pricing,
+    Quantity, Subject, Subscription, SubscriptionId, Timeline, Total, Usage, rate,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,8 +94,8 @@ struct Standing {
     at: Instant,
     source: String,
     id: String,
-    cell: String,
     measured: Measured,
+    dimensions: Dimensions,
 }
 
 impl Partition {
@@ -222,7 +222,7 @@ impl Partition {
     }
 
     /// Whether records of a time may be forgotten.
-    fn is_forgotten(&self, time: Instant) -> bool {
+    pub(super) fn is_forgotten(&self, time: Instant) -> bool {
         self.dedupe.forgotten().is_some_and(|until| time <= until)
     }
 
@@ -259,7 +259,7 @@ impl Partition {
     /// What stands at the place of a record, if it is of a charge.
     fn standing_line(
         &self,
-        (subscription, timeline, names): (&Subscription, &Timeline, Names<'_>),
+        (subscription, _, names): (&Subscription, &Timeline, Names<'_>),
         (source, id): (&str, &str),
     ) -> Result<Option<Standing>, Error> {
         let owner = Owner { customer: subscription.customer, subscription: None };
@@ -268,10 +268,11 @@ impl Partition {
             return Ok(None);
         }
         let content = self.standing_content(identity)?;
-        let found = content.as_ref().and_then(|content| find_line(content, timeline, &names));
-        Ok(found.map(|(at, cell, measured)| {
+        let found = content.as_ref().and_then(|content| find_line(content, &names));
+        Ok(found.map(|(at, line)| {
             let (source, id) = (source.to_owned(), id.to_owned());
-            Standing { at, source, id, cell, measured }
+            let AdmittedLine { measured, dimensions, .. } = line.clone();
+            Standing { at, source, id, measured, dimensions }
         }))
     }
 
@@ -328,16 +329,18 @@ impl Partition {
         }
         let aggregation = any_charge(timeline)?.aggregation;
         let mut positions: BTreeMap<(&str, Instant), Position> = BTreeMap::new();
-        for Standing { at, source, id, cell, measured } in records {
+        for Standing { at, source, id, measured, dimensions } in records {
             let own = frame_of(&self.catalog, subscription, *at)?;
             let (span, place) = place_of(&self.catalog, (subscription, timeline), own, *at)?;
-            let position = positions.entry((cell, span.time.start)).or_insert_with(|| {
-                Position::new(aggregation, by_record(timeline, span.time, cell))
-            });
             let Measured { quantity: value, distinct } = *measured;
             let usage = Usage { value, distinct, at: *at, source, id };
-            let pricing = Pricing { timeline, cell, aggregation };
-            position.change(&pricing, place, &usage, Direction::Add)?;
+            for cell in timeline.cells_of(*at, span.time, dimensions) {
+                let position = positions.entry((cell, span.time.start)).or_insert_with(|| {
+                    Position::new(aggregation, by_record(timeline, span.time, cell))
+                });
+                let pricing = Pricing { timeline, cell, aggregation };
+                position.change(&pricing, place, &usage, Direction::Add)?;
+            }
         }
         let mut carried = Quantity::ZERO;
         if aggregation == Aggregation::TimeWeightedSum {
@@ -427,16 +430,9 @@ impl Explanation<'_> {
 /// What is compared, what the total says, and what its records come to.
 type Compared = (&'static str, String, String);
 
-/// The time, cell and measure of the line of a content that goes to a charge.
-fn find_line(
-    content: &Content,
-    timeline: &Timeline,
-    names: &Names<'_>,
-) -> Option<(Instant, String, Measured)> {
-    let model = &timeline.at(content.used_at)?.charge.as_deref()?.model;
-    model.cells().into_iter().find_map(|cell| {
-        let hash = names.charge_hash(cell);
-        let line = content.lines.iter().find(|line| line.charge == hash)?;
-        Some((content.used_at, cell.to_owned(), line.measured))
-    })
+/// The line of a content that goes to a charge, and its time.
+fn find_line<'c>(content: &'c Content, names: &Names<'_>) -> Option<(Instant, &'c AdmittedLine)> {
+    let hash = names.charge_hash();
+    let line = content.lines.iter().find(|line| line.charge == hash)?;
+    Some((content.used_at, line))
 }

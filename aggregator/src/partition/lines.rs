@@ -10,16 +10,16 @@ use crate::rated::{self, RatedLine};
 use crate::slots::{SlotIndex, SlotKey};
 use rating::resolve::Line;
 use rating::{
-    Catalog, Change, Charge, Code, Direction, Instant, Measured, Position, PriceModel, Pricing,
-    Rated, Rejection, Shift, Sums, Terms, Timeline, Total, Usage, UsageRecord, rate, take_back,
+    Catalog, Code, Dimensions, Direction, Instant, Measured, Position, Pricing, Rated, Rejection,
+    Shift, Sums, Terms, Timeline, Total, Usage, UsageRecord, cell_label, rate, take_back,
 };
 
 /// One line of a record: which charge it goes to, and what it says.
 #[derive(Debug, Clone)]
 pub(super) struct Entry<'a> {
     pub(super) line: Line,
-    /// The label of the cell; empty without a matrix.
-    pub(super) cell: String,
+    /// By which it is found in cells.
+    pub(super) dimensions: &'a Dimensions,
     /// When it was used.
     pub(super) at: Instant,
     /// Whose record it is: that of the place, also where an amendment stands there.
@@ -85,12 +85,14 @@ impl Partition {
         let (source, id, at) = (&*record.source, &*record.id, record.used_at);
         let voice = Voice { source, id, at, corrects: false };
         for line in lines {
-            let cell = cell_label(catalog, line, at);
+            let dimensions = dimensions_of(catalog, line, record)?;
             let direction = Direction::Add;
-            let entry = Entry { line: *line, cell, at, source, id, direction, voice };
+            let entry =
+                Entry { line: *line, dimensions: &dimensions, at, source, id, direction, voice };
             match self.change(catalog, &entry)? {
                 Ok(charge) => {
-                    self.admitted.push(AdmittedLine { charge, measured: line.measured });
+                    let measured = line.measured;
+                    self.admitted.push(AdmittedLine { charge, measured, dimensions });
                 }
                 Err(rejection) => return Ok(Err(rejection)),
             }
@@ -128,19 +130,15 @@ impl Partition {
             self.note(catalog, entry, (index, terms), rated);
             return Ok(Ok(self.slots.get(index).ok_or(SLOT)?.charge));
         }
-        let (position, Change { shifts, undo }) = match self.shift(catalog, entry, index)? {
-            Ok(changed) => changed,
+        let shifts = match self.shift(catalog, entry, index)? {
+            Ok(shifts) => shifts,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let fits = self.fit(catalog, (entry, index), &shifts)?;
-        self.positions.undo_unless(fits, &position, undo);
-        if !fits {
+        if !self.fit(catalog, (entry, index), &shifts)? {
             return Ok(Err(overflow(timeline)));
         }
         self.add_shifts(catalog, entry, (index, timeline, terms), &shifts)?;
-        let key = self.slot_key(catalog, &entry.line, entry.at)?;
-        let names = Names::of(catalog, &key).ok_or(SLOT)?;
-        Ok(Ok(names.charge_hash(&entry.cell)))
+        Ok(Ok(self.slots.get(index).ok_or(SLOT)?.charge))
     }
 
     fn slot_key(&mut self, catalog: &Catalog, line: &Line, at: Instant) -> Result<SlotKey, Error> {
@@ -151,13 +149,15 @@ impl Partition {
         Ok(SlotKey { subscription: line.subscription, timeline, period_start })
     }
 
-    /// Changes the position of a line; gives its key and what changed.
+    /// Changes the positions of all cells that a line counts in; gives by how much that changes
+    /// billing periods, that of the line first. Where it is refused, some may have changed, which
+    /// [`Partition::whole_or_not`] undoes.
     fn shift(
         &mut self,
         catalog: &Catalog,
         entry: &Entry<'_>,
         index: SlotIndex,
-    ) -> Result<Result<(Vec<u8>, Change), Rejection>, Error> {
+    ) -> Result<Result<Vec<Shift>, Rejection>, Error> {
         let (timeline, terms) = timeline_of(catalog, &entry.line, entry.at)?;
         let charge = terms.charge.as_deref().ok_or(SLOT)?;
         let subscription = catalog.subscription_at(entry.line.subscription).ok_or(SLOT)?;
@@ -168,19 +168,28 @@ impl Partition {
             let reason = "the record's time lies beyond the calendar";
             return Ok(Err(Rejection::new(Code::NoActivePlan, reason)));
         };
-        let mut key = Vec::new();
         let slot_key = self.slot_key(catalog, &entry.line, entry.at)?;
         let names = Names::of(catalog, &slot_key).ok_or(SLOT)?;
-        names.key_of_cell(&entry.cell, span.time.start).write(&mut key);
         let aggregation = charge.aggregation;
-        let new = || Position::new(aggregation, by_record(timeline, span.time, &entry.cell));
-        let position = self.positions.change(&self.store, &key, new)?;
-        let pricing = Pricing { timeline, cell: &entry.cell, aggregation };
         let Measured { quantity, distinct } = entry.line.measured;
         let Entry { at, source, id, direction, .. } = *entry;
         let usage = Usage { value: quantity, distinct, at, source, id };
-        let changed = position.change(&pricing, place, &usage, direction);
-        Ok(changed.map(|changed| (key, changed)).ok_or_else(|| overflow(timeline)))
+        let mut shifts: Vec<Shift> = Vec::new();
+        for cell in timeline.cells_of(at, span.time, entry.dimensions) {
+            let mut key = Vec::new();
+            names.key_of_cell(cell, span.time.start).write(&mut key);
+            let new = || Position::new(aggregation, by_record(timeline, span.time, cell));
+            let position = self.positions.change(&self.store, &key, new)?;
+            let pricing = Pricing { timeline, cell, aggregation };
+            let Some(changed) = position.change(&pricing, place, &usage, direction) else {
+                return Ok(Err(overflow(timeline)));
+            };
+            self.positions.changed(&key, changed.undo);
+            if add_to(&mut shifts, changed.shifts).is_none() {
+                return Ok(Err(overflow(timeline)));
+            }
+        }
+        Ok(Ok(shifts))
     }
 
     /// Whether all totals can take what a position says.
@@ -297,7 +306,12 @@ impl Partition {
             is_shift,
             taken_back: entry.direction == Direction::TakeBack,
             rated: &rated,
-            cell: &entry.cell,
+            cell: cell_label(
+                terms
+                    .charge
+                    .as_deref()
+                    .map_or(NO_CELL, |charge| charge.model.cell_of(entry.dimensions)),
+            ),
             corrects: entry.voice.corrects.then_some((entry.source, entry.id)),
             is_adjustment: slot.total.closed,
         };
@@ -327,6 +341,21 @@ const SLOT: Error = Error::Damaged { what: "slot" };
 fn overflow(timeline: &Timeline) -> Rejection {
     let reason = format!("the total of charge \"{}\" overflows", timeline.key);
     Rejection::new(Code::Overflow, reason)
+}
+
+/// Adds up what several cells say of the same billing periods.
+fn add_to(shifts: &mut Vec<Shift>, others: Vec<Shift>) -> Option<()> {
+    if shifts.is_empty() {
+        *shifts = others;
+        return Some(());
+    }
+    for other in others {
+        match shifts.iter_mut().find(|shift| shift.period == other.period) {
+            Some(shift) => shift.by = shift.by.plus(other.by)?,
+            None => shifts.push(other),
+        }
+    }
+    Some(())
 }
 
 fn add_shift(total: &mut Total, shift: &Shift) -> Option<()> {
@@ -360,13 +389,13 @@ pub(super) fn timeline_of<'c>(
     Ok((timeline, timeline.at(at).ok_or(Error::Damaged { what: "timeline" })?))
 }
 
-/// The label of the cell that a line goes to; empty without a matrix.
-fn cell_label(catalog: &Catalog, line: &Line, at: Instant) -> String {
-    let Some(cell) = line.cell else { return String::from(NO_CELL) };
-    let charge: Option<&Charge> =
-        timeline_of(catalog, line, at).ok().and_then(|(_, terms)| terms.charge.as_deref());
-    match charge.map(|charge| &charge.model) {
-        Some(PriceModel::Matrix(matrix)) => matrix.label(cell as usize).to_owned(),
-        _ => String::from(NO_CELL),
-    }
+/// The dimensions of a record that the meter of a line finds.
+pub(super) fn dimensions_of(
+    catalog: &Catalog,
+    line: &Line,
+    record: &UsageRecord<'_>,
+) -> Result<Dimensions, Error> {
+    let (_, terms) = timeline_of(catalog, line, record.used_at)?;
+    let meter = terms.charge.as_deref().and_then(|charge| catalog.meter(charge.meter?));
+    Ok(meter.map(|meter| meter.dimensions(record.data)).unwrap_or_default())
 }

@@ -51,7 +51,7 @@ impl Partition {
                 start: period.start,
             });
         }
-        let mut slot = Slot::new(total, (period, share), stored_key, names.charge_hash(NO_CELL));
+        let mut slot = Slot::new(total, (period, share), stored_key, names.charge_hash());
         if !simple && slot.total.sums.is_none() {
             let carried = self.carried_into(&names, (subscription, timeline), (period, share))?;
             slot.total.sums = Some(Sums { carried, ..Sums::default() });

@@ -68,12 +68,11 @@ impl<'a> Names<'a> {
         TotalKey { shard: shard(customer), subscription, charge, plan, cell, period_start: start }
     }
 
-    /// A hash by which the charge and cell of an admitted record are found again among those of
-    /// its owner.
+    /// A hash by which the charge of an admitted record is found again among those of its owner.
     // Frozen.
-    pub(super) fn charge_hash(&self, cell: &str) -> u64 {
+    pub(super) fn charge_hash(&self) -> u64 {
         let mut hasher = SipHasher13::new();
-        for name in [self.subscription, self.charge, self.plan, cell] {
+        for name in [self.subscription, self.charge, self.plan] {
             hasher.write(name.as_bytes());
             hasher.write_u8(0);
         }

@@ -1,29 +1,30 @@
 //! Rebuilding: what new terms must know of a scope that has usage already.
 //!
 //! A total or a position keeps of its records only what its terms need. Where a later catalog
-//! prices the same scope by the record or by cells from a date on, the records themselves are
-//! needed: how many of them are free, and which. They are found again, once for all positions that
-//! need it, and each position is made anew as if the terms had been known from the start. The table
-//! of identities says what the records were, the rated lines their sources and ids, by which those
-//! of the same time are put in order.
+//! prices the same scope by the record, or by other cells, from a date on, the records themselves
+//! are needed: how many of them are free, and which cell each belongs to. They are found again,
+//! once for all scopes that need it, and the positions of each are made anew as if the terms had
+//! been known from the start. The table of identities says what the records were; the rated lines
+//! say their sources and ids, where those of the same time must be put in order.
 
 use super::load::{Framed, any_charge, by_record, frame_of, place_of, span_of};
 use super::said::{ChargeNames, damaged_line};
 use super::{Names, Partition};
-use crate::admitted::Content;
+use crate::admitted::{AdmittedLine, Content};
 use crate::codec::decode_total;
 use crate::error::Error;
 use crate::identity::owner_hash;
-use crate::keys::{NO_CELL, TotalKey};
+use crate::keys::TotalKey;
 use crate::limits::REBUILT_RECORDS_MAX;
 use crate::position_codec::decode_position;
 use crate::slots::{Slot, SlotKey};
 use crate::tables::Table;
 use rating::{
-    Amount, Catalog, Charge, Direction, Instant, Kept, Measured, Period, Position, Pricing,
-    Quantity, Subscription, SubscriptionId, Sums, Timeline, Total, Usage,
+    Amount, Catalog, Charge, Dimensions, Direction, Instant, Kept, Measured, Period, Position,
+    PositionPart, Pricing, Quantity, Subscription, SubscriptionId, Sums, Tally, Timeline, Total,
+    Usage,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Positions and totals that a catalog needs in another form than the state has them.
 #[derive(Default)]
@@ -38,27 +39,35 @@ type ByPeriod = BTreeMap<Instant, (Quantity, Amount)>;
 /// Sources and ids of records by their identities.
 type Places = BTreeMap<u128, (String, String)>;
 
-/// A position to be made anew.
+/// A charge of a subscription, and the names of both.
+type Metered<'c> = (&'c Subscription, &'c Timeline, Names<'c>);
+
+/// The stored positions of a scope, by the names of their cells.
+type Stored = Vec<(String, Position)>;
+
+/// A scope whose positions are to be made anew.
 struct Wanted<'c> {
     subscription: &'c Subscription,
     timeline: &'c Timeline,
     names: Names<'c>,
-    cell: String,
-    /// When its scope begins and ends.
+    /// When the scope begins and ends.
     span: Period,
-    /// What it, or the total in its place, has added to billing periods.
+    /// What its positions, or the total in their place, have added to billing periods.
     before: ByPeriod,
     /// The total that has held the sum by itself.
     total: Option<(SlotKey, Total)>,
+    /// Whether some of its positions hold its records in order.
+    keeps_records: bool,
     records: Vec<FoundRecord>,
 }
 
-/// A record of such a position.
+/// A record of such a scope.
 struct FoundRecord {
     at: Instant,
     source: String,
     id: String,
     measured: Measured,
+    dimensions: Dimensions,
 }
 
 impl Partition {
@@ -81,7 +90,7 @@ impl Partition {
                 let names = Names::of(catalog, &key).ok_or(Error::Damaged { what: "slot" })?;
                 let charge = (subscription, timeline, names);
                 wanted.extend(self.plain_totals(catalog, key, charge)?);
-                wanted.extend(self.plain_positions(catalog, charge)?);
+                wanted.extend(self.lacking_scopes(catalog, charge)?);
             }
         }
         let mut rebuilt = Rebuilt::default();
@@ -90,35 +99,38 @@ impl Partition {
         }
         self.find_records(catalog, &mut wanted)?;
         for mut one in wanted {
-            let position = one.position(catalog).ok_or_else(|| one.refusal())?;
+            let positions = one.positions(catalog).ok_or_else(|| one.refusal())?;
             if let Some((key, total)) = one.total.take() {
-                let slot = one.slot(catalog, (key, total), &position);
+                let slot = one.slot(catalog, (key, total), positions.values());
                 rebuilt.totals.push((key, slot.ok_or_else(|| one.refusal())?));
             }
-            let mut key = Vec::new();
-            one.names.key_of_cell(&one.cell, one.span.start).write(&mut key);
-            rebuilt.positions.push((key, position));
+            for (cell, position) in positions {
+                let mut key = Vec::new();
+                one.names.key_of_cell(cell, one.span.start).write(&mut key);
+                rebuilt.positions.push((key, position));
+            }
         }
         Ok(rebuilt)
     }
 
     /// Puts what was made anew in the place of what was there; the next commit stores it.
-    pub(super) fn install(&mut self, rebuilt: Rebuilt) {
+    pub(super) fn install(&mut self, rebuilt: Rebuilt) -> Result<(), Error> {
         for (key, position) in rebuilt.positions {
-            self.positions.replace(&key, position);
+            self.positions.replace(&self.store, &key, position)?;
         }
         for (key, slot) in rebuilt.totals {
             let index = self.slots.insert(key, slot);
             self.slots.change(index);
         }
+        Ok(())
     }
 
-    /// The totals of a charge that hold a sum where its terms need a position.
+    /// The totals of a charge that hold a sum where its terms need positions.
     fn plain_totals<'c>(
         &self,
         catalog: &'c Catalog,
         key: SlotKey,
-        (subscription, timeline, names): (&'c Subscription, &'c Timeline, Names<'c>),
+        (subscription, timeline, names): Metered<'c>,
     ) -> Result<Vec<Wanted<'c>>, Error> {
         let mut prefix = Vec::new();
         names.key(subscription.active.start).write(&mut prefix);
@@ -139,10 +151,10 @@ impl Partition {
                 subscription,
                 timeline,
                 names,
-                cell: NO_CELL.to_owned(),
                 span: period,
                 before: before.collect(),
                 total: Some((SlotKey { period_start: start, ..key }, total)),
+                keeps_records: keeps_records(timeline, period),
                 records: Vec::new(),
             });
             Ok(())
@@ -150,50 +162,63 @@ impl Partition {
         Ok(found)
     }
 
-    /// The positions of a charge that have kept no records where its terms need them.
-    fn plain_positions<'c>(
+    /// The scopes of a charge whose positions lack what its terms need: those that have kept no
+    /// records where terms price by the record, and those of cells that records were not counted
+    /// in, because no terms had them.
+    fn lacking_scopes<'c>(
         &self,
         catalog: &'c Catalog,
-        (subscription, timeline, names): (&'c Subscription, &'c Timeline, Names<'c>),
+        (subscription, timeline, names): Metered<'c>,
     ) -> Result<Vec<Wanted<'c>>, Error> {
         let mut prefix = Vec::new();
         names.key(subscription.active.start).write(&mut prefix);
         // The cell is empty and ends in a zero byte, as all names do.
         prefix.truncate(prefix.len() - START_BYTES - 1);
-        let mut found = Vec::new();
+        let mut scopes: BTreeMap<Instant, Stored> = BTreeMap::new();
         self.store.scan_prefix(Table::Positions, &prefix, |stored, bytes| {
             let key = TotalKey::read(stored).ok_or(DAMAGED_KEY)?;
-            let position = decode_position(bytes).ok_or(Error::Damaged { what: "position" })?;
-            let start = key.period_start;
+            let position = decode_position(bytes).ok_or(DAMAGED_POSITION)?;
+            scopes.entry(key.period_start).or_default().push((key.cell.to_owned(), position));
+            Ok(())
+        })?;
+        let mut found = Vec::new();
+        for (start, stored) in scopes {
             let span = frame_of(catalog, subscription, start).and_then(|framed| {
                 span_of(any_charge(timeline)?, subscription, (catalog, start), framed)
             });
-            let Some(span) = span.map(|span| span.time) else { return Ok(()) };
-            let keeps = position.kept != Kept::Nothing || !by_record(timeline, span, key.cell);
-            if keeps || span.start != start {
-                return Ok(());
+            let Some(span) = span.map(|span| span.time).filter(|span| span.start == start) else {
+                continue;
+            };
+            let keeps_too_little = |(cell, position): &(String, Position)| {
+                position.kept == Kept::Nothing && by_record(timeline, span, cell)
+            };
+            if !stored.iter().any(keeps_too_little) && !lacks_a_grid(timeline, span, &stored) {
+                continue;
             }
+            let positions = stored.iter().map(|(_, position)| position);
             found.push(Wanted {
                 subscription,
                 timeline,
                 names,
-                cell: key.cell.to_owned(),
                 span,
-                before: added(&position).ok_or(Error::Damaged { what: "position" })?,
+                before: added(positions).ok_or(DAMAGED_POSITION)?,
                 total: None,
+                keeps_records: keeps_records(timeline, span),
                 records: Vec::new(),
             });
-            Ok(())
-        })?;
+        }
         Ok(found)
     }
 
-    /// Finds the records of all positions in one pass.
+    /// Finds the records of all scopes in one pass.
     fn find_records(&self, catalog: &Catalog, wanted: &mut [Wanted<'_>]) -> Result<(), Error> {
         let places = self.places(catalog, wanted)?;
         let mut by_charge: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for (index, one) in wanted.iter().enumerate() {
-            by_charge.entry(one.names.charge_hash(&one.cell)).or_default().push(index);
+            if self.is_forgotten(one.span.start) {
+                return Err(one.refusal());
+            }
+            by_charge.entry(one.names.charge_hash()).or_default().push(index);
         }
         let mut count = 0;
         self.for_each_standing(Instant::MIN, |identity, content: &Content| {
@@ -203,26 +228,34 @@ impl Partition {
                     if !one.span.contains(content.used_at) {
                         continue;
                     }
-                    let place = places.get(&identity).filter(|_| count < REBUILT_RECORDS_MAX);
-                    let (source, id) = place.cloned().ok_or_else(|| one.refusal())?;
+                    let place = match one.keeps_records {
+                        true => places.get(&identity).cloned(),
+                        false => Some(<(String, String)>::default()),
+                    };
+                    let place = place.filter(|_| count < REBUILT_RECORDS_MAX);
+                    let (source, id) = place.ok_or_else(|| one.refusal())?;
                     count += 1;
-                    let (at, measured) = (content.used_at, line.measured);
-                    one.records.push(FoundRecord { at, source, id, measured });
+                    let AdmittedLine { measured, dimensions, .. } = line.clone();
+                    let at = content.used_at;
+                    one.records.push(FoundRecord { at, source, id, measured, dimensions });
                 }
             }
             Ok(())
         })
     }
 
-    /// Sources and ids of the records of some charges.
+    /// Sources and ids of the records of the charges that keep them.
     fn places(&self, catalog: &Catalog, wanted: &[Wanted<'_>]) -> Result<Places, Error> {
         let mut owners: BTreeMap<ChargeNames<'_>, u128> = BTreeMap::new();
-        for Wanted { subscription, names, .. } in wanted {
+        for Wanted { subscription, names, .. } in wanted.iter().filter(|one| one.keeps_records) {
             let customer = catalog.customer_at(subscription.customer);
             let customer = customer.ok_or(Error::Damaged { what: "list of customers" })?;
             owners.insert(names.of_charge(), owner_hash(&customer.id));
         }
         let mut places = Places::new();
+        if owners.is_empty() {
+            return Ok(places);
+        }
         self.for_each_said(|said| {
             let owner = said.with_names(|names| owners.get(names).copied()).flatten();
             let Some(owner) = owner else { return Ok(()) };
@@ -239,36 +272,42 @@ impl Partition {
 /// How many bytes of a key its start takes.
 const START_BYTES: usize = 8;
 const DAMAGED_KEY: Error = Error::Damaged { what: "key of a total" };
+const DAMAGED_POSITION: Error = Error::Damaged { what: "position" };
 
-impl Wanted<'_> {
-    /// The position as its records make it; `None` where it is not what was there.
-    fn position(&mut self, catalog: &Catalog) -> Option<Position> {
-        let Self { subscription, timeline, cell, .. } = self;
+impl<'c> Wanted<'c> {
+    /// The positions as the records make them, by their cells; `None` where they do not add what
+    /// was there.
+    fn positions(&mut self, catalog: &Catalog) -> Option<BTreeMap<&'c str, Position>> {
+        let Self { subscription, timeline, span, .. } = *self;
         let records = &mut self.records;
         records.sort_by(|a, b| (a.at, &a.source, &a.id).cmp(&(b.at, &b.source, &b.id)));
         let aggregation = any_charge(timeline)?.aggregation;
-        let mut position = Position::new(aggregation, by_record(timeline, self.span, cell));
-        let pricing = Pricing { timeline, cell, aggregation };
-        for FoundRecord { at, source, id, measured } in records {
+        let mut positions: BTreeMap<&'c str, Position> = BTreeMap::new();
+        for FoundRecord { at, source, id, measured, dimensions } in records {
             let framed = frame_of(catalog, subscription, *at)?;
             let (_, place) = place_of(catalog, (subscription, timeline), framed, *at)?;
             let Measured { quantity: value, distinct } = *measured;
             let usage = Usage { value, distinct, at: *at, source, id };
-            position.change(&pricing, place, &usage, Direction::Add)?;
+            for cell in timeline.cells_of(*at, span, dimensions) {
+                let new = || Position::new(aggregation, by_record(timeline, span, cell));
+                let position = positions.entry(cell).or_insert_with(new);
+                let pricing = Pricing { timeline, cell, aggregation };
+                position.change(&pricing, place, &usage, Direction::Add)?;
+            }
         }
-        (added(&position)? == self.before).then_some(position)
+        (added(positions.values())? == self.before).then_some(positions)
     }
 
-    /// The total that shows what the position adds, in place of the one that held the sum.
-    fn slot(
+    /// The total that shows what the positions add, in place of the one that held the sum.
+    fn slot<'p>(
         &self,
         catalog: &Catalog,
         (key, mut total): (SlotKey, Total),
-        position: &Position,
+        positions: impl Iterator<Item = &'p Position>,
     ) -> Option<Slot> {
         let Framed { period, share } = frame_of(catalog, self.subscription, key.period_start)?;
         let mut sums = Sums::default();
-        for part in &position.parts {
+        for part in positions.flat_map(|position| &position.parts) {
             sums.quantity = sums.quantity.checked_add(part.adds.quantity)?;
             sums.billable = sums.billable.checked_add(part.adds.billable)?;
         }
@@ -276,7 +315,7 @@ impl Wanted<'_> {
         total.sums = Some(sums);
         let mut stored_key = Vec::new();
         self.names.key(period.start).write(&mut stored_key);
-        Some(Slot::new(total, (period, share), stored_key, self.names.charge_hash(NO_CELL)))
+        Some(Slot::new(total, (period, share), stored_key, self.names.charge_hash()))
     }
 
     fn refusal(&self) -> Error {
@@ -288,15 +327,24 @@ impl Wanted<'_> {
     }
 }
 
-/// What a position adds to billing periods, without those to which it adds nothing.
-fn added(position: &Position) -> Option<ByPeriod> {
+/// What positions add to billing periods, without those to which they add nothing.
+fn added<'p>(positions: impl Iterator<Item = &'p Position>) -> Option<ByPeriod> {
     let mut by_period = ByPeriod::new();
-    for part in &position.parts {
+    for part in positions.flat_map(|position| &position.parts) {
         let (quantity, amount) = by_period.entry(part.period.start).or_default();
         *quantity = quantity.checked_add(part.adds.quantity)?;
         *amount = amount.checked_add(part.adds.amount)?;
     }
     Some(by_period.into_iter().filter(is_something).collect())
+}
+
+/// Whether some positions of a scope hold its records in order.
+fn keeps_records(timeline: &Timeline, span: Period) -> bool {
+    let mut charges = timeline.within(span).map(|(_, charge)| charge);
+    charges.any(|charge| {
+        let new = |cell| Position::new(charge.aggregation, by_record(timeline, span, cell));
+        charge.model.cells().into_iter().any(|cell| matches!(new(cell).kept, Kept::Records(_)))
+    })
 }
 
 fn is_something((_, added): &(Instant, (Quantity, Amount))) -> bool {
@@ -308,5 +356,43 @@ fn is_something((_, added): &(Instant, (Quantity, Amount))) -> bool {
 fn changes_its_kind(timeline: &Timeline) -> bool {
     let mut charges = timeline.terms.iter().filter_map(|terms| terms.charge.as_deref());
     let needs_more = |charge: &Charge| charge.aggregation.adds_up() && !charge.model.is_plain();
-    timeline.terms.len() > 1 && charges.any(needs_more)
+    timeline.changes_grid || (timeline.terms.len() > 1 && charges.any(needs_more))
+}
+
+/// Whether records were used in a scope that have not been counted in the cells of later terms.
+fn lacks_a_grid(timeline: &Timeline, span: Period, stored: &Stored) -> bool {
+    if !timeline.changes_grid {
+        return false;
+    }
+    // Where records were counted, by the grids that they were counted in.
+    let mut counted: BTreeMap<u64, BTreeSet<Instant>> = BTreeMap::new();
+    let mut used: BTreeSet<Instant> = BTreeSet::new();
+    for (cell, position) in stored {
+        let grids = timeline.within(span).map(|(_, charge)| &charge.model);
+        let mut grids = grids.filter(|model| model.of_cell(cell).is_some());
+        let Some(grid) = grids.next().map(|model| model.grid()) else { continue };
+        let holding = position.parts.iter().filter(|part| may_hold_records(part));
+        for part in holding {
+            counted.entry(grid).or_default().insert(part.start);
+            let own = timeline.at(part.start).and_then(|terms| terms.charge.as_deref());
+            if own.is_some_and(|charge| charge.model.grid() == grid) {
+                used.insert(part.start);
+            }
+        }
+    }
+    used.iter().any(|start| {
+        let later = timeline.within(Period { start: *start, end: span.end });
+        let mut grids = later.map(|(_, charge)| charge.model.grid());
+        grids.any(|grid| !counted.get(&grid).is_some_and(|starts| starts.contains(start)))
+    })
+}
+
+fn may_hold_records(part: &PositionPart) -> bool {
+    match &part.tally {
+        Tally::Sum(sum) => *sum != Quantity::ZERO,
+        Tally::Mean { count, .. } => *count > 0,
+        // Their rows are not looked at.
+        Tally::Values(_) | Tally::Distinct(_) | Tally::Latest => true,
+        Tally::Weighted { .. } => false,
+    }
 }

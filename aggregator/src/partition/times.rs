@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// The first and last time found for a total.
 type Found = Option<(Instant, Instant)>;
 
-/// Totals by the hashes of their charges and cells.
+/// Totals by the hashes of their charges.
 type ByCharge = BTreeMap<u64, Vec<(Period, SlotIndex)>>;
 
 impl Partition {
@@ -59,21 +59,8 @@ impl Partition {
     fn by_charge(&self, stale: &[SlotIndex]) -> ByCharge {
         let mut by_charge = ByCharge::new();
         for index in stale.iter().copied() {
-            let (Some(slot), Some(key)) = (self.slots.get(index), self.slots.key_of(index)) else {
-                continue;
-            };
-            by_charge.entry(slot.charge).or_default().push((slot.period, index));
-            let Some(names) = super::Names::of(&self.catalog, &key) else { continue };
-            let subscription = self.catalog.subscription_at(key.subscription);
-            let timeline = subscription.and_then(|subscription| {
-                self.catalog.timelines_of(subscription).get(key.timeline as usize)
-            });
-            let charges = timeline.into_iter().flat_map(|found| found.within(slot.period));
-            for (_, charge) in charges {
-                for label in charge.model.cells().into_iter().filter(|label| !label.is_empty()) {
-                    let hash = names.charge_hash(label);
-                    by_charge.entry(hash).or_default().push((slot.period, index));
-                }
+            if let Some(slot) = self.slots.get(index) {
+                by_charge.entry(slot.charge).or_default().push((slot.period, index));
             }
         }
         by_charge

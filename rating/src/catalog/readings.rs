@@ -7,6 +7,7 @@ use crate::instant::Instant;
 use crate::price::PriceModel;
 use crate::scope::Scope;
 use crate::unit::UnitRounding;
+use crate::{DimensionHash, cell_label};
 
 #[track_caller]
 fn catalog(meters: &str, charge: &str, overrides: &str) -> Catalog {
@@ -146,14 +147,15 @@ fn matrices() {
         {"match":{"region":""},"price":{"model":"volume","tiers":[{"up_to":null,"unit_price":1}]}}],
         "default":{"model":"per_unit","unit_price":0}}"#;
     let PriceModel::Matrix(matrix) = model(text) else { panic!("not a matrix") };
-    let labels: Vec<&str> = matrix.prices().map(|(label, _)| label).collect();
+    let labels: Vec<&str> = matrix.prices().map(|(name, _)| cell_label(name)).collect();
     let wanted = [r"region=a\,b\=c,size=5", "region=a,size=false", "region=", "default"];
     assert_eq!(labels, wanted);
-    let cell = |region: &'static str, size: &'static str| {
-        matrix.cell_of(|name| Some(if name == "region" { region } else { size }))
+    let cell = |region, size| {
+        let dimensions = [DimensionHash::of("region", region), DimensionHash::of("size", size)];
+        cell_label(matrix.cell_of(&dimensions))
     };
     let found = [cell("a,b=c", "5"), cell("a", "false"), cell("", "7"), cell("a", "5")];
-    assert_eq!(found, [0, 1, 2, 3]);
+    assert_eq!(found, wanted);
     let only = r#"{"model":"matrix","dimensions":["size"],"cells":[],
         "default":{"model":"flat","amount":1}}"#;
     assert!(matches!(model(only), PriceModel::Matrix(_)));

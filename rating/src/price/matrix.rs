@@ -1,20 +1,26 @@
 //! Matrices: a price for every combination of dimensions, each with a position of its own.
 
 use super::PriceModel;
+use crate::content::ContentDigest;
+use crate::dimension::DimensionHash;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// Prices by the dimensions of a record. [`Matrix::new`] is the only way to make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matrix {
     dimensions: Vec<String>,
+    /// In order; that of the default is the last.
     cells: Vec<Cell>,
-    default: Box<PriceModel>,
+    grid: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Cell {
-    /// What tells the cell from others, in every version of the matrix.
-    label: String,
-    matches: CellMatch,
+    /// Its label, and the grid that it is a cell of.
+    name: String,
+    /// All dimensions with the value that each must have.
+    matches: Vec<DimensionHash>,
     price: PriceModel,
 }
 
@@ -32,18 +38,28 @@ impl Matrix {
         cells: Vec<(CellMatch, PriceModel)>,
         default: PriceModel,
     ) -> Self {
-        let mut placed: Vec<Cell> = Vec::with_capacity(cells.len());
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        let mut placed: Vec<Cell> = Vec::with_capacity(cells.len().saturating_add(1));
         for (matches, price) in cells {
-            let label = label_of(&matches);
+            let mut label = label_of(&matches);
             // A second cell of the same match is never reached, but has a price at quantity 0.
-            let same = placed.iter().filter(|cell| label_of(&cell.matches) == label).count();
-            let label = match same {
-                0 => label,
-                _ => format!("{label}#{}", same.saturating_add(1)),
-            };
-            placed.push(Cell { label, matches, price });
+            let same = seen.entry(label.clone()).or_default();
+            *same = same.saturating_add(1);
+            if *same > 1 {
+                // Writing to a string cannot fail.
+                _ = write!(label, "#{same}");
+            }
+            let hash = |(name, value): &(String, String)| DimensionHash::of(name, value);
+            let matches = matches.iter().map(hash).collect();
+            placed.push(Cell { name: label, matches, price });
         }
-        Self { dimensions, cells: placed, default: Box::new(default) }
+        let name = String::from(DEFAULT_CELL);
+        placed.push(Cell { name, matches: Vec::new(), price: default });
+        let grid = ContentDigest::of_texts(placed.iter().map(|cell| cell.name.as_str()));
+        for cell in &mut placed {
+            _ = write!(cell.name, "{GRID_SIGN}{grid:016x}");
+        }
+        Self { dimensions, cells: placed, grid }
     }
 
     /// Names of the dimensions that cells look at.
@@ -52,35 +68,39 @@ impl Matrix {
         &self.dimensions
     }
 
-    /// The position of the first cell that matches, that of the default behind all others.
+    /// By which cells it sorts records, whatever their prices: a digest of their labels in order.
     #[must_use]
-    pub fn cell_of<'v>(&self, mut dimension: impl FnMut(&str) -> Option<&'v str>) -> usize {
-        let found = self.cells.iter().position(|cell| {
-            cell.matches.iter().all(|(name, value)| dimension(name) == Some(value))
-        });
-        found.unwrap_or(self.cells.len())
+    pub const fn grid(&self) -> u64 {
+        self.grid
     }
 
-    /// The label of a cell by its position.
+    /// The name of the first cell that matches a record of these dimensions.
     #[must_use]
-    pub fn label(&self, index: usize) -> &str {
-        self.cells.get(index).map_or(DEFAULT_CELL, |cell| &cell.label)
+    pub fn cell_of(&self, dimensions: &[DimensionHash]) -> &str {
+        let matching = |cell: &&Cell| cell.matches.iter().all(|wanted| dimensions.contains(wanted));
+        // The default, which is the last, matches whatever comes.
+        self.cells.iter().find(matching).map_or(DEFAULT_CELL, |cell| &cell.name)
     }
 
-    /// The price of a cell; `None` where this matrix has none of that label.
+    /// The price of a cell; `None` where this matrix has none of that name.
     #[must_use]
-    pub fn price(&self, label: &str) -> Option<&PriceModel> {
-        if label == DEFAULT_CELL {
-            return Some(&self.default);
-        }
-        self.cells.iter().find(|cell| cell.label == label).map(|cell| &cell.price)
+    pub fn price(&self, name: &str) -> Option<&PriceModel> {
+        self.cells.iter().find(|cell| cell.name == name).map(|cell| &cell.price)
     }
 
-    /// All labels with their prices.
+    /// All cells by their names, with their prices.
     pub fn prices(&self) -> impl Iterator<Item = (&str, &PriceModel)> {
-        let cells = self.cells.iter().map(|cell| (cell.label.as_str(), &cell.price));
-        cells.chain(std::iter::once((DEFAULT_CELL, &*self.default)))
+        self.cells.iter().map(|cell| (cell.name.as_str(), &cell.price))
     }
+}
+
+/// Between the label of a cell and its grid, which has none.
+const GRID_SIGN: char = '@';
+
+/// What people see of the name of a cell.
+#[must_use]
+pub fn cell_label(name: &str) -> &str {
+    name.rsplit_once(GRID_SIGN).map_or(name, |(label, _)| label)
 }
 
 /// The values of a match in the order of their dimensions' names; never the same for others.

@@ -3,13 +3,14 @@
 //! Records are added to a position and some are taken back, in any order, over two billing periods
 //! and three stretches of terms. After every step each part must add what its records say when all
 //! of them are looked at anew: the aggregate up to its end less that up to its start, priced by its
-//! own terms; or fee by fee, where the price is due on every record.
+//! own terms; or fee by fee, where the price is due on every record. Some terms have another grid
+//! and price nothing of it, but what was used under them counts for those that come after.
 
 use super::oracle::{Fee, ONE, nearest, wide};
 use crate::{
-    Aggregation, Amount, Charge, Contribution, Direction, Filter, Instant, MeterId, Percentage,
-    Percentile, Period, Place, Position, Price, PriceModel, Pricing, Prorated, Quantity, Scope,
-    Share, Terms, Timeline, Usage,
+    Aggregation, Amount, Charge, Contribution, Direction, Filter, Instant, Matrix, MeterId,
+    Percentage, Percentile, Period, Place, Position, Price, PriceModel, Pricing, Prorated,
+    Quantity, Scope, Share, Terms, Timeline, Usage,
 };
 use ethnum::I256;
 use proptest::prelude::*;
@@ -51,8 +52,13 @@ struct Record {
 /// How a stretch of terms is priced; free amounts, and what is included, in steps.
 #[derive(Debug, Clone, Copy)]
 enum Priced {
-    Units { included: i128, price: i128 },
+    Units {
+        included: i128,
+        price: i128,
+    },
     Records(Fee),
+    /// By the cells of another grid.
+    Elsewhere,
 }
 
 /// A world: an aggregation, and the prices of its three stretches of terms.
@@ -76,6 +82,7 @@ impl World {
             Priced::Units { included, price: unit } => {
                 (included * self.step, PriceModel::PerUnit { unit_price: price(unit) })
             }
+            Priced::Elsewhere => (0, PriceModel::Matrix(other_grid())),
             Priced::Records(fee) => (
                 0,
                 PriceModel::Percentage(Percentage {
@@ -137,6 +144,11 @@ fn by_unit() -> impl Strategy<Value = Priced> {
     (0..15i128, price).prop_map(|(included, price)| Priced::Units { included, price })
 }
 
+/// A grid without the cell of a plain price.
+fn other_grid() -> Matrix {
+    Matrix::new(Vec::new(), Vec::new(), PriceModel::PerUnit { unit_price: price(7) })
+}
+
 fn worlds() -> impl Strategy<Value = World> {
     let rank = |text| Aggregation::Percentile(Percentile::parse(text).unwrap());
     let aggregations = vec![
@@ -156,8 +168,16 @@ fn worlds() -> impl Strategy<Value = World> {
     let fees = prop::array::uniform3(by_record()).prop_map(|terms| (Aggregation::Sum, terms));
     let mixed = (by_record(), by_unit(), by_record());
     let mixed = mixed.prop_map(|(first, second, third)| (Aggregation::Sum, [first, second, third]));
-    let drawn = (prop_oneof![4 => plain, 3 => fees, 1 => mixed], prop::sample::select(&STEPS[..]));
-    drawn.prop_map(|((aggregation, terms), step)| World { aggregation, terms, step })
+    let drawn = prop_oneof![4 => plain, 3 => fees, 1 => mixed];
+    let elsewhere = prop::array::uniform3(prop::bool::weighted(0.2));
+    (drawn, elsewhere, prop::sample::select(&STEPS[..])).prop_map(|(drawn, elsewhere, step)| {
+        let (aggregation, mut terms) = drawn;
+        let weighted = aggregation == Aggregation::TimeWeightedSum;
+        for (priced, _) in terms.iter_mut().zip(elsewhere).filter(|(_, it)| *it && !weighted) {
+            *priced = Priced::Elsewhere;
+        }
+        World { aggregation, terms, step }
+    })
 }
 
 /// Records, and for each step the record that is added, or taken back if it is there.
@@ -242,6 +262,7 @@ impl World {
                 let (amount, billable) = self.fees(fee, standing, start..end);
                 contribution(billable, amount)
             }
+            Priced::Elsewhere => Contribution::default(),
         }
     }
 

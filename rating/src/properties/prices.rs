@@ -1,7 +1,8 @@
 //! Prices by hand: which cell takes a record, and what a model says of itself.
 
 use crate::{
-    DEFAULT_CELL, Freed, Matrix, Percentage, Price, PriceModel, Quantity, Tier, TierRate, Tiers,
+    DimensionHash, Freed, Matrix, Percentage, Price, PriceModel, Quantity, Tier, TierRate, Tiers,
+    cell_label,
 };
 
 fn per_unit(price: &str) -> PriceModel {
@@ -26,37 +27,70 @@ fn matrix() -> Matrix {
 fn the_first_cell_that_matches_is_taken() {
     let matrix = matrix();
     for (region, size, wanted) in [
-        (Some("eu"), Some("l"), 0),
-        (Some("eu"), Some("s"), 1),
-        (Some("eu"), None, 1),
-        (Some("us"), Some("l"), 4),
-        (None, Some("a,b=c#\\"), 3),
-        (None, None, 4),
+        (Some("eu"), Some("l"), "region=eu,size=l"),
+        (Some("eu"), Some("s"), "region=eu"),
+        (Some("eu"), None, "region=eu"),
+        (Some("us"), Some("l"), "default"),
+        (None, Some("a,b=c#\\"), "size=a\\,b\\=c\\#\\\\"),
+        (None, None, "default"),
     ] {
-        let found = matrix.cell_of(|name| if name == "region" { region } else { size });
-        assert_eq!(found, wanted, "{region:?} {size:?}");
+        let found = [("region", region), ("size", size)];
+        let found = found.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let dimensions: Vec<_> =
+            found.map(|(name, value)| DimensionHash::of(name, value)).collect();
+        assert_eq!(cell_label(matrix.cell_of(&dimensions)), wanted, "{region:?} {size:?}");
     }
     assert_eq!(matrix.dimensions(), ["region", "size"]);
 }
 
-/// States keep positions by these labels.
+/// States keep positions by these names.
 #[test]
-fn cells_are_told_apart_by_their_labels() {
+fn cells_are_told_apart_by_label_and_grid() {
     let matrix = matrix();
     let labels =
         ["region=eu,size=l", "region=eu", "region=eu#2", "size=a\\,b\\=c\\#\\\\", "default"];
-    let found: Vec<&str> = matrix.prices().map(|(label, _)| label).collect();
-    assert_eq!(found, labels);
-    for (index, (label, price)) in labels.into_iter().zip(["1", "2", "3", "4", "9"]).enumerate() {
-        assert_eq!(matrix.label(index), label);
-        assert_eq!(matrix.price(label), Some(&per_unit(price)));
+    let grid = matrix.grid();
+    for (index, (name, price)) in matrix.prices().enumerate() {
+        assert_eq!(name, format!("{}@{grid:016x}", labels[index]));
+        assert_eq!(cell_label(name), labels[index]);
+        assert_eq!(price, &per_unit(["1", "2", "3", "4", "9"][index]));
+        assert_eq!(matrix.price(name), Some(price));
     }
-    assert_eq!(matrix.label(5), DEFAULT_CELL);
-    assert_eq!(matrix.price("region=us"), None);
+    assert_eq!(matrix.prices().count(), labels.len());
+    assert_eq!(matrix.price("region=eu"), None);
+    assert_eq!(cell_label(""), "");
     let third =
         Matrix::new(Vec::new(), vec![(matched(&[("r", "x")]), per_unit("1")); 3], per_unit("9"));
-    let found: Vec<&str> = third.prices().map(|(label, _)| label).collect();
+    let found: Vec<&str> = third.prices().map(|(name, _)| cell_label(name)).collect();
     assert_eq!(found, ["r=x", "r=x#2", "r=x#3", "default"]);
+}
+
+/// Prices do not make a grid, matches and their order do.
+#[test]
+fn a_grid_is_how_records_are_sorted() {
+    let matrix = |cells: &[(&str, &str)], default: &str| {
+        let cells = cells.iter().map(|(region, price)| {
+            let matches = matched(&[("region", region)]);
+            (matches, per_unit(price))
+        });
+        Matrix::new(vec!["region".to_owned()], cells.collect(), per_unit(default))
+    };
+    let one = matrix(&[("eu", "1"), ("us", "2")], "3");
+    // Frozen: states keep it.
+    assert_eq!(one.grid(), 14_976_954_103_451_804_187);
+    assert_eq!(one.grid(), matrix(&[("eu", "7"), ("us", "8")], "9").grid());
+    let others = [
+        matrix(&[("us", "2"), ("eu", "1")], "3"),
+        matrix(&[("eu", "1")], "3"),
+        matrix(&[("eu", "1"), ("us", "2"), ("us", "2")], "3"),
+        matrix(&[], "3"),
+    ];
+    for other in others {
+        assert_ne!(one.grid(), other.grid(), "{other:?}");
+        assert_ne!(other.grid(), 0, "which is that of all other prices");
+    }
+    assert_eq!(DimensionHash::of("region", "eu").bits(), 17_719_055_429_737_767_710, "frozen");
+    assert_ne!(DimensionHash::of("region", "eu"), DimensionHash::of("regio", "neu"));
 }
 
 #[test]
@@ -85,12 +119,15 @@ fn models_know_what_they_are() {
         assert_eq!(model.cells(), [""]);
         assert_eq!(model.of_cell(""), Some(&model));
         assert_eq!(model.of_cell("default"), None);
+        assert_eq!((model.grid(), model.cell_of(&[DimensionHash::of("a", "b")])), (0, ""));
         assert_eq!(model.amount(Quantity::ZERO).is_some(), is_plain);
     }
     let model = PriceModel::Matrix(matrix());
     assert_eq!((model.is_plain(), model.needs_meter()), (false, true));
-    assert_eq!(model.cells()[3..], ["size=a\\,b\\=c\\#\\\\", "default"]);
-    assert_eq!(model.of_cell("default"), Some(&per_unit("9")));
+    let labels: Vec<&str> = model.cells().into_iter().map(cell_label).collect();
+    assert_eq!(labels[3..], ["size=a\\,b\\=c\\#\\\\", "default"]);
+    assert_eq!(model.of_cell(model.cell_of(&[])), Some(&per_unit("9")));
+    assert_eq!(model.grid(), matrix().grid());
     assert_eq!(model.of_cell(""), None);
     assert_eq!(model.amount(Quantity::ZERO), None);
 }

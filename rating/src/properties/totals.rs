@@ -272,7 +272,7 @@ fn a_scope_is_paid_for_in_the_period_in_which_it_begins() {
 }
 
 #[test]
-fn the_first_metered_terms_of_a_scope_and_cell_are_due() {
+fn the_first_metered_terms_of_a_scope_are_due() {
     let january = (period("01-01", "02-01"), period("01-01", "12-01"));
     let whole = (Share::WHOLE, "0");
     let entry = format!("\"meter\":\"sum\",{ENTRY}");
@@ -282,27 +282,46 @@ fn the_first_metered_terms_of_a_scope_and_cell_are_due() {
     check_at_zero(&timeline(&[("01-01", flat), ("01-16", &entry)]), january, whole, ("5", "0"));
     // What the last terms call flat is that alone.
     check_at_zero(&timeline(&[("01-01", &entry), ("01-16", flat)]), january, whole, ("7", "0"));
-    let matrix = |cells: &str| {
+}
+
+#[test]
+fn cells_are_due_as_the_prices_that_they_have() {
+    let whole = (Share::WHOLE, "0");
+    let active = period("01-01", "12-01");
+    let [january, february, march] = [("01-01", "02-01"), ("02-01", "03-01"), ("03-01", "04-01")]
+        .map(|(start, end)| (period(start, end), active));
+    let matrix = |scope: &str, cells: &[String]| {
+        let cells = cells.join(",");
         format!(
-            r#""meter":"sum","price":{{"model":"matrix","dimensions":["r"],"cells":[{cells}],
-            "default":{{"model":"flat","amount":1}}}}"#
+            r#""meter":"sum","scope":"{scope}","price":{{"model":"matrix","dimensions":["r"],
+            "cells":[{cells}],"default":{{"model":"flat","amount":1}}}}"#
         )
     };
-    let cell = |value: &str, amount: u8| {
-        let price = format!("{{\"model\":\"flat\",\"amount\":{amount}}}");
-        format!("{{\"match\":{{\"r\":\"{value}\"}},\"price\":{price}}}")
+    let cell =
+        |value: &str, price: &str| format!("{{\"match\":{{\"r\":\"{value}\"}},\"price\":{price}}}");
+    let flat = |value: &str, amount: u8| {
+        cell(value, &format!("{{\"model\":\"flat\",\"amount\":{amount}}}"))
     };
-    let first = matrix(&cell("eu", 2));
-    let second = matrix(&format!("{},{}", cell("eu", 20), cell("us", 4)));
-    check_at_zero(&timeline(&[("01-01", &first)]), january, whole, ("3", "0"));
-    let both = timeline(&[("01-01", &first), ("01-16", &second)]);
-    check_at_zero(&both, january, whole, ("7", "0"));
-    // A cell that comes within a scope is due in the period in which it comes, each day by day.
-    let scoped = |fields: &str| format!("\"scope\":\"term\",{fields}");
-    let both = timeline(&[("01-01", &scoped(&first)), ("02-16", &scoped(&second))]);
-    check_at_zero(&both, january, whole, ("3", "0"));
-    let february = (period("02-01", "03-01"), january.1);
-    check_at_zero(&both, february, whole, ("4", "0"));
+    let entry = |value: &str, amount: u8| {
+        let tiers = format!("[{{\"up_to\":null,\"flat_price\":{amount}}}]");
+        let fields = format!("\"tiers\":{tiers},\"flat_price_at_zero\":true");
+        cell(value, &format!("{{\"model\":\"graduated\",{fields}}}"))
+    };
+    let both = |scope: &str, change: &str| {
+        let first = matrix(scope, &[flat("eu", 2), entry("us", 100)]);
+        let second = matrix(scope, &[flat("eu", 20), flat("us", 4), entry("zz", 200)]);
+        timeline(&[("01-01", &first), (change, &second)])
+    };
+    // Flat ones once a period, by the last terms; others by the first of the scope.
+    let within = both("billing_period", "01-16");
+    check_at_zero(&within, january, whole, ("125", "0"));
+    check_at_zero(&within, february, whole, ("225", "0"));
+    let term = both("term", "02-16");
+    check_at_zero(&term, january, whole, ("103", "0"));
+    check_at_zero(&term, february, whole, ("25", "0"));
+    check_at_zero(&term, march, whole, ("25", "0"));
+    // One flat price, and 31 days of the other.
+    check_at_zero(&both("day", "02-01"), january, whole, ("3103", "0"));
 }
 
 #[test]

@@ -25,6 +25,8 @@ UNIQUE = {"api.request": "user", "job.run": "host"}
 PRORATED = ("prorate_included", "prorate_minimum")
 # Keys of charges that are percentages at some time, so never have included units or a unit.
 SHARE = "share"
+# A charge whose price is a matrix in some versions and none in others.
+SORTED = "sorted"
 
 
 def catalog(rng):
@@ -99,6 +101,8 @@ def _charge(rng, number, meters):
     is_level = meter["aggregation"] == TIME_WEIGHTED
     roll = rng.randrange(100)
     if roll < 20 and meter["group_by"] and not is_level:
+        if chance(rng, 50):
+            charge["key"] = f"{SORTED}-{number}"
         charge["price"] = _matrix(rng, meter, is_additive)
         if chance(rng, 20):
             charge["included"] = "0"
@@ -133,11 +137,14 @@ def _changed(rng, charge, meters):
     is_additive = meter["aggregation"] in ("sum", "count")
     fields = ["price", "price", "bounds", "discount", "same"]
     is_share = charge["key"].startswith(SHARE)
-    if price["model"] == "matrix":
+    is_sorted = charge["key"].startswith(SORTED)
+    if price["model"] == "matrix" or is_sorted:
         fields.append("prorate_minimum")
     elif not is_share:
         fields += ["included", "included", "unit", *PRORATED]
     match rng.choice(fields):
+        case "price" if is_sorted and chance(rng, 60):
+            return {"price": _resorted(rng, meter, is_additive)}
         case "price" if price["model"] == "matrix":
             return {"price": _repriced(rng, price, is_additive)}
         case "price" if is_share:
@@ -200,6 +207,13 @@ def _matrix(rng, meter, is_additive):
         cells.append({**rng.choice(cells), "price": _cell_price(rng, is_additive)})
     return {"model": "matrix", "dimensions": dimensions, "cells": cells,
             "default": _cell_price(rng, is_additive)}
+
+
+def _resorted(rng, meter, is_additive):
+    """Other cells, or none."""
+    if chance(rng, 40):
+        return _matrix(rng, meter, is_additive)
+    return _percentage(rng) if is_additive and chance(rng, 40) else _quantity_price(rng)
 
 
 def _repriced(rng, price, is_additive):

@@ -129,26 +129,53 @@ def check_cells():
     done = rate(catalog, [_event("1", 10, n="8", region="us"),
                           _event("2", 20, n="8", region="us"),
                           _event("3", 21, n="1", region="eu", tier="hot")])
-    # The second goes on from 8; the cell that is never reached has its P(0).
+    # The second goes on from 8; a cell that is never reached has its flat price while it stands.
     yield "amounts", _amounts(done), ["16", "10", "0"]
     yield "total", (done["totals"][0]["usage_amount"], done["totals"][0]["amount_at_zero"]), (
-        "29", "3")
+        "27", "1")
+
+
+def check_sorted_anew():
+    """Each version sorts all that was used in the scope into its own cells, and goes on there."""
+    europe = {"match": {"region": "eu"}, "price": GRADUATED}
+    only = {"model": "matrix", "dimensions": ["region"], "cells": [europe], "default": UNIT}
+    both = {**only, "cells": [europe, {"match": {"region": "us"}, "price": GRADUATED}]}
+    none = {**only, "cells": [], "default": GRADUATED}
+    # Of 8 before and 8 after the change in Europe, then of as many in America.
+    for before, after, expected in [
+        (GRADUATED, only, ["16", "10", "10", "8"]),
+        (only, GRADUATED, ["16", "8", "8", "8"]),
+        (only, both, ["16", "8", "10", "10"]),
+        (both, only, ["16", "16", "10", "8"]),
+        (GRADUATED, none, ["16", "10", "8", "8"]),
+        (only, none, ["16", "8", "8", "8"]),
+    ]:
+        catalog = simple_catalog(before)
+        catalog["meters"][0]["group_by"] = {"region": "$.region"}
+        _override(catalog, "2026-01-15T00:00:00Z", price=after)
+        usage = [_event("1", 10, n="8", region="eu"), _event("2", 11, n="8", region="us"),
+                 _event("3", 20, n="8", region="eu"), _event("4", 21, n="8", region="us")]
+        yield f"{before} {after}", _amounts(rate(catalog, usage)), expected
 
 
 def check_new_cells():
-    """P(0) is each cell's own, due once in a scope: where it first has the cell, by those terms."""
-    def matrix(**amounts):
-        cells = [{"match": {"region": name}, "price": {"model": "flat", "amount": amount}}
-                 for name, amount in amounts.items()]
+    """A flat cell is due once a period, by the last terms; others by the first of each scope."""
+    def matrix(flat, **entries):
+        tier = {"up_to": None, "unit_price": "0"}
+        cells = [{"match": {"region": name}, "price": {
+                    "model": "graduated", "flat_price_at_zero": True,
+                    "tiers": [{**tier, "flat_price": amount}]}}
+                 for name, amount in entries.items()]
+        cells.append({"match": {"region": "flat"}, "price": {"model": "flat", "amount": flat}})
         return {"model": "matrix", "dimensions": ["region"], "cells": cells, "default": UNIT}
 
-    # In each scope: January, February with a new cell from the 10th on, March.
-    rows = [("billing_period", ["1", "8", "80"]), ("term", ["1", "7", "0"]),
-            ("year", ["1", "7", "0"]), ("calendar_month", ["1", "8", "80"]),
-            ("day", ["31", str(9 + 19 * 80), str(31 * 80)])]
+    # In each scope: January, February with other cells from the 10th on, March.
+    rows = [("billing_period", ["101", "201", "280"]), ("term", ["101", "200", "200"]),
+            ("year", ["101", "200", "200"]), ("calendar_month", ["101", "201", "280"]),
+            ("day", ["131", str(200 + 9 + 19 * 80), str(200 + 31 * 80)])]
     for scope, expected in rows:
-        catalog = simple_catalog(matrix(eu="1"), scope=scope)
-        _override(catalog, "2026-02-10T00:00:00Z", price=matrix(us="7", eu="73"))
+        catalog = simple_catalog(matrix("100", eu="1"), scope=scope)
+        _override(catalog, "2026-02-10T00:00:00Z", price=matrix("200", us="7", eu="73"))
         done = rate(catalog, [_event("1", 20, 2, n="5", region="us")], "2026-04-01T00:00:00Z")
         yield scope, [each["amount_at_zero"] for each in done["totals"]], expected
         yield f"{scope} line", _amounts(done), ["0"]

@@ -31,6 +31,7 @@ class Use:
     quantity: Fraction
     token: object = None
     cell: object = None
+    dimensions: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -206,8 +207,8 @@ class Admission:
         dimensions = {name: _follow(path, data) for name, path in meter.dimensions.items()}
         cell = terms.cell_of(dimensions)
         if meter.is_unique:
-            return Use(subscription, charge, Fraction(1), value, cell)
-        return Use(subscription, charge, value, None, cell)
+            return Use(subscription, charge, Fraction(1), value, cell, dimensions)
+        return Use(subscription, charge, value, None, cell, dimensions)
 
     def _is_owner(self, subject, customer):
         owner = self._catalog.resolve(subject) if isinstance(subject, str) else None

@@ -1,6 +1,6 @@
 """Aggregations: what the records of a position come to, and what one record counts for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from . import exact, strictjson
@@ -22,7 +22,7 @@ class Entry:
     id: str
     quantity: Fraction
     token: object = None
-    cell: object = None
+    dimensions: dict = field(default_factory=dict)
 
     @property
     def order(self):

@@ -9,7 +9,7 @@ from functools import cached_property
 from .aggregation import TIME_WEIGHTED, Aggregation, quotient
 from .exact import PRICE, QUANTITY, rounded
 from .periods import DAY, MONTHS, Cycle, midnight, parse_instant
-from .pricing import Percentage, cell_of, priced_cells
+from .pricing import Percentage, cell_of, flat_cells, grid_of, priced_cells
 from .scopes import NEVER
 from .strictjson import decimal
 
@@ -52,6 +52,8 @@ class Terms:
         self.scope = charge.get("scope") or "billing_period"
         self.is_flat = charge["price"]["model"] == "flat"
         self.cells = priced_cells(charge["price"])
+        self.flat_cells = flat_cells(charge["price"])
+        self.grid = grid_of(charge["price"])
         self._charge = charge
         self._minimum = _optional(charge.get("minimum"), PRICE)
         self._maximum = _optional(charge.get("maximum"), PRICE)
@@ -78,9 +80,9 @@ class Terms:
             return Fraction(0)
         return price(self.billable(position, share))
 
-    def flat_amount(self, share):
-        """What a flat charge costs in a period that is such a part of a whole one."""
-        return self._prorated("prorate_flat", self.price(Fraction(0)), share)
+    def flat_amount(self, share, cell=None):
+        """What a flat price costs in a period that is such a part of a whole one."""
+        return self._prorated("prorate_flat", self.price(Fraction(0), cell), share)
 
     def bounded(self, usage_amount, share):
         """The usage amount after discount, then maximum, then minimum."""

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 
 from .aggregation import quotient
 from .pricing import Percentage
@@ -58,19 +59,15 @@ class Reckoning:
         last = self._subscription.terms_within(self._charge, start, end)[-1][1]
         due = self._due_without_usage(start, end, last)
         found = Figures(usage_amount=due, amount_at_zero=due)
-        by_cell = defaultdict(list)
-        for entry in entries:
-            by_cell[entry.cell].append(entry)
         meter = self._meters.get(last.meter)
         for scope in scopes_within(self._subscription, last.scope, start, end):
             piece = max(scope.start, start), min(scope.end, end)
-            for cell, group in by_cell.items():
-                if meter.is_time_weighted:
-                    self._add_levels(found, scope.share, piece, cell, group)
-                    continue
-                within = group[_index(group, scope.start) : _index(group, piece[1])]
-                if within and within[-1].time >= piece[0]:
-                    self._add_cell(found, scope.share, piece, cell, within, meter.aggregation)
+            if meter is not None and meter.is_time_weighted:
+                self._add_levels(found, scope.share, piece, None, entries)
+                continue
+            within = entries[_index(entries, scope.start) : _index(entries, piece[1])]
+            if within and within[-1].time >= piece[0]:
+                self._add_scope(found, scope.share, piece, within, meter.aggregation)
         return found
 
     def _due_without_usage(self, start, end, last):
@@ -79,43 +76,51 @@ class Reckoning:
             if last.is_flat:
                 amount = last.flat_amount(share_of_period(self._subscription, start, end))
             else:
-                amount = sum(
-                    (terms.price(ZERO, cell)
-                     for terms, cell in self._beginning(start, end, last.scope)),
-                    ZERO,
+                share = share_of_period(self._subscription, start, end)
+                flat = (last.flat_amount(share, cell) for cell in last.flat_cells)
+                metered = (
+                    terms.price(ZERO, cell)
+                    for terms in self._beginning(start, end, last.scope)
+                    for cell in terms.cells.keys() - terms.flat_cells
                 )
+                amount = sum(flat, ZERO) + sum(metered, ZERO)
             self._at_zero[start, end] = amount
         return self._at_zero[start, end]
 
     def _beginning(self, start, end, kind):
-        """(terms, cell) of all that begins to be in force here: in each scope the first terms."""
+        """The first metered terms of each scope, where they begin to be in force here."""
         for scope in scopes_within(self._subscription, kind, start, end):
-            seen = set()
-            for since, _, terms in self._subscription.parts(self._charge, scope.start, scope.end):
-                new = set() if terms.is_flat else terms.cells.keys() - seen
-                seen |= new
+            parts = self._subscription.parts(self._charge, scope.start, scope.end)
+            metered = ((since, terms) for since, _, terms in parts if not terms.is_flat)
+            for since, terms in islice(metered, 1):
                 if start <= since < end:
-                    yield from ((terms, cell) for cell in new)
+                    yield terms
 
-    def _add_cell(self, found, share, piece, cell, entries, aggregation):
-        """A position of any kind but levels: the step from cut to cut, part by part."""
+    def _add_scope(self, found, share, piece, entries, aggregation):
+        """Positions of any kind but levels: the step from cut to cut, part by part.
 
-        def position(cut):
-            return aggregation.of(entries[: _index(entries, cut)])
-
-        found.quantity += position(piece[1]) - position(piece[0])
+        Each part sorts all that was used in the scope so far into its own cells.
+        """
         for start, end, terms in self._subscription.parts(self._charge, *piece):
-            if isinstance(terms.cells.get(cell), Percentage):
-                self._add_percentage(found, cell, entries, start, end)
-            else:
-                found.move(terms, cell, share, position(start), position(end))
+            by_cell = defaultdict(list)
+            for entry in entries[: _index(entries, end)]:
+                by_cell[terms.cell_of(entry.dimensions)].append(entry)
+            for cell, group in by_cell.items():
+                before = aggregation.of(group[: _index(group, start)])
+                after = aggregation.of(group)
+                found.quantity += after - before
+                if isinstance(terms.cells.get(cell), Percentage):
+                    self._add_percentage(found, cell, group, start, end)
+                else:
+                    found.move(terms, cell, share, before, after)
 
     def _add_percentage(self, found, cell, entries, start, end):
         """Every record of a part pays by itself; what is free counts from the scope's start."""
+        own = self._subscription.charges_at(start)[self._charge].grid
         used = paid_for = paid_before = ZERO
         for number, entry in enumerate(entry for entry in entries if entry.time < end):
             terms = self._subscription.charges_at(entry.time)[self._charge]
-            price = terms.cells.get(cell)
+            price = terms.cells.get(cell) if terms.grid == own else None
             amount, billable = ZERO, entry.quantity
             if isinstance(price, Percentage):
                 amount, billable = price.pay(entry.quantity, number, used)

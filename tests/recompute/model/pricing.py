@@ -29,8 +29,22 @@ def priced_cells(price):
     return {name: _priced(each) for name, each in zip(names, prices)}
 
 
+def flat_cells(price):
+    """The cells of a matrix whose price is flat."""
+    if price["model"] != "matrix":
+        return set()
+    prices = [*(cell["price"] for cell in price["cells"]), price["default"]]
+    names = [*cell_labels(price), DEFAULT_CELL]
+    return {name for name, each in zip(names, prices) if each["model"] == "flat"}
+
+
+def grid_of(price):
+    """By which cells records are sorted, whatever these cost."""
+    return cell_labels(price) if price["model"] == "matrix" else None
+
+
 def cell_labels(price):
-    """What the cells of a matrix are known by, the same in every version of a plan."""
+    """What people know the cells of a matrix by."""
     labels, seen = [], Counter()
     for cell in price["cells"]:
         label = ",".join(f"{name}={value}" for name, value in sorted(cell["match"].items()))

@@ -319,7 +319,7 @@ def _entries(record):
 
 
 def _entry(record, use):
-    return Entry(record.time, record.source, record.id, use.quantity, use.token, use.cell)
+    return Entry(record.time, record.source, record.id, use.quantity, use.token, use.dimensions)
 
 
 def total_row(total, is_closed):
