@@ -1,6 +1,7 @@
 //! Trials: partitions of a test, and every byte that their stores hold.
 
 mod anchors;
+mod cells;
 mod corrections;
 mod explanations;
 mod forgetting;
@@ -183,8 +184,8 @@ fn instant(text: &str) -> Instant {
     Instant::parse(&text).unwrap()
 }
 
-/// A catalog of the meter `sum` of records of type `e`, a plan `p` with these versions, and a
-/// customer with these subscriptions of it.
+/// A catalog of meters of several aggregations of records of type `e`, a plan `p` with these
+/// versions, and a customer with these subscriptions of it.
 pub(super) fn catalog(versions: &[(&str, &str)], subscriptions: &str) -> String {
     let versions = (1..).zip(versions).map(|(number, (from, charges))| {
         format!(
@@ -193,16 +194,24 @@ pub(super) fn catalog(versions: &[(&str, &str)], subscriptions: &str) -> String 
         )
     });
     let versions = versions.collect::<Vec<_>>().join(",");
+    let meters = [
+        ("sum", "\"sum\""),
+        ("max", "\"max\""),
+        ("latest", "\"latest\""),
+        ("p50", r#"{"percentile":50}"#),
+        ("unique", "\"unique_count\""),
+        ("level", "\"time_weighted_sum\""),
+    ];
+    let meters = meters.map(|(key, aggregation)| {
+        let negative = if ["sum", "level"].contains(&key) { "accept" } else { "reject" };
+        format!(
+            r#"{{"key":"{key}","event_type":"e","aggregation":{aggregation},"value":"$.n",
+                "negative":"{negative}","group_by":{{"region":"$.region"}}}}"#
+        )
+    });
+    let meters = meters.join(",");
     format!(
-        r#"{{"meters":[
-              {{"key":"sum","event_type":"e","aggregation":"sum","value":"$.n",
-                "negative":"accept","group_by":{{"region":"$.region"}}}},
-              {{"key":"max","event_type":"e","aggregation":"max","value":"$.n"}},
-              {{"key":"latest","event_type":"e","aggregation":"latest","value":"$.n"}},
-              {{"key":"p50","event_type":"e","aggregation":{{"percentile":50}},"value":"$.n"}},
-              {{"key":"unique","event_type":"e","aggregation":"unique_count","value":"$.n"}},
-              {{"key":"level","event_type":"e","aggregation":"time_weighted_sum",
-                "value":"$.n","negative":"accept"}}],
+        r#"{{"meters":[{meters}],
             "plans":[{versions}],"customers":[{{"id":"C"}}],"subscriptions":[{subscriptions}]}}"#
     )
 }
