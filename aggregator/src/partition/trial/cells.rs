@@ -158,3 +158,42 @@ fn cells_are_found_without_rated_lines() {
         assert!(taken.err().is_none_or(|error| repriced(&error)), "{meter}");
     }
 }
+
+/// A position that is made anew has fewer blocks of rows than the one before; none of those may
+/// stay behind in the store.
+#[test]
+fn rows_that_were_made_anew_leave_none_behind() {
+    const VALUES: usize = 2_000;
+    let text = |text: String| -> &'static str { text.leak() };
+    let told = |number: usize| {
+        let (id, data) = (format!("r{number}"), format!(r#"{{"n":"{number}","region":"eu"}}"#));
+        Told(text(id), "2026-01-10", "S", text(data))
+    };
+    let cancelled = |number: usize| {
+        let (id, of) = (format!("no{number}"), format!(r#"{{"source":"s","id":"r{number}"}}"#));
+        Told(text(id), "2026-01-10", "S", text(format!(r#"{{"of":{of}}}"#)))
+    };
+    let usage: Vec<Told> = (0..VALUES).map(told).collect();
+    let few = (0..VALUES).filter(|number| number % 50 != 0).map(cancelled);
+    let between = Told("between", "2026-01-17", "S", r#"{"n":"7000","region":"eu"}"#);
+    let later = Told("later", "2026-01-25", "S", r#"{"n":"3000","region":"eu"}"#);
+    let prices = [TIERS, &*matrix(&[("eu", TIERS)], TEN), TIERS];
+    let charges = prices.map(|price| charge("p50", "year", price));
+    let days = ["2026-01-01", "2026-01-15", "2026-01-21"];
+    let versions: Vec<_> = days.into_iter().zip(charges.iter().map(String::as_str)).collect();
+    let all = catalog(&versions, SUBSCRIPTION);
+    let mut known = Trial::new(&all);
+    let mut surprised = Trial::new(&catalog(&versions[..2], SUBSCRIPTION));
+    for trial in [&mut known, &mut surprised] {
+        trial.rate(&usage);
+        trial.commit();
+        trial.rate(&few.clone().collect::<Vec<_>>());
+        trial.rate(&[between]);
+        trial.take(&all).unwrap();
+        // Once more from the store, which is all that counts.
+        trial.take(&all).unwrap();
+        trial.rate(&[later]);
+    }
+    assert_eq!(surprised.totals(), known.totals());
+    assert_eq!(surprised.disagreements("x"), [""; 0]);
+}
