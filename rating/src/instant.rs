@@ -37,7 +37,8 @@ impl Instant {
     }
 
     /// Reads an RFC 3339 instant: a date, `T`, a time with up to nine digits of a second, and `Z`
-    /// or an offset. A leap second is read as the second before it.
+    /// or an offset. A leap second, which only the last minute of a day in UTC has, is read as the
+    /// second before it.
     ///
     /// # Errors
     /// [`InstantError`] for everything else, also for a date without a time or an offset.
@@ -155,6 +156,9 @@ fn parse(bytes: &[u8]) -> Option<Instant> {
     let (fraction, zone) = fraction(rest)?;
     let offset = if matches!(zone, [b'Z' | b'z']) { 0 } else { offset_seconds(zone)? };
     let seconds = days * 86_400 + i64::from(time) - offset;
+    if second == 60 && seconds.rem_euclid(86_400) != 86_399 {
+        return None;
+    }
     // No wrapping happens; in 128 bits it is looking for it that costs.
     let nanos = i128::from(seconds).wrapping_mul(NANOS_PER_SECOND);
     Some(Instant(nanos.wrapping_add(i128::from(fraction))))
@@ -235,6 +239,7 @@ mod tests {
         check("2026-01-01T00:30:00+01:00", Some("2025-12-31T23:30:00Z"));
         check("2024-02-29T12:00:00-00:00", Some("2024-02-29T12:00:00Z"));
         check("2016-12-31T23:59:60Z", Some("2016-12-31T23:59:59Z"));
+        check("2016-12-31T15:59:60.5-08:00", Some("2016-12-31T23:59:59.5Z"));
         for wrong in [
             "2026-01-14",
             "2026-01-14T09:30:00",
@@ -247,6 +252,9 @@ mod tests {
             "2026-01-32T00:00:00Z",
             "2026-01-00T00:00:00Z",
             "2026-01-14T24:00:00Z",
+            "2026-01-14T12:59:60Z",
+            "2026-01-14T23:59:60+01:00",
+            "2026-01-14T23:59:61Z",
             "2026-01-14T09:30:00+1:00",
             "2026-01-14T09:30:00+0100",
             "2026-01-14T09:30:00+24:00",
@@ -273,7 +281,9 @@ mod tests {
         }
         let year = number(0, 4).filter(|year| *year > 0)?;
         let date = jiff::civil::Date::new(year, two(5)?, two(8)?).ok()?;
-        let second = two(17).filter(|second| *second <= 60)?.min(59);
+        let second = two(17).filter(|second| *second <= 60)?;
+        let is_leap = second == 60;
+        let second = second.min(59);
         let rest = text.get(19..)?;
         let (fraction, zone) = match rest.strip_prefix('.') {
             Some(after) => after.split_at(after.find(|c: char| !c.is_ascii_digit())?),
@@ -296,7 +306,9 @@ mod tests {
         };
         let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
         let since = epoch.duration_until(date.to_datetime(time));
-        Some(Instant(since.as_nanos() - i128::from(offset) * NANOS_PER_SECOND))
+        let instant = Instant(since.as_nanos() - i128::from(offset) * NANOS_PER_SECOND);
+        let is_late = instant.to_string().contains("T23:59:59");
+        (!is_leap || is_late).then_some(instant)
     }
 
     proptest! {

@@ -31,14 +31,17 @@ def parse_instant(text):
     day, hour, minute, second, fraction, sign, east_hour, east_minute = match.groups()
     hour, minute, second = int(hour), int(minute), int(second)
     east = (int(east_hour or 0), int(east_minute or 0))
-    if hour > 23 or minute > 59 or second > 59 or east[0] > 23 or east[1] > 59:
+    if hour > 23 or minute > 59 or second > 60 or east[0] > 23 or east[1] > 59:
         return None
     try:
         days = (date.fromisoformat(day) - _EPOCH.date()).days
     except ValueError:
         return None
     offset = (east[0] * 3600 + east[1] * 60) * (-1 if sign == "-" else 1)
-    seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset
+    seconds = days * 86400 + hour * 3600 + minute * 60 + min(second, 59) - offset
+    # A leap second, the last of a day in UTC, counts as the one before it.
+    if second == 60 and seconds % 86400 != 86399:
+        return None
     return seconds * SECOND + int((fraction or "").ljust(9, "0"))
 
 
