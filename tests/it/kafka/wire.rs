@@ -33,6 +33,8 @@ impl Wire {
     pub(super) fn new(bootstrap: &str) -> Self {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", bootstrap).set("linger.ms", "5");
+        // What a broker had when it died is not sent again: tests know how often they send.
+        config.set("enable.idempotence", "true");
         let producer = config.create().unwrap();
         Self { bootstrap: bootstrap.to_owned(), producer }
     }
