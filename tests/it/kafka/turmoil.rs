@@ -157,8 +157,8 @@ impl World {
         let [hangs, deaths, killed, leaves] =
             HAPPENINGS.map(|what| self.met.get(&what).copied().unwrap_or_default());
         format!(
-            "{hangs} past its session, {killed} killed, {leaves} left, {deaths} deaths of the \
-             broker, {} in the middle of a transaction",
+            "hung past its session: {hangs}, killed: {killed}, left: {leaves}, deaths of the \
+             broker: {deaths}, in the middle of a transaction: {}",
             self.unfinished
         )
     }
