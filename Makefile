@@ -35,8 +35,12 @@ test: bootstrap kafka-fetch moto-fetch ## Run every test, doctests and the recom
 	cargo test --release --workspace $(LOCKED)
 	python3 tests/recompute/selftest.py
 
+# Fewer, to try it: make soak KILLS=8 SEEDS=1..301
+KILLS ?= 100
+SEEDS ?= 1..100001
+
 soak: bootstrap kafka-fetch ## Kill instances on a real broker a hundred times, and simulate 100,000 seeds
-	KILLS=100 SIMULATION_SEEDS=1..100001 CI=true \
+	KILLS=$(KILLS) SIMULATION_SEEDS=$(SEEDS) CI=true \
 		cargo test --release --test it $(LOCKED) -- --nocapture kafka::killed kafka::turmoil simulation
 
 bench: bootstrap ## Measure; the numbers are printed, none is asserted

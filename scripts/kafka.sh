@@ -10,7 +10,8 @@
 # with PORT (9092; 0 for any that is free), and later ones go on with what is there. `run` and
 # `start` print the bootstrap address, alone on a line, as soon as the broker answers; DIR/pid is
 # the broker's own. `run --with-stdin` also ends when its standard input does, however its parent
-# died, and `--ephemeral` then removes DIR. KAFKA_JVM_OPTS sets the heap and what else Java is told.
+# died, and `--ephemeral` then removes DIR. KAFKA_JVM_OPTS sets the heap and what else Java is told;
+# KAFKA_FORMAT_OPTS is what else the first start formats the storage with, such as `--add-scram`.
 #
 # Needs Java 17 or later, and Maven for the download; `scripts/bootstrap.sh kafka` installs both.
 set -eu
@@ -99,8 +100,11 @@ format() {
         echo "controller.quorum.bootstrap.servers=$controller"
         echo "log.dirs=$dir/data"
     } >"$dir/server.properties.new"
-    (java_with_kafka kafka.tools.StorageTool format --standalone --cluster-id usage-rater-on-loop-bac \
-        --config "$dir/server.properties.new") >"$dir/format.log" 2>&1 ||
+    # Several words, in which brackets are no pattern.
+    # shellcheck disable=SC2086
+    (set -f
+    java_with_kafka kafka.tools.StorageTool format --standalone --cluster-id usage-rater-on-loop-bac \
+        --config "$dir/server.properties.new" ${KAFKA_FORMAT_OPTS:-}) >"$dir/format.log" 2>&1 ||
         { cat "$dir/format.log" >&2; fail "the storage in $dir could not be formatted"; }
     mv "$dir/server.properties.new" "$dir/server.properties"
 }

@@ -95,18 +95,8 @@ pub(crate) fn take_orders(catalog: &mut Catalog, book: &OrderBook) -> Result<(),
         let OrderedSubscription { id, customer, plan, start, end, renewals, cycle } = ordered;
         let name = id.clone();
         let cycle = Some(CycleRule { length: cycle.length, day: cycle.day, month: cycle.month });
-        let (aliases, overrides) = (Vec::new(), Vec::new());
-        let entry = SubscriptionEntry {
-            id,
-            aliases,
-            customer,
-            plan,
-            start,
-            end,
-            renewals,
-            cycle,
-            overrides,
-        };
+        let entry = SubscriptionEntry::new(id, customer, plan, start);
+        let entry = SubscriptionEntry { end, renewals, cycle, ..entry };
         if let Err(reason) = catalog.add_subscription(entry) {
             faults.push(format!("subscription \"{name}\": {reason}"));
         }

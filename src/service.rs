@@ -182,12 +182,13 @@ pub(crate) fn start_thread(
     work: impl FnOnce() -> Result<(), Failure> + Send + 'static,
 ) -> Result<oneshot::Receiver<Result<(), Failure>>, Failure> {
     let (done, ended) = oneshot::channel();
+    let whose = name.to_owned();
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || {
             let worked = catch_unwind(AssertUnwindSafe(work));
             // Nobody listens any more only if the process is ending anyway.
-            _ = done.send(worked.unwrap_or_else(|panic| Err(panicked(&*panic))));
+            _ = done.send(worked.unwrap_or_else(|panic| Err(panicked(&whose, &*panic))));
         })
         .map_err(|error| Failure::Dependency(format!("cannot start a thread: {error}")))?;
     Ok(ended)
@@ -202,10 +203,11 @@ fn announce(address: SocketAddr, settings: &Settings, ledger: &EmbeddedLedger) {
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Failure {
+fn panicked(thread: &str, panic: &(dyn Any + Send)) -> Failure {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
-    Failure::Dependency(format!("the worker panicked, nothing unanswered counts: {text}"))
+    let whose = format!("the thread \"{thread}\"");
+    Failure::Dependency(format!("{whose} panicked, nothing unanswered counts: {text}"))
 }
 
 fn vanished() -> Failure {

@@ -18,6 +18,7 @@ mod elsewhere;
 mod front;
 mod hand;
 mod kafka;
+mod keeping;
 mod limits;
 mod log_port;
 pub mod murmur2;

@@ -105,6 +105,25 @@ pub struct SubscriptionEntry {
     pub overrides: Vec<(String, Vec<Override>)>,
 }
 
+impl SubscriptionEntry {
+    /// An evergreen one with nothing of its own: by its id, its customer's id, the key of its plan
+    /// and its first day. Whoever knows more of it says so by the fields.
+    #[must_use]
+    pub const fn new(id: String, customer: String, plan: String, start: Date) -> Self {
+        Self {
+            id,
+            aliases: Vec::new(),
+            customer,
+            plan,
+            start,
+            end: None,
+            renewals: Vec::new(),
+            cycle: None,
+            overrides: Vec::new(),
+        }
+    }
+}
+
 /// A customer's use of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subscription {

@@ -12,12 +12,12 @@ mod problem;
 mod rejected;
 mod totals;
 mod trial;
+mod trial_turns;
 mod usage;
 
 pub(crate) use trial::ask as ask_trial;
 
 use crate::service::desk::{Desk, Request, Turned};
-use crate::service::limits::TRIAL_CATALOGS_MAX;
 use crate::service::metrics::Metrics;
 use crate::service::settings::Http;
 use axum::Router;
@@ -35,6 +35,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
+use trial_turns::TrialTurns;
 
 /// What every route has at hand.
 #[derive(Debug)]
@@ -46,11 +47,8 @@ pub(crate) struct App {
     catalog_given: Option<PathBuf>,
     /// Catalogs are large, so one is read at a time.
     catalog_turn: Semaphore,
-    /// For catalogs that other instances have tried: they are held until that is done, also where
-    /// whoever asked has gone.
-    trial_room: Arc<Semaphore>,
-    /// They are tried one after the other.
-    trial_turn: Arc<Semaphore>,
+    /// For catalogs that other instances have tried.
+    trial_turns: TrialTurns,
 }
 
 impl App {
@@ -60,17 +58,8 @@ impl App {
         settings: Http,
         catalog_given: Option<PathBuf>,
     ) -> Arc<Self> {
-        let (catalog_turn, trial_turn) = (Semaphore::new(1), Arc::new(Semaphore::new(1)));
-        let trial_room = Arc::new(Semaphore::new(TRIAL_CATALOGS_MAX));
-        Arc::new(Self {
-            desk,
-            metrics,
-            settings,
-            catalog_given,
-            catalog_turn,
-            trial_room,
-            trial_turn,
-        })
+        let (catalog_turn, trial_turns) = (Semaphore::new(1), TrialTurns::new());
+        Arc::new(Self { desk, metrics, settings, catalog_given, catalog_turn, trial_turns })
     }
 
     /// Whether requests can be served at all.

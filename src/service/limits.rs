@@ -34,10 +34,15 @@ pub(crate) const TRIAL_SECONDS_MAX: u64 = 90;
 pub(crate) const TRIAL_TURN_SECONDS_MAX: u64 = 10;
 /// Catalogs of other instances that are held at a time, to be tried one after the other.
 pub(crate) const TRIAL_CATALOGS_MAX: usize = 4;
+/// How many times as long as a trial took partitions rest before the next one that another instance
+/// asks for, and for how many seconds at most.
+pub(crate) const TRIAL_REST_TIMES: u32 = 3;
+pub(crate) const TRIAL_REST_SECONDS_MAX: u64 = 5;
 /// Partitions that one request has a catalog tried by.
 pub(crate) const TRIAL_PARTITIONS_MAX: usize = 4_096;
 /// Largest answer of another instance, in bytes.
 pub(crate) const PEER_BYTES_MAX: usize = 64 << 20;
 
 const _: () = assert!(REJECTED_SHOWN <= REJECTED_SHOWN_MAX, "the default is allowed");
+const _: () = assert!(TRIAL_REST_SECONDS_MAX < TRIAL_TURN_SECONDS_MAX, "a rest is waited for");
 const _: () = assert!(PEER_CONNECT_SECONDS_MAX < PEER_SECONDS_MAX, "then it may still answer");

@@ -60,11 +60,15 @@ impl Audience {
     /// As [`Audience::check`], just before it counts. States that take longer than a moment to say
     /// it must be believed all the same, but not for ever: they go on rating meanwhile.
     pub(super) fn check_again(&self, new: &CatalogText) -> Result<(), Refusal> {
+        self.check_within(new, STALE)
+    }
+
+    fn check_within(&self, new: &CatalogText, most: Duration) -> Result<(), Refusal> {
         let asked = Stopwatch::start();
         self.check(new)?;
-        if asked.elapsed() > STALE {
+        if asked.elapsed() > most {
             return Err(Refusal::NotNow(format!(
-                "partitions took longer than {STALE:?} to say whether it fits; try again"
+                "partitions took longer than {most:?} to say whether it fits; try again"
             )));
         }
         Ok(())
@@ -275,6 +279,29 @@ mod tests {
         assert_eq!(check(&[Ok(()), Ok(())]), Ok(()));
         assert_eq!(check(&[not_now(), Ok(())]), not_now());
         assert_eq!(check(&[not_now(), contradicts(), Ok(())]), contradicts());
+    }
+
+    /// A partition goes on rating after it was asked.
+    #[test]
+    fn what_was_said_before_or_long_ago_does_not_count() {
+        let audience = audience(&[Ok(())], 0);
+        assert_eq!(audience.check(&new()), Ok(()));
+        assert_eq!(audience.check_again(&new()), Ok(()));
+        // Whatever it takes to answer is longer than this.
+        let refused = audience.check_within(&new(), Duration::ZERO);
+        let Err(Refusal::NotNow(reason)) = refused else { panic!("{refused:?}") };
+        assert!(reason.contains("took longer"), "{reason}");
+        // The same partition, of which something has been rated since.
+        let contradicts = || Err(Refusal::Contradicts("cut anew".to_owned()));
+        let (worker, commands) = sync_channel(8);
+        audience.here.directory.set(0, Some(worker));
+        std::thread::spawn(move || {
+            for command in commands {
+                let Command::TryCatalog { reply, .. } = command else { return };
+                reply.send(contradicts()).unwrap();
+            }
+        });
+        assert_eq!(audience.check_again(&new()), contradicts());
     }
 
     /// Partitions of other instances were not asked: what contradicted them came into force.

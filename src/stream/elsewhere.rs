@@ -146,6 +146,9 @@ fn not_now(partition: u32, reason: &str) -> Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::routing::post;
+    use tokio::net::TcpListener;
+    use tokio::runtime::Runtime;
 
     /// Owners by partition; whoever is told to be wrong is believed.
     #[derive(Debug)]
@@ -191,6 +194,55 @@ mod tests {
         assert_eq!(said.len(), 2);
         not_now(&said[0].1, &["partition 1", "the broker is away"]);
         assert_eq!(said[1], (2, Trial::Fits));
+    }
+
+    /// Partition 1 is thought to be held by the first of two instances; whoever was told that this
+    /// is wrong finds the second one.
+    #[derive(Debug)]
+    struct Moved([String; 2]);
+
+    impl Owners for Moved {
+        fn owner_of(&self, _: u32, wrong: Option<&str>) -> Result<Option<String>, String> {
+            let [before, now] = &self.0;
+            let owner = if wrong == Some(before) { now } else { before };
+            Ok(Some(owner.clone()))
+        }
+    }
+
+    /// Starts an instance that says this of partition 1, and gives its address.
+    fn instance(runtime: &Runtime, verdict: &str) -> String {
+        let said = format!(
+            "{{\"trials\":[{{\"partition\":1,\"verdict\":\"{verdict}\",\"reason\":\"cut anew\"}}]}}"
+        );
+        let route = axum::Router::new().route("/v1/catalog/trial", post(async move || said));
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        runtime.spawn(async move { axum::serve(listener, route).await });
+        address
+    }
+
+    /// What is known of a partition may be older than its last move.
+    #[test]
+    fn who_held_a_partition_before_does_not_answer_for_whoever_holds_it_now() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let asked = |owners: [&str; 2]| {
+            let owners = Arc::new(Moved(owners.map(str::to_owned)));
+            let runtime = runtime.handle().clone();
+            Elsewhere { owners, own: "here:1".to_owned(), runtime }
+                .try_catalog(&Bytes::from_static(b"{}"), &[1])
+        };
+        let verdicts = ["elsewhere", "fits", "contradicts"];
+        let [none, fits, contradicts] = verdicts.map(|verdict| instance(&runtime, verdict));
+        let cut = [(1, Trial::Contradicts("cut anew".to_owned()))];
+        assert_eq!(asked([&none, &contradicts]), cut);
+        assert_eq!(asked(["127.0.0.1:1", &contradicts]), cut, "one that is gone");
+        assert_eq!(asked([&none, &fits]), [(1, Trial::Fits)]);
+        // Whoever holds it answers, and nobody else is asked.
+        assert_eq!(asked([&fits, &contradicts]), [(1, Trial::Fits)]);
+        // Nobody is known but one that does not hold it.
+        let said = asked([&none, &none]);
+        assert_eq!(said.len(), 1);
+        not_now(&said[0].1, &["partition 1", "says that it does not now"]);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(super) const JUDGE_PASSES_MAX: usize = 8;
 pub(super) const CATALOG_TRIALS_MAX: usize = 64;
 /// Reasons why partitions could not be asked that are not told again.
 pub(super) const REASONS_TOLD_MAX: usize = 64;
+/// Seconds that the keeper of the catalog is given to end once the partitions have been let go.
+pub(super) const KEEPER_SECONDS_MAX: u64 = 10;
 /// Seconds that partitions may take to say that they still fit a catalog, before it counts.
 pub(super) const ASKED_AGAIN_SECONDS_MAX: u64 = 30;
 

@@ -8,6 +8,7 @@ use super::catalog_topic::{CatalogBoard, InForce};
 use super::elsewhere::Elsewhere;
 use super::front::Front;
 use super::kafka::{Clients, EntryReader, Group, StateTails, Topics, TopicsError, watch};
+use super::keeping::Keeping;
 use super::limits::OUTBOX_BYTES_MAX;
 use super::rater::Rules;
 use super::snapshotter::Plan;
@@ -91,7 +92,8 @@ fn serve(
         desk.show_trials(Arc::new(here.clone()));
     }
     let (replacements, received) = sync_channel(1);
-    let mut keeping = keep_catalog((settings, given), (&clients, &audience), received, &is_ending)?;
+    let keeping = keep_catalog((settings, given), (&clients, &audience), received, &is_ending)?;
+    let mut keeping = Keeping::new(keeping);
     desk.set_open();
     tracing::info!(
         "listening on http://{address}; topic {} has {} partitions",
@@ -99,15 +101,14 @@ fn serve(
         topics.partitions
     );
     let front = Front::new(&clients, &topics, &here, (replacements, metrics))?;
-    let served = front.serve(&desk, &requests, || {
-        // The keeper of the catalog ends early only by a defect.
-        keeping.try_recv().is_ok() || supervising.is_finished()
-    });
+    let served = front.serve(&desk, &requests, || keeping.has_ended() || supervising.is_finished());
     is_ending.store(true, Ordering::SeqCst);
     let supervised = supervising.join();
     let panicked = |_| Failure::Dependency("the supervisor panicked".to_owned());
-    // Why it has ended says more than that it has.
+    let kept = keeping.join(runtime);
+    // Why they have ended says more than that they have.
     supervised.map_err(panicked)??;
+    kept?;
     served
 }
 

@@ -283,3 +283,89 @@ fn panicked(panic: &(dyn Any + Send)) -> Stop {
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
     Stop::Failed(format!("panicked, nothing uncommitted counts: {text}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::Settings;
+    use crate::snapshots::Bucket;
+    use crate::stream::catalog_topic::{CatalogBoard, InForce};
+    use crate::stream::kafka::{Clients, Topics};
+    use crate::stream::rater::Rules;
+    use crate::stream::snapshotter::Plan;
+    use aggregator::StoreMemory;
+    use tokio::runtime::Handle;
+
+    /// A supervisor whose broker nobody answers for: it is told of everything by hand.
+    fn supervisor(directory: &std::path::Path, runtime: Handle) -> Supervisor {
+        let mut settings = Settings::default();
+        "127.0.0.1:1".clone_into(&mut settings.kafka.bootstrap_servers);
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let clients = Clients::new(&settings, "here:1".to_owned(), Arc::clone(&metrics));
+        let [raw, rated, rejected, forward, state, totals] =
+            ["raw", "rated", "rejected", "forward", "state", "totals"].map(str::to_owned);
+        let (partitions, rejected_bytes_max) = (4, 1 << 20);
+        let topics =
+            Topics { raw, rated, rejected, forward, state, totals, partitions, rejected_bytes_max };
+        let rules = Rules {
+            commit_interval: Duration::ZERO,
+            future_tolerance: Duration::ZERO,
+            dedupe_window: Duration::ZERO,
+            grace: Duration::ZERO,
+            idle: Duration::ZERO,
+            waiting_bytes: 0,
+            waiting_age: Duration::ZERO,
+            outbox_bytes: 0,
+        };
+        let bucket = Bucket::directory(directory, runtime.clone()).unwrap();
+        let first = InForce { catalog: Arc::default(), position: None, is_known: true };
+        let job = Job {
+            partition: 0,
+            group: Arc::new(Group::join(&clients, "raw").unwrap()),
+            clients,
+            topics: Arc::new(topics),
+            memory: StoreMemory::default(),
+            state_dir: directory.to_owned(),
+            catalog: Arc::new(CatalogBoard::new(first)),
+            rules,
+            snapshots: Plan { bucket, interval: Duration::ZERO, is_shared: false, runtime },
+            metrics: Arc::new(metrics.partition(0).unwrap()),
+        };
+        let held = (Arc::default(), Desk::new(1, 1).0);
+        Supervisor::new(job, metrics, held, Arc::default())
+    }
+
+    /// A worker notes whether it takes a catalog, and the supervisor why a worker has stopped.
+    #[test]
+    fn the_youngest_word_on_a_partition_that_does_not_fit_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let mut supervisor = supervisor(directory.path(), runtime.handle().clone());
+        let board = Arc::clone(&supervisor.job.catalog);
+        let unfit = |reason: &str| Err(Stop::Unfit(reason.to_owned()));
+        let noted = || board.unfit().remove(&1);
+        supervisor.note(&Change::Assigned(vec![0, 1]));
+        // As its worker does when it is told of a catalog.
+        board.note_unfit(1, "older".to_owned());
+        supervisor.note_end(1, unfit("younger"));
+        assert_eq!(noted().as_deref(), Some("younger"));
+        supervisor.note_end(0, Ok(()));
+        assert_eq!(noted().as_deref(), Some("younger"), "another partition says nothing of it");
+        // With what it fits, it is taken up again, and ends for another reason.
+        board.note(1, &Ok(()));
+        supervisor.note_end(1, Err(Stop::Broker("away".to_owned())));
+        assert_eq!(noted(), None);
+        supervisor.note_end(1, unfit("again"));
+        supervisor.note_end(1, Ok(()));
+        assert_eq!(noted(), None);
+        // One whose worker ends after it was taken away is somebody else's.
+        for gone in [Change::Revoked(vec![1]), Change::Lost(vec![1])] {
+            board.note_unfit(1, "here".to_owned());
+            supervisor.note(&gone);
+            assert_eq!(noted(), None, "{gone:?}");
+            supervisor.note_end(1, unfit("late"));
+            assert_eq!(noted(), None, "{gone:?}");
+            supervisor.note(&Change::Assigned(vec![1]));
+        }
+    }
+}

@@ -2,8 +2,8 @@
 //! chance that a seed replays.
 //!
 //! `SIMULATION_SEEDS=from..to` chooses the seeds; without it there are 300, with `CI` set 10,000.
-//! Every run prints how often each kind of fault was met, and fails if one was met never. That it
-//! can fail is shown by defects put in on purpose.
+//! Every run prints how often each kind of fault was met, and fails if one was met less often than
+//! once in a hundred seeds. That it can fail is shown by defects put in on purpose.
 
 mod catalogs;
 mod cluster;
@@ -99,8 +99,10 @@ fn run_all(seeds: Range<u64>) -> Hits {
     all
 }
 
+/// In so many seeds each of [`KINDS`] must be met once.
+const SEEDS_MET: u64 = 100;
 /// What every run of enough seeds must have met.
-const KINDS: [&str; 45] = [
+const KINDS: [&str; 46] = [
     "call refused",
     "catalog awaited",
     "catalog published",
@@ -145,6 +147,7 @@ const KINDS: [&str; 45] = [
     "woke after its session",
     "zombie fenced",
     "zombie fenced that its group would vouch for",
+    "zombie left behind",
     "zombie worked",
 ];
 
@@ -155,9 +158,10 @@ fn nothing_is_lost_or_doubled_whatever_happens() {
     for (what, count) in &hits {
         tell(&format!("{count:>9} {what}"));
     }
-    let missing: Vec<_> = KINDS.iter().filter(|kind| !hits.contains_key(*kind)).collect();
-    let is_enough = seeds.end - seeds.start >= 100;
-    assert!(!is_enough || missing.is_empty(), "never met: {missing:?}");
+    let least = (seeds.end - seeds.start) / SEEDS_MET;
+    let met = |kind: &str| hits.get(kind).copied().unwrap_or_default();
+    let missing: Vec<_> = KINDS.iter().filter(|kind| met(kind) < least).collect();
+    assert!(missing.is_empty(), "met less often than {least} times: {missing:?}");
 }
 
 #[test]

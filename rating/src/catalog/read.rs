@@ -134,18 +134,8 @@ impl Reader<'_, '_> {
             return self.claim(std::iter::once(id).chain(aliases));
         };
         let Some(stands_twice) = self.stands_twice(&id) else { return };
-        let (renewals, cycle) = (Vec::new(), None);
-        let entry = SubscriptionEntry {
-            id,
-            aliases,
-            customer,
-            plan,
-            start,
-            end,
-            renewals,
-            cycle,
-            overrides,
-        };
+        let entry = SubscriptionEntry::new(id, customer, plan, start);
+        let entry = SubscriptionEntry { aliases, end, overrides, ..entry };
         if let Err(message) = self.catalog.add_subscription(entry) {
             let message = if stands_twice {
                 let id = fields.get("id").map_or("", |id| id.raw());

@@ -5,9 +5,8 @@ use super::App;
 use super::body::{self, Bound};
 use super::call::call;
 use super::problem::{Problem, json_response};
-use crate::service::limits::{
-    CATALOG_BYTES_MAX, TRIAL_PARTITIONS_MAX, TRIAL_SECONDS_MAX, TRIAL_TURN_SECONDS_MAX,
-};
+use crate::clock::Stopwatch;
+use crate::service::limits::{CATALOG_BYTES_MAX, TRIAL_PARTITIONS_MAX, TRIAL_SECONDS_MAX};
 use crate::service::trials::{Trial, Trials};
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
@@ -19,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Whose word is asked for.
 #[derive(Debug, Deserialize)]
@@ -80,7 +78,7 @@ pub(super) async fn post(
 ) -> Result<Response, Problem> {
     let timeout = app.settings.body_timeout;
     let ready = match ready(&app, asked) {
-        Ok(ready) => turn(&app.trial_room).await.map(|room| (ready, room)),
+        Ok(ready) => app.trial_turns.room().await.map(|room| (ready, room)),
         Err(problem) => Err(problem),
     };
     let ((partitions, trials), room) = match ready {
@@ -89,13 +87,16 @@ pub(super) async fn post(
     };
     let text = body::read(request, Bound { bytes_max: CATALOG_BYTES_MAX, timeout }, None).await?;
     // Only what has been read is waited for.
-    let turn = turn(&app.trial_turn).await?;
+    let turn = app.trial_turns.turn().await?;
     let trying = tokio::task::spawn_blocking(move || {
         // It goes on when whoever asked does not wait any more, and so keeps its turn.
-        let _held = (room, turn);
+        let _room = room;
         let catalog = Arc::new(Catalog::parse(&text)?);
         let partitions: Vec<u32> = partitions.into_iter().collect();
-        Ok::<_, Vec<rating::Fault>>(trials.try_catalog(&catalog, &partitions))
+        let clock = Stopwatch::start();
+        let tried = trials.try_catalog(&catalog, &partitions);
+        turn.end(clock.elapsed());
+        Ok::<_, Vec<rating::Fault>>(tried)
     });
     let tried = trying.await.map_err(|_| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "trying this catalog met a defect")
@@ -123,17 +124,6 @@ fn ready(
     })?;
     let partitions = read_partitions(&asked.partitions, trials.partitions()).map_err(bad)?;
     Ok((partitions, trials))
-}
-
-/// Waits for a turn, but not for long: whoever asks has to answer, too.
-async fn turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
-    let patience = Duration::from_secs(TRIAL_TURN_SECONDS_MAX);
-    match tokio::time::timeout(patience, Arc::clone(turns).acquire_owned()).await {
-        Ok(Ok(turn)) => Ok(turn),
-        Ok(Err(_)) | Err(_) => {
-            Err(Problem::unready("other catalogs are being tried; ask again later"))
-        }
-    }
 }
 
 fn read_partitions(text: &str, count: u32) -> Result<BTreeSet<u32>, String> {
@@ -176,6 +166,76 @@ pub(crate) async fn ask(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::desk::Desk;
+    use crate::service::http::trial_turns::TrialTurns;
+    use crate::service::metrics::Metrics;
+    use crate::service::settings::Settings;
+    use axum::body::Body;
+    use axum::http::header;
+    use axum::response::IntoResponse as _;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::sync::{Mutex, PoisonError};
+
+    /// Partitions that say that they are asked, and answer when they are let.
+    #[derive(Debug)]
+    struct Slow {
+        asked: Sender<()>,
+        let_go: Mutex<Receiver<()>>,
+    }
+
+    impl Trials for Slow {
+        fn try_catalog(&self, _: &Arc<Catalog>, partitions: &[u32]) -> Vec<(u32, Trial)> {
+            self.asked.send(()).unwrap();
+            self.let_go.lock().unwrap_or_else(PoisonError::into_inner).recv().unwrap();
+            partitions.iter().map(|partition| (*partition, Trial::Fits)).collect()
+        }
+
+        fn partitions(&self) -> u32 {
+            4
+        }
+    }
+
+    async fn ask_for_two(app: Arc<App>) -> Response {
+        let asked = Ok(Query(Asked { partitions: "0,3".to_owned() }));
+        let request = HttpRequest::new(Body::from("{}"));
+        post(State(app), asked, request).await.unwrap_or_else(Problem::into_response)
+    }
+
+    /// However many ask, partitions are asked one question at a time.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_asks_too_much_at_once_is_refused() {
+        let (asked, were_asked) = channel();
+        let (let_go, told) = channel();
+        let (desk, _requests) = Desk::new(1, 1);
+        desk.show_trials(Arc::new(Slow { asked, let_go: Mutex::new(told) }));
+        desk.set_open();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let mut app = App::new(desk, metrics, Settings::default().http, None);
+        Arc::get_mut(&mut app).unwrap().trial_turns =
+            TrialTurns::with_patience(Duration::from_millis(50));
+        let first = tokio::spawn(ask_for_two(Arc::clone(&app)));
+        were_asked.recv().unwrap();
+        for _ in 0..2 {
+            let second = ask_for_two(Arc::clone(&app)).await;
+            assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(second.headers().contains_key(header::RETRY_AFTER));
+        }
+        let_go.send(()).unwrap();
+        let first = first.await.unwrap();
+        assert_eq!(first.status(), StatusCode::OK);
+        let text = axum::body::to_bytes(first.into_body(), 1_000).await.unwrap();
+        let answer: Answer = serde_json::from_slice(&text).unwrap();
+        let trials: Vec<(u32, Trial)> = answer.trials.into_iter().map(Into::into).collect();
+        assert_eq!(trials, [(0, Trial::Fits), (3, Trial::Fits)]);
+        assert!(were_asked.try_recv().is_err(), "those refused were asked of nobody");
+        // Once the partitions have rested, there is a turn for the next one.
+        let_go.send(()).unwrap();
+        let mut statuses = Vec::new();
+        while statuses.len() < 200 && statuses.last() != Some(&StatusCode::OK) {
+            statuses.push(ask_for_two(Arc::clone(&app)).await.status());
+        }
+        assert_eq!(statuses.last(), Some(&StatusCode::OK));
+    }
 
     /// Each mention had the partition try the catalog once more.
     #[test]

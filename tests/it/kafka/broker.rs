@@ -28,6 +28,9 @@ struct Running {
     script: Option<Child>,
 }
 
+/// By what a broker lets itself be told a password.
+pub(super) const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+
 /// A broker that asks for a password.
 pub(super) struct Guarded {
     _broker: Broker,
@@ -49,20 +52,20 @@ impl Broker {
                 return Some(Self { bootstrap, running: None });
             }
             // Nobody drops what is static: the script removes the directory.
-            or_no_test(Self::start(new_directory(), &["--ephemeral"]))
+            or_no_test(Self::start(new_directory(), &["--ephemeral"], ""))
         });
         broker.as_ref()
     }
 
     /// A broker for one test, which goes away with it; none where [`Broker::shared`] has none.
     pub(crate) fn dedicated() -> Option<Self> {
-        or_no_test(Self::start(new_directory(), &[]))
+        or_no_test(Self::start(new_directory(), &[], ""))
     }
 
-    /// A broker as [`Broker::dedicated`] has it, that asks for a name and a password: `rater` and
-    /// `secret`.
+    /// A broker as [`Broker::dedicated`] has it, that asks for a name and a password, by any of
+    /// [`MECHANISMS`]: `rater` and `secret`.
     pub(super) fn with_password() -> Option<Guarded> {
-        let mut broker = Self::dedicated()?;
+        let mut broker = or_no_test(Self::start(new_directory(), &[], &scram_users()))?;
         broker.kill();
         let directory = broker.running.as_ref().unwrap().directory.clone();
         let [plain, tls] = ["127.0.0.1:0"; 2].map(|any| std::net::TcpListener::bind(any).unwrap());
@@ -70,17 +73,17 @@ impl Broker {
         let (keys, authority) = make_keys(&directory);
         let settings = directory.join("server.properties");
         let text = std::fs::read_to_string(&settings).unwrap();
-        let login = "plain.sasl.jaas.config=org.apache.kafka.common.security.plain.\
-                     PlainLoginModule required user_rater=\"secret\";";
         let listeners = format!(",SASL://{plain},TLS://{tls},CONTROLLER://");
         let text = text.replace(",CONTROLLER://", &listeners)
             + &format!(
                 "\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,\
                  SASL:SASL_PLAINTEXT,TLS:SASL_SSL\ninter.broker.listener.name=PLAINTEXT\n\
-                 sasl.enabled.mechanisms=PLAIN\nlistener.name.sasl.{login}\n\
-                 listener.name.tls.{login}\nlistener.name.tls.ssl.keystore.type=PKCS12\n\
+                 sasl.enabled.mechanisms={}\n{}\
+                 listener.name.tls.ssl.keystore.type=PKCS12\n\
                  listener.name.tls.ssl.keystore.location={}\n\
                  listener.name.tls.ssl.keystore.password=secret\n",
+                MECHANISMS.join(","),
+                logins(),
                 keys.display()
             );
         std::fs::write(&settings, text).unwrap();
@@ -88,8 +91,8 @@ impl Broker {
         Some(Guarded { _broker: broker, plain, tls, authority })
     }
 
-    fn start(directory: PathBuf, options: &[&str]) -> Result<Self, String> {
-        let (script, bootstrap) = launch(&directory, options)?;
+    fn start(directory: PathBuf, options: &[&str], format: &str) -> Result<Self, String> {
+        let (script, bootstrap) = launch(&directory, options, format)?;
         Ok(Self { bootstrap, running: Some(Running { directory, script: Some(script) }) })
     }
 
@@ -106,7 +109,7 @@ impl Broker {
     pub(crate) fn restart(&mut self) {
         let running = self.running.as_mut().unwrap();
         assert!(running.script.is_none(), "it runs");
-        let (script, bootstrap) = launch(&running.directory, &[]).unwrap();
+        let (script, bootstrap) = launch(&running.directory, &[], "").unwrap();
         assert_eq!(bootstrap, self.bootstrap);
         running.script = Some(script);
     }
@@ -155,13 +158,39 @@ fn make_keys(directory: &Path) -> (PathBuf, PathBuf) {
     (keys, authority)
 }
 
-/// Runs the script until the broker answers; the script and the broker's address.
-fn launch(directory: &Path, options: &[&str]) -> Result<(Child, String), String> {
+/// What formats the storage with a user for each mechanism whose passwords are kept there.
+fn scram_users() -> String {
+    let scram = MECHANISMS.iter().filter(|mechanism| mechanism.starts_with("SCRAM-"));
+    let user = |mechanism| format!("--add-scram {mechanism}=[name=rater,password=secret]");
+    scram.map(user).collect::<Vec<_>>().join(" ")
+}
+
+/// What the listeners that ask for a password are told of each mechanism; that of PLAIN is kept
+/// there.
+fn logins() -> String {
+    let mut lines = String::new();
+    for (listener, mechanism) in
+        ["sasl", "tls"].iter().flat_map(|one| MECHANISMS.map(|of| (one, of)))
+    {
+        let module = match mechanism {
+            "PLAIN" => "plain.PlainLoginModule required user_rater=\"secret\"",
+            _ => "scram.ScramLoginModule required",
+        };
+        let name = format!("listener.name.{listener}.{}", mechanism.to_ascii_lowercase());
+        lines += &format!("{name}.sasl.jaas.config=org.apache.kafka.common.security.{module};\n");
+    }
+    lines
+}
+
+/// Runs the script until the broker answers, with `format` where the storage is yet to be
+/// formatted; the script and the broker's address.
+fn launch(directory: &Path, options: &[&str], format: &str) -> Result<(Child, String), String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kafka.sh");
     let mut command = Command::new(script);
     command.args(["run", "--port", "0", "--with-stdin", "--dir"]).arg(directory).args(options);
     // Tests start it often and ask little of it: compiled less, it starts in half the time.
     command.env("KAFKA_JVM_OPTS", "-Xms128m -Xmx512m -XX:TieredStopAtLevel=1");
+    command.env("KAFKA_FORMAT_OPTS", format);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut script = command.spawn().map_err(|error| error.to_string())?;
     let mut address = String::new();

@@ -58,6 +58,8 @@ pub(super) struct Instance {
     reading: Option<JoinHandle<()>>,
 }
 
+/// How long a phase is waited for that must come.
+const PHASE: Duration = Duration::from_secs(60);
 /// How long what a stopped process has said may take to be read.
 const LOOK: Duration = Duration::from_millis(2);
 /// So many lines hold what each partition said last.
@@ -117,20 +119,29 @@ impl Instance {
         sum_of(&self.client().get("/metrics").body, part)
     }
 
-    /// Waits until a phase is met that `is_wanted` takes, but no longer than `most`.
-    pub(super) fn await_phase(&self, most: Duration, is_wanted: impl Fn(&str) -> bool) {
+    /// Waits until a partition enters a phase, which it must.
+    #[track_caller]
+    pub(super) fn await_phase(&self, phase: &str) {
+        let is_met = self.meets_phase(PHASE, |line| is_of(line, &[phase]));
+        assert!(is_met, "no partition came to \"{phase}\": {:#?}", self.said());
+    }
+
+    /// Waits until a line is said that `is_wanted` takes, but no longer than `most`; whether one
+    /// was.
+    pub(super) fn meets_phase(&self, most: Duration, is_wanted: impl Fn(&str) -> bool) -> bool {
         let pause = Duration::from_micros(50);
         let mut seen = self.said.lock().unwrap().len();
         for _ in 0..most.as_micros() / pause.as_micros() {
             {
                 let said = self.said.lock().unwrap();
                 if said[seen..].iter().any(|line| is_wanted(line)) {
-                    return;
+                    return true;
                 }
                 seen = said.len();
             }
             std::thread::sleep(pause);
         }
+        false
     }
 
     /// The phase that each partition is in, as far as it has been read.
@@ -165,7 +176,8 @@ impl Instance {
         dice: &mut Dice,
     ) -> Vec<String> {
         let is_aim = |phase: &str| aim.contains(&phase);
-        self.await_phase(most, |line| phase_of(line).is_some_and(|(_, phase)| is_aim(phase)));
+        // Whether it has been met in time is seen by what is said below.
+        _ = self.meets_phase(most, |line| is_of(line, aim));
         let mut signals = Signals::new(self.child.id());
         for _ in 0..most.as_millis() / LOOK.as_millis() {
             signals.send("STOP");
@@ -230,6 +242,11 @@ fn phase_of(line: &str) -> Option<(&str, &str)> {
     let (_, rest) = line.split_once("usage_rater::phase: ")?;
     let (phase, partition) = rest.split_once(" partition=")?;
     Some((partition, phase))
+}
+
+/// Whether a line says that a partition has entered one of these phases.
+fn is_of(line: &str, aim: &[&str]) -> bool {
+    phase_of(line).is_some_and(|(_, phase)| aim.contains(&phase))
 }
 
 /// The phase that each partition was in last.

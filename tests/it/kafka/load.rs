@@ -196,7 +196,7 @@ fn check_once(rated: &[Read]) {
             "{} {} {} {} {}",
             parsed["id"], parsed["source"], data["period_start"], data["taken_back"], data["shift"]
         );
-        assert_eq!(data["customer"], line.key.as_str(), "the owner is the key");
+        assert_eq!(data["customer"].as_str(), line.key.as_deref(), "the owner is the key");
         let at = (line.partition, line.offset);
         if let Some(before) = seen.insert(name.clone(), at) {
             panic!("{name} was rated twice: at {before:?} and {at:?}");

@@ -3,11 +3,20 @@
 
 use super::broker::Broker;
 use super::instance::{Instance, Names};
-use super::load::{Load, catalog};
+use super::load::{Load, PARTITIONS, catalog};
 use super::wire::Wire;
 use crate::program::Workplace;
 use crate::service::eventually;
+use crate::simulation::dice::Dice;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// What an instance says when it has taken up a partition.
+const LIVE: &str = "live, with";
+/// The phase in which a transaction has begun, and nothing is known of its end.
+const OPEN: &[&str] = &["open"];
+/// How long that is waited for.
+const OPENED: Duration = Duration::from_secs(20);
 
 fn start(place: &Workplace, names: &Names, broker: &Broker, name: &str) -> Instance {
     let settings = format!("[state]\ndir = \"{name}\"\n[commit]\ninterval_ms = 100");
@@ -16,32 +25,51 @@ fn start(place: &Workplace, names: &Names, broker: &Broker, name: &str) -> Insta
     Instance::start(place, &config)
 }
 
-/// Longer than the session of a member, so that its partitions go to others.
-const PAST_THE_SESSION: Duration = Duration::from_secs(8);
+/// Sends while `done` lasts, up to some seconds.
+fn send_during<T>(load: &mut Load, (wire, names): (&Wire, &Names), done: impl FnOnce() -> T) -> T {
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| load.send_until((wire, names), &is_over));
+        let done = done();
+        is_over.store(true, Ordering::Relaxed);
+        done
+    })
+}
 
+fn is_said(server: &Instance, from: usize, words: &str) -> bool {
+    server.said()[from..].iter().any(|line| line.contains(words))
+}
+
+/// A transaction that is open when it is stopped cannot be committed when it wakes up: others have
+/// its partitions, and have shut it out of them.
 #[test]
 fn an_instance_that_hangs_wakes_up_fenced() {
     let Some(broker) = Broker::shared() else { return };
     let (place, names, wire) = (Workplace::new(), Names::new(), Wire::new(&broker.bootstrap));
     place.write("catalog.json", catalog());
-    let mut load = Load::default();
+    let (mut load, mut dice) = (Load::default(), Dice::new(20_260_116));
     let sleeper = start(&place, &names, broker, "a");
     load.send(&wire, &names, 500);
     sleeper.catch_up(&wire, &names);
     let other = start(&place, &names, broker, "b");
     load.send(&wire, &names, 300);
-    eventually("both hold partitions", || {
-        other.said().iter().any(|line| line.contains("live, with"))
-    });
+    eventually("both hold partitions", || is_said(&other, 0, LIVE));
+    let mut from = 0;
     for _ in 0..2 {
-        load.send(&wire, &names, 200);
-        sleeper.signal("STOP");
+        eventually("it holds partitions", || is_said(&sleeper, from, LIVE));
+        from = sleeper.said().len();
+        let phases = send_during(&mut load, (&wire, &names), || {
+            sleeper.stop_in((OPEN, from), OPENED, &mut dice)
+        });
+        assert!(phases.iter().any(|phase| OPEN.contains(&phase.as_str())), "{phases:?}");
         load.send(&wire, &names, 400);
-        std::thread::sleep(PAST_THE_SESSION);
+        let lives = || other.counted("usage_rater_partition_live");
+        eventually("the other one has them all", || lives() == i64::from(PARTITIONS));
         load.send(&wire, &names, 200);
+        from = sleeper.said().len();
         sleeper.signal("CONT");
+        eventually("it is fenced", || is_said(&sleeper, from, "fenced, so let go: "));
         load.send(&wire, &names, 300);
-        std::thread::sleep(Duration::from_secs(2));
     }
     other.stop();
     load.send(&wire, &names, 200);
@@ -61,10 +89,12 @@ fn a_broker_that_dies_loses_nothing() {
     let server = start(&place, &names, &broker, "a");
     for _ in 0..3 {
         load.send(&wire, &names, 1_500);
-        server.await_phase(Duration::from_secs(2), |line| line.contains("phase: committing "));
-        broker.kill();
-        std::thread::sleep(Duration::from_millis(500));
-        broker.restart();
+        send_during(&mut load, (&wire, &names), || {
+            server.await_phase("committing");
+            broker.kill();
+            std::thread::sleep(Duration::from_millis(500));
+            broker.restart();
+        });
     }
     // One that says nothing for a while, which clients cannot tell from one that died.
     load.send(&wire, &names, 500);

@@ -1,6 +1,6 @@
 //! What cannot work is told, with the setting's name, and never hangs.
 
-use super::broker::Broker;
+use super::broker::{Broker, MECHANISMS};
 use super::instance::{Instance, Names};
 use super::load::{Load, catalog};
 use super::wire::Wire;
@@ -25,9 +25,10 @@ fn no_broker() {
 fn credentials_that_are_wrong() {
     let Some(broker) = Broker::with_password() else { return };
     let names = Names::new();
-    let with = |address: &str, password: &str, more: &[(&str, &str)]| {
+    let with = |address: &str, (mechanism, password): (&str, &str), more: &[(&str, &str)]| {
         let secret = [("sasl.username", "rater"), ("sasl.password", password)];
-        let properties = [("sasl.mechanism", "PLAIN")].iter().chain(&secret).chain(more);
+        let properties = [("sasl.mechanism", mechanism)].into_iter().chain(secret);
+        let properties = properties.chain(more.iter().copied());
         let lines = properties.map(|(key, value)| format!("\"{key}\" = \"{value}\"\n"));
         let lines = format!("[kafka.properties]\n{}", lines.collect::<String>());
         names.settings(address, "").replace("[kafka.properties]\n", &lines)
@@ -36,16 +37,18 @@ fn credentials_that_are_wrong() {
     let authority = broker.authority.to_str().unwrap();
     let tls = [("security.protocol", "SASL_SSL"), ("ssl.ca.location", authority)];
     for (address, ways) in [(&broker.plain, &plain[..]), (&broker.tls, &tls[..])] {
-        let wrong = with(address, "wrong", ways);
-        refused(&wrong, &["kafka.properties", "sasl.password", address]);
-        // It is not for anything else that it is refused.
-        let place = Workplace::new();
-        place.write("catalog.json", catalog());
-        place.write("a.toml", with(address, "secret", ways));
-        Instance::start(&place, "a.toml").stop();
+        for mechanism in MECHANISMS {
+            let wrong = with(address, (mechanism, "wrong"), ways);
+            refused(&wrong, &["kafka.properties", "sasl.password", address]);
+            // It is not for anything else that it is refused.
+            let place = Workplace::new();
+            place.write("catalog.json", catalog());
+            place.write("a.toml", with(address, (mechanism, "secret"), ways));
+            Instance::start(&place, "a.toml").stop();
+        }
     }
     // A certificate that nobody here vouches for.
-    let untrusted = with(&broker.tls, "secret", &tls[..1]);
+    let untrusted = with(&broker.tls, ("PLAIN", "secret"), &tls[..1]);
     refused(&untrusted, &["kafka.properties", "ssl.", &broker.tls]);
 }
 

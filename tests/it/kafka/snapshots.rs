@@ -10,7 +10,11 @@ use crate::program::Workplace;
 use crate::service::eventually;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
+
+/// Between two batches of usage while something is waited for.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A place, its broker, and what was sent.
 struct World {
@@ -45,6 +49,22 @@ impl World {
 
     fn send(&mut self, count: usize) {
         self.load.send(&self.wire, &self.names, count);
+    }
+
+    /// Sends all the time while something is waited for.
+    fn send_while(&mut self, wait: impl FnOnce()) {
+        let (waited, is_over) = channel::<()>();
+        let Self { load, wire, names, .. } = self;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while is_over.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+                    load.send(wire, names, 40);
+                }
+            });
+            // Dropped at the end of this, also where what is waited for has failed.
+            let _waited = waited;
+            wait();
+        });
     }
 
     /// Sends until the state log of every partition has lost its beginning.
@@ -177,21 +197,10 @@ fn killed_around_its_snapshots_it_loses_and_doubles_nothing() {
     world.configure("a");
     for aim in ["uploading", "announced", "uploading", "trimming"] {
         let server = Instance::start(&world.place, "a.toml");
-        std::thread::scope(|scope| {
-            let World { load, wire, names, place, .. } = &mut world;
-            let sending = scope.spawn(|| {
-                for _ in 0..30 {
-                    load.send(wire, names, 40);
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-            });
-            let is_aim = |line: &str| line.contains(&format!("phase: {aim} "));
-            server.await_phase(Duration::from_secs(20), is_aim);
-            server.kill();
-            sending.join().unwrap();
-            // A disk that goes, too.
-            std::fs::remove_dir_all(place.path("a/partition-2")).unwrap_or_default();
-        });
+        world.send_while(|| server.await_phase(aim));
+        server.kill();
+        // A disk that goes, too.
+        std::fs::remove_dir_all(world.store("a", 2)).unwrap_or_default();
     }
     let server = Instance::start(&world.place, "a.toml");
     world.send_until_trimmed();

@@ -8,22 +8,33 @@ use super::wire::Wire;
 use crate::program::Workplace;
 use crate::service::eventually;
 use crate::simulation::dice::Dice;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// What befalls them in a run, one of each; with `KILLS`, half as many as that says.
-const HAPPENINGS: u64 = 4;
+/// What may befall them. A run has one of each in an order of its own, again and again, as often as
+/// half of `KILLS` says, and once without it.
+const HAPPENINGS: [Happening; 4] =
+    [Happening::Hangs, Happening::BrokerDies, Happening::Killed, Happening::Leaves];
 /// Longer than the session of a member, so that its partitions go to others.
 const PAST_THE_SESSION: Duration = Duration::from_secs(8);
 const NAMES: [&str; 2] = ["a", "b"];
-/// The happening of which the broker dies.
-const BROKER_DIES: u64 = 1;
 /// Where a transaction has begun and the state does not have it yet.
 const UNFINISHED: &[&str] = &["open", "committing", "writing"];
 /// How long such a phase is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Deaths of the broker beyond those asked for, until one has met such a phase.
+/// One death of the broker in so many must meet such a phase.
+const DEATHS_UNFINISHED: usize = 4;
+/// Deaths of the broker beyond those asked for, until enough have.
 const DEATHS_MAX: usize = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Happening {
+    Hangs,
+    BrokerDies,
+    Killed,
+    Leaves,
+}
 
 struct World {
     broker: Broker,
@@ -33,6 +44,8 @@ struct World {
     load: Load,
     dice: Dice,
     instances: [Option<Instance>; 2],
+    /// How often each has happened.
+    met: BTreeMap<Happening, usize>,
     /// How often the broker died with a transaction unfinished.
     unfinished: usize,
 }
@@ -45,8 +58,8 @@ impl World {
             let further = format!("[state]\ndir = \"{name}\"\n[commit]\ninterval_ms = 100");
             place.write(&format!("{name}.toml"), names.settings(&broker.bootstrap, &further));
         }
-        let (load, instances, unfinished) = (Load::long(), [None, None], 0);
-        Self { broker, place, names, wire, load, dice, instances, unfinished }
+        let (load, instances, met) = (Load::long(), [None, None], BTreeMap::new());
+        Self { broker, place, names, wire, load, dice, instances, met, unfinished: 0 }
     }
 
     fn send(&mut self) {
@@ -65,27 +78,28 @@ impl World {
     }
 
     /// Lets something happen; says what.
-    fn happen(&mut self, number: u64) -> String {
+    fn happen(&mut self, what: Happening) -> String {
         let one = usize::try_from(self.dice.below(2)).unwrap();
         let name = NAMES[one];
         // One that was killed or has left joins.
         self.running(one);
         self.send();
         self.pause();
-        // First one of each.
-        let what = if number < HAPPENINGS { number } else { self.dice.below(HAPPENINGS) };
+        *self.met.entry(what).or_default() += 1;
         match what {
-            0 => {
+            Happening::Hangs => {
                 self.running(1 - one);
                 self.hang(one);
                 format!("{name} hangs past its session")
             }
-            BROKER_DIES => format!("the broker dies, {name}: {}", self.kill_broker(one).join(" ")),
-            2 => {
+            Happening::BrokerDies => {
+                format!("the broker dies, {name}: {}", self.kill_broker(one).join(" "))
+            }
+            Happening::Killed => {
                 let phases = self.instances[one].take().unwrap().kill();
                 format!("{name} is killed: {}", phases.join(" "))
             }
-            _ => {
+            Happening::Leaves => {
                 self.instances[one].take().unwrap().stop();
                 format!("{name} leaves")
             }
@@ -113,6 +127,40 @@ impl World {
         self.pause();
         self.broker.restart();
         phases
+    }
+
+    /// One of each, in some order.
+    fn round(&mut self) -> [Happening; 4] {
+        let mut round = HAPPENINGS;
+        for last in (1..round.len()).rev() {
+            let other = self.dice.below(u64::try_from(last + 1).unwrap());
+            round.swap(last, usize::try_from(other).unwrap());
+        }
+        round
+    }
+
+    /// Lets the broker die again until enough of its deaths have met a transaction unfinished.
+    fn kill_broker_unfinished(&mut self) {
+        let wanted = self.met[&Happening::BrokerDies].div_ceil(DEATHS_UNFINISHED);
+        for again in 0.. {
+            if self.unfinished >= wanted {
+                return;
+            }
+            let so_far = self.told();
+            assert!(again < DEATHS_MAX, "{so_far}, which is not enough: {wanted} were to be");
+            self.running(0);
+            tell(&format!("the broker dies again: {}", self.kill_broker(0).join(" ")));
+        }
+    }
+
+    fn told(&self) -> String {
+        let [hangs, deaths, killed, leaves] =
+            HAPPENINGS.map(|what| self.met.get(&what).copied().unwrap_or_default());
+        format!(
+            "hung past its session: {hangs}, killed: {killed}, left: {leaves}, deaths of the \
+             broker: {deaths}, in the middle of a transaction: {}",
+            self.unfinished
+        )
     }
 
     /// Waits until one of them has partitions to lose.
@@ -143,21 +191,18 @@ impl World {
 #[test]
 fn whoever_comes_goes_hangs_or_dies_nothing_is_lost_or_doubled() {
     let Some(broker) = Broker::dedicated() else { return };
-    let kills = std::env::var("KILLS").ok().map(|kills| kills.parse::<u64>().unwrap());
+    let kills = std::env::var("KILLS").ok().map(|kills| kills.parse::<usize>().unwrap());
     let seed = std::env::var("USAGE_RATER_SEED").ok().and_then(|seed| seed.parse().ok());
     let mut world = World::new(broker, Dice::new(seed.unwrap_or(20_260_115)));
-    for number in 0..kills.map_or(HAPPENINGS, |kills| kills / 2) {
-        let what = world.happen(number);
-        tell(&format!("{number}: {what}"));
-    }
-    for again in 0.. {
-        if world.unfinished > 0 {
-            break;
+    let rounds = kills.map_or(1, |kills| (kills / 2).div_ceil(HAPPENINGS.len()).max(1));
+    for number in 0..rounds {
+        for what in world.round() {
+            let what = world.happen(what);
+            tell(&format!("{number}: {what}"));
         }
-        assert!(again < DEATHS_MAX, "the broker never died in the middle of a transaction");
-        world.running(0);
-        tell(&format!("the broker dies again: {}", world.kill_broker(0).join(" ")));
     }
+    world.kill_broker_unfinished();
+    tell(&world.told());
     // In the end one holds all.
     world.send();
     world.running(0);

@@ -77,6 +77,16 @@ fn usage_by_http_takes_the_same_way() {
     assert_eq!(letter["code"], "not_a_cloud_event");
     assert_eq!(letter["record"], "{\"id\":\"bad\"}");
     assert_eq!(letter["source"]["topic"], names.topic("raw"));
+    // What is refused belongs to nobody, so it has no key, and neither has its letter.
+    let raw = wire.read_all(&names.topic("raw"));
+    let keys_of = |id: &str| {
+        let of = raw.iter().filter(|record| record.text.contains(&format!("\"id\":\"{id}\"")));
+        of.map(|record| record.key.as_deref()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys_of("bad"), [None]);
+    assert_eq!(letters[0].key, None);
+    assert_eq!(keys_of("large"), [None::<&str>; 0]);
+    assert_eq!(keys_of("a"), [Some("C3"); 2]);
     server.client().get("/v1/rejected").expect(501, &names.topic("rejected"));
     server.stop();
     place.succeed("verify --config a.toml");

@@ -19,7 +19,8 @@ const TRIES_MAX: u32 = 300;
 pub(super) struct Read {
     pub(super) partition: i32,
     pub(super) offset: i64,
-    pub(super) key: String,
+    /// Null where it has none.
+    pub(super) key: Option<String>,
     pub(super) text: String,
 }
 
@@ -33,6 +34,8 @@ impl Wire {
     pub(super) fn new(bootstrap: &str) -> Self {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", bootstrap).set("linger.ms", "5");
+        // What a broker had when it died is not sent again: tests know how often they send.
+        config.set("enable.idempotence", "true");
         let producer = config.create().unwrap();
         Self { bootstrap: bootstrap.to_owned(), producer }
     }
@@ -109,7 +112,7 @@ impl Wire {
                 Some(Ok(message)) => found.push(Read {
                     partition: message.partition(),
                     offset: message.offset(),
-                    key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
+                    key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
                     text: String::from_utf8(message.payload().unwrap_or_default().to_vec())
                         .unwrap_or_default(),
                 }),

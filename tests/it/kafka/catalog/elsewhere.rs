@@ -5,7 +5,7 @@ use super::super::broker::Broker;
 use super::super::instance::Instance;
 use super::super::load::PARTITIONS;
 use super::{
-    CUSTOMERS, JSON, PUT, Scene, customer, entries, entry, eventually, file_of, plan, told,
+    CUSTOMERS, JSON, PUT, Scene, customer, entries, entry, eventually, file_of, plan, put, told,
 };
 use usage_rater::stream::murmur2::partition_of;
 
@@ -35,7 +35,7 @@ fn what_other_instances_have_rated_is_asked_for() {
     let mut scene = Scene::new(broker);
     let mut all = entries();
     let (a, b) = (scene.start("a"), scene.start("b"));
-    eventually("it is taken", || a.client().send(PUT, JSON, &file_of(&all)).status == 200);
+    put(&a, &all);
     eventually("each holds some", || {
         let (of_a, of_b) = (live(&a), live(&b));
         !of_a.is_empty() && !of_b.is_empty() && of_a.len() + of_b.len() == PARTITIONS as usize
@@ -47,9 +47,9 @@ fn what_other_instances_have_rated_is_asked_for() {
     assert!(!theirs.is_empty(), "{elsewhere:?}");
     scene.use_by(&theirs, 1, 100);
     scene.all_rated_by(&other);
-    let put = |server: &Instance, text: &str| server.client().send(PUT, JSON, text);
-    put(&decides, &recut(&file_of(&all))).expect(409, "cannot be cut anew");
-    put(&other, &recut(&file_of(&all))).expect(409, "cannot be cut anew");
+    let send = |server: &Instance, text: &str| server.client().send(PUT, JSON, text);
+    send(&decides, &recut(&file_of(&all))).expect(409, "cannot be cut anew");
+    send(&other, &recut(&file_of(&all))).expect(409, "cannot be cut anew");
     // Nor does an entry come into force, and it keeps no other away.
     let (key, text) = customer(theirs[0]);
     scene.produce("catalog", &[(key.clone(), recut(&text)), customer(CUSTOMERS)]);
@@ -63,12 +63,12 @@ fn what_other_instances_have_rated_is_asked_for() {
     // Of one that cannot be asked nothing is known, so nothing comes into force.
     other.kill();
     all.push(plan(2, "2026-02-01", "0.03"));
-    put(&decides, &file_of(&all)).expect(503, "has not been asked");
+    send(&decides, &file_of(&all)).expect(503, "has not been asked");
     assert!(!shows(&decides, "\"version\":2"));
-    eventually("once its session has ended", || put(&decides, &file_of(&all)).status == 200);
-    put(&decides, &recut(&file_of(&all))).expect(409, "cannot be cut anew");
-    scene.use_in(2, 100);
-    scene.all_rated_by(&decides);
+    // Once its session has ended.
+    put(&decides, &all);
+    send(&decides, &recut(&file_of(&all))).expect(409, "cannot be cut anew");
+    scene.rate_by(&decides, 2, 100);
     decides.client().get("/readyz").expect(200, "ready");
     decides.stop();
     scene.check(&all);
@@ -80,10 +80,7 @@ fn a_partition_that_does_not_fit_says_so_and_goes_on_with_one_that_it_fits() {
     let Some(broker) = Broker::shared() else { return };
     let mut scene = Scene::new(broker);
     let all = entries();
-    let server = scene.start("a");
-    eventually("it is taken", || server.client().send(PUT, JSON, &file_of(&all)).status == 200);
-    scene.use_in(1, 100);
-    scene.all_rated_by(&server);
+    let server = scene.start_rating(&all);
     // As if it had been decided before that usage was rated.
     let (key, text) = customer(1);
     let decided = [entry(&format!("in_force/{key}"), &recut(&text)), entry("in_force", "{}")];
@@ -98,8 +95,7 @@ fn a_partition_that_does_not_fit_says_so_and_goes_on_with_one_that_it_fits() {
     };
     eventually("it says so", || unready(&server, "goes on with the catalog before"));
     assert!(told(&server, "is not taken: ") && told(&server, "cannot be cut anew"));
-    scene.use_in(1, 50);
-    scene.all_rated_by(&server);
+    scene.rate_by(&server, 1, 50);
     server.stop();
     // The others start.
     let server = scene.start("a");
@@ -120,9 +116,7 @@ fn records_that_a_new_version_came_too_late_for_can_be_cancelled() {
     let Some(broker) = Broker::shared() else { return };
     let mut scene = Scene::new(broker);
     let mut all = entries();
-    let server = scene.start("a");
-    eventually("it is taken", || server.client().send(PUT, JSON, &file_of(&all)).status == 200);
-    scene.use_in(1, 100);
+    let server = scene.start_rating(&all);
     let late = scene.sent;
     scene.use_by(&[1], 2, 1);
     scene.all_rated_by(&server);
@@ -135,8 +129,7 @@ fn records_that_a_new_version_came_too_late_for_can_be_cancelled() {
     scene.cancel(late, 1);
     scene.all_rated_by(&server);
     eventually("it takes the catalog", || server.client().get("/readyz").status == 200);
-    scene.use_in(2, 50);
-    scene.all_rated_by(&server);
+    scene.rate_by(&server, 2, 50);
     server.stop();
     scene.check(&all);
 }
