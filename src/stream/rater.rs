@@ -89,6 +89,10 @@ const FLUSH_BYTES: usize = 64 << 20;
 const FLUSH_INTERVAL: Duration = Duration::from_secs(30);
 /// Records of a transaction of which it is kept when they were appended.
 const APPENDED_MAX: usize = 64;
+/// How often, at most, the times of totals are looked for that are to be published; and of all
+/// time, how large a part that may take.
+const FIND_INTERVAL: Duration = Duration::from_secs(1);
+const FIND_PART: u32 = 10;
 /// How often records that have waited for too long are looked for.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the ends of quiet inputs are asked for.
@@ -111,6 +115,9 @@ pub struct Rater<B> {
     last_record: Duration,
     last_end: Duration,
     looked: Duration,
+    /// When times were last looked for, and how long that took, once it is known.
+    found: Duration,
+    finding_took: Option<Duration>,
     next_period_end: Instant,
     flushed: Duration,
     unflushed: usize,
@@ -152,6 +159,8 @@ impl<B: Broker> Rater<B> {
             last_record: tick.elapsed,
             last_end: tick.elapsed,
             looked: tick.elapsed,
+            found: tick.elapsed,
+            finding_took: Some(Duration::ZERO),
             next_period_end: Instant::MIN,
             flushed: tick.elapsed,
             unflushed: 0,
@@ -172,6 +181,9 @@ impl<B: Broker> Rater<B> {
     /// them, and could then take nothing that would make it forget.
     fn forget(&mut self, now: Instant, commits_max: usize, tick: Tick) -> Result<(), Stop> {
         self.partition.forget_before(earlier(now, self.setup.rules.dedupe_window));
+        if self.partition.holds_forgetting() {
+            self.find_times(tick)?;
+        }
         for _ in 0..commits_max {
             if !self.partition.is_forgetting_due() {
                 break;
@@ -309,6 +321,7 @@ impl<B: Broker> Rater<B> {
         }
         // Closing commits, too.
         self.close_what_ended(tick)?;
+        self.find_times_if_due(tick)?;
         self.see_to_snapshots(tick)?;
         progress.committed = self.committed.take();
         Ok(progress)
@@ -447,6 +460,30 @@ impl<B: Broker> Rater<B> {
         Ok(())
     }
 
+    /// Finds the times of totals between two transactions, now and then.
+    fn find_times_if_due(&mut self, tick: Tick) -> Result<(), Stop> {
+        let since = tick.elapsed.saturating_sub(self.found);
+        if since.is_zero() {
+            return Ok(());
+        }
+        let took = *self.finding_took.get_or_insert(since);
+        if since < FIND_INTERVAL.max(took * FIND_PART) || !self.partition.is_finding_due() {
+            return Ok(());
+        }
+        self.find_times(tick)
+    }
+
+    /// Finds the times of all totals that do not know theirs, and commits them. All records are
+    /// looked through, for which no transaction may be open.
+    fn find_times(&mut self, tick: Tick) -> Result<(), Stop> {
+        if self.open_since.is_some() {
+            self.commit(tick)?;
+        }
+        self.partition.find_times()?;
+        (self.found, self.finding_took) = (tick.elapsed, None);
+        self.commit(tick)
+    }
+
     /// Closes every period that ended by `until`, and commits.
     ///
     /// # Errors
@@ -510,6 +547,10 @@ impl<B: Broker> Rater<B> {
     /// before stays in force.
     pub fn set_catalog(&mut self, newer: InForce, tick: Tick) -> Result<Result<(), String>, Stop> {
         self.commit(tick)?;
+        if self.partition.lacks_times() {
+            // The terms that a total was rated by are asked for up to its last record.
+            self.find_times(tick)?;
+        }
         let before = self.partition.before();
         if let Err(error) = self.partition.set_catalog(newer.catalog) {
             return Ok(Err(error.to_string()));
@@ -534,6 +575,10 @@ impl<B: Broker> Rater<B> {
         tick: Tick,
     ) -> Result<Result<(), String>, Stop> {
         self.commit(tick)?;
+        if self.partition.lacks_times() {
+            // The terms that a total was rated by are asked for up to its last record.
+            self.find_times(tick)?;
+        }
         let before = self.partition.before();
         if let Err(error) = self.partition.set_catalog(newer) {
             return Ok(Err(error.to_string()));

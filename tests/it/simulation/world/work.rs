@@ -164,7 +164,7 @@ impl World {
             return rater.try_catalog(self.catalogs.of(self.published).catalog, tick);
         }
         let mut has_totals = false;
-        rater.partition().query().totals(|_| {
+        rater.partition().query().totals_as_kept(|_| {
             has_totals = true;
             Ok::<(), aggregator::Error>(())
         })?;
