@@ -305,5 +305,13 @@ mod tests {
         put_amount(&mut out, Amount::from_scaled(I256::new(128)));
         put_amount(&mut out, Amount::ZERO);
         assert_eq!(out, [0xAC, 2, 1, 2, 0xC3, 0xA9, 2, 0x7F, 0xFF, 2, 0x80, 0, 0]);
+        let times = |nanos: &[i128]| {
+            let (mut times, mut out) = (Times::default(), Vec::new());
+            nanos.iter().for_each(|nanos| times.add(Instant::from_nanos(*nanos)));
+            put_times(&mut out, &times);
+            out
+        };
+        assert_eq!(times(&[20, 10]), [5, 20, 10, 1]);
+        assert_eq!(times(&[40, 10, 20, 30]), [6, 20, 10, 10, 0, 6, 81, 10, 10, 0]);
     }
 }

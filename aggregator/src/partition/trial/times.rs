@@ -260,12 +260,12 @@ fn check(seed: u64) -> u32 {
 
 #[test]
 fn times_are_those_of_the_records_that_stand() {
-    let lost: u32 = (0..40)
+    let lost: u32 = (0..24)
         .map(|seed| {
             std::panic::catch_unwind(|| check(seed)).unwrap_or_else(|_| panic!("of seed {seed}"))
         })
         .sum();
-    assert!(lost > 100, "{lost}: hardly any total has lost its times");
+    assert!(lost > 60, "{lost}: hardly any total has lost its times");
 }
 
 /// The records that say when a total was used first must not be gone before they are asked.
