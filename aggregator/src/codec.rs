@@ -180,7 +180,7 @@ fn put_times(out: &mut Vec<u8>, times: &Times) {
 
 fn put_end(out: &mut Vec<u8>, end: &TimesEnd) {
     let (kept, bound) = (end.kept(), end.bound());
-    put_varint(out, (kept.len() as u128) << 1 | u128::from(bound.is_none()));
+    put_varint(out, ((kept.len() as u128) << 1) | u128::from(bound.is_none()));
     let mut before = None;
     for time in kept.iter().copied().chain(bound) {
         match before {

@@ -56,10 +56,10 @@ impl TimesEnd {
     }
 
     fn add(&mut self, time: i128, most: usize) {
-        if time > self.bound {
+        let most = most.max(self.kept.len());
+        if time > self.bound || (time == self.bound && self.kept.len() == most) {
             return;
         }
-        let most = most.max(self.kept.len());
         let at = self.kept.partition_point(|kept| *kept <= time);
         self.kept.insert(at, time);
         if self.kept.len() > most {
@@ -156,7 +156,7 @@ mod tests {
     /// What is known is right, and what is not is bounded; looking makes it known.
     fn check(times: &Times, all: &[i8]) {
         let (first, last) =
-            (all.iter().min().map(|at_| at(*at_)), all.iter().max().map(|x| at(*x)));
+            (all.iter().min().map(|time| at(*time)), all.iter().max().map(|time| at(*time)));
         assert!(times.first().is_none_or(|found| Some(found) == first), "{times:?} of {all:?}");
         assert!(times.last().is_none_or(|found| Some(found) == last), "{times:?} of {all:?}");
         assert!(times.until() >= last, "{times:?} of {all:?}");
@@ -212,7 +212,7 @@ mod tests {
         (0..10).for_each(|time| times.add(at(time)));
         for time in 0..3 {
             assert_eq!(times.first(), Some(at(time)));
-            times.take_back(at(time), 9 - time.unsigned_abs() as u64);
+            times.take_back(at(time), 9 - u64::from(time.unsigned_abs()));
         }
         assert!(!times.are_known() && times.first().is_none());
         assert_eq!(times.last(), Some(at(9)));
