@@ -148,7 +148,8 @@ fn correction(number: u64, of: u64) -> String {
     format!(
         "{{\"specversion\":\"1.0\",\"id\":\"c{number:012x}\",\"source\":\"metering/api-gw\",\
          \"type\":\"{kind}\",\"subject\":\"CUS-{}\",\"time\":\"2026-01-30T00:00:00Z\",\
-         \"data\":{{\"of\":{{\"source\":\"metering/api-gw\",\"id\":\"{of:012x}\"}}{replacement}}}}}",
+         \"data\":{{\"of\":{{\"source\":\"metering/api-gw\",\"id\":\"{of:012x}\"}}\
+         {replacement}}}}}",
         customer(of),
     )
 }

@@ -174,7 +174,10 @@ mod tests {
     proptest! {
         #[test]
         fn ends_are_exact_or_not_known(
-            steps in proptest::collection::vec((0u8..5, any::<i8>(), any::<prop::sample::Index>()), 0..90),
+            steps in proptest::collection::vec(
+                (0u8..5, any::<i8>(), any::<prop::sample::Index>()),
+                0..90,
+            ),
         ) {
             let (mut times, mut all) = (Times::default(), Vec::new());
             for (kind, time, which) in steps {

@@ -4,6 +4,9 @@
 //! were read in one transaction. It is the same in production and in the simulation: time comes
 //! with every step, the broker and the tables of the store are behind ports.
 
+mod catalog;
+mod times;
+
 use super::broker::{Broker, BrokerError, Incoming, Input};
 use super::catalog_topic::InForce;
 use super::hand::{Arrival, Hand};
@@ -18,7 +21,6 @@ use aggregator::{
 };
 use ingest::Decoder;
 use rating::{Catalog, Cycle, Instant};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What a rater is told when it starts.
@@ -89,10 +91,6 @@ const FLUSH_BYTES: usize = 64 << 20;
 const FLUSH_INTERVAL: Duration = Duration::from_secs(30);
 /// Records of a transaction of which it is kept when they were appended.
 const APPENDED_MAX: usize = 64;
-/// How often, at most, the times of totals are looked for that are to be published; and of all
-/// time, how large a part that may take.
-const FIND_INTERVAL: Duration = Duration::from_secs(1);
-const FIND_PART: u32 = 10;
 /// How often records that have waited for too long are looked for.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the ends of quiet inputs are asked for.
@@ -460,30 +458,6 @@ impl<B: Broker> Rater<B> {
         Ok(())
     }
 
-    /// Finds the times of totals between two transactions, now and then.
-    fn find_times_if_due(&mut self, tick: Tick) -> Result<(), Stop> {
-        let since = tick.elapsed.saturating_sub(self.found);
-        if since.is_zero() {
-            return Ok(());
-        }
-        let took = *self.finding_took.get_or_insert(since);
-        if since < FIND_INTERVAL.max(took * FIND_PART) || !self.partition.is_finding_due() {
-            return Ok(());
-        }
-        self.find_times(tick)
-    }
-
-    /// Finds the times of all totals that do not know theirs, and commits them. All records are
-    /// looked through, for which no transaction may be open.
-    fn find_times(&mut self, tick: Tick) -> Result<(), Stop> {
-        if self.open_since.is_some() {
-            self.commit(tick)?;
-        }
-        self.partition.find_times()?;
-        (self.found, self.finding_took) = (tick.elapsed, None);
-        self.commit(tick)
-    }
-
     /// Closes every period that ended by `until`, and commits.
     ///
     /// # Errors
@@ -538,56 +512,6 @@ impl<B: Broker> Rater<B> {
             self.flushed = tick.elapsed;
         }
         Ok(())
-    }
-
-    /// Goes on with another catalog.
-    ///
-    /// # Errors
-    /// As [`Rater::step`]. If the catalog contradicts the state, the reason is given, and the one
-    /// before stays in force.
-    pub fn set_catalog(&mut self, newer: InForce, tick: Tick) -> Result<Result<(), String>, Stop> {
-        self.commit(tick)?;
-        if self.partition.lacks_times() {
-            // The terms that a total was rated by are asked for up to its last record.
-            self.find_times(tick)?;
-        }
-        let before = self.partition.before();
-        if let Err(error) = self.partition.set_catalog(newer.catalog) {
-            return Ok(Err(error.to_string()));
-        }
-        if let Some(reason) = crate::contradiction::find(&self.partition)? {
-            self.partition.go_back(before)?;
-            return Ok(Err(reason));
-        }
-        self.partition.at_catalog(newer.position.unwrap_or(0));
-        self.next_period_end = Instant::MIN;
-        self.take_released(tick)?;
-        Ok(Ok(()))
-    }
-
-    /// Why another catalog cannot be gone on with, if it cannot; the one in force stays.
-    ///
-    /// # Errors
-    /// As [`Rater::step`].
-    pub fn try_catalog(
-        &mut self,
-        newer: Arc<Catalog>,
-        tick: Tick,
-    ) -> Result<Result<(), String>, Stop> {
-        self.commit(tick)?;
-        if self.partition.lacks_times() {
-            // The terms that a total was rated by are asked for up to its last record.
-            self.find_times(tick)?;
-        }
-        let before = self.partition.before();
-        if let Err(error) = self.partition.set_catalog(newer) {
-            return Ok(Err(error.to_string()));
-        }
-        let contradicts = crate::contradiction::find(&self.partition)?;
-        self.partition.go_back(before)?;
-        // Those that the other catalog released wait on.
-        self.take_released(tick)?;
-        Ok(contradicts.map_or(Ok(()), Err))
     }
 
     /// Commits what is open and leaves the store so that nothing must be replayed.
