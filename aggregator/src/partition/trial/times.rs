@@ -172,7 +172,7 @@ impl History {
     fn check(&mut self) {
         self.commit();
         let of = |start: Instant| {
-            let month = start.to_string()[..7].to_owned();
+            let month: String = start.to_string().chars().take(7).collect();
             let standing = self.placed.iter().filter(move |one| one.cancelled.is_none());
             let times: Vec<Instant> = standing
                 .filter(|one| one.time.starts_with(&month))
