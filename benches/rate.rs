@@ -64,6 +64,20 @@ fn bench(c: &mut Criterion) {
             });
         });
     }
+    // Where each record is later than all before, the total keeps another last time with each.
+    let catalog = catalog(MODELS[0].1);
+    let timeline = &catalog.plans()[0].timelines[0];
+    let terms = &timeline.terms[0];
+    let mut nanos = Instant::parse("2026-01-14T09:30:00Z").expect("an instant").nanos();
+    let quantity = Quantity::parse("1.5").expect("a quantity");
+    let mut total = Total::default();
+    group.bench_function("per_unit, rising times", |bencher| {
+        bencher.iter(|| {
+            nanos += 1_000;
+            let by = (timeline, terms, Share::WHOLE);
+            rate(black_box(&mut total), by, black_box(quantity), Instant::from_nanos(nanos))
+        });
+    });
     group.finish();
 }
 

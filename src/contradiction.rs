@@ -9,7 +9,7 @@ use rating::{Catalog, Subject, Subscription};
 pub(crate) fn find(partition: &Partition) -> Result<Option<String>, Error> {
     let catalog = partition.catalog();
     let mut found = None;
-    let read = partition.query().totals(|total| {
+    let read = partition.query().totals_as_kept(|total| {
         if found.is_none() && !fits(total, catalog) {
             found = Some(recut(total));
         } else if found.is_none() && !total.has_its_terms {

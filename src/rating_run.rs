@@ -67,6 +67,18 @@ impl RatingRun {
         Ok(self.partition.close(until, &mut self.port)?)
     }
 
+    /// Finds the first and last records of all totals that do not know theirs, and commits them.
+    ///
+    /// # Errors
+    /// [`Failure`] if the state cannot be read or written.
+    pub fn find_times(&mut self) -> Result<(), Failure> {
+        if self.partition.lacks_times() {
+            self.partition.find_times()?;
+            self.commit()?;
+        }
+        Ok(())
+    }
+
     /// Commits what is not yet.
     ///
     /// # Errors

@@ -4,10 +4,10 @@
 //! Frozen: a change of any layout here takes a new version byte and a reader for the old one.
 
 use ethnum::{I256, U256};
-use rating::{Amount, Instant, Part, Quantity, Sums, Total};
+use rating::{Amount, Instant, Part, Quantity, Sums, Times, TimesEnd, Total};
 
 /// Version of the layout of a total.
-const TOTAL_VERSION: u8 = 1;
+const TOTAL_VERSION: u8 = 2;
 
 pub(crate) fn put_varint(out: &mut Vec<u8>, value: u128) {
     // Nearly all fit half the width, in which shifts are cheap.
@@ -146,8 +146,7 @@ pub(crate) fn encode_total(out: &mut Vec<u8>, total: &Total, period_end: Instant
     put_signed(out, period_end.nanos());
     put_varint(out, u128::from(total.records));
     if total.records > 0 {
-        put_signed(out, total.first_used_at.map_or(0, Instant::nanos));
-        put_signed(out, total.last_used_at.map_or(0, Instant::nanos));
+        put_times(out, &total.times);
     }
     out.extend_from_slice(&total.terms_digest.to_le_bytes());
     out.extend_from_slice(&total.lineage.to_le_bytes());
@@ -164,6 +163,59 @@ pub(crate) fn encode_total(out: &mut Vec<u8>, total: &Total, period_end: Instant
     }
 }
 
+/// In place of the last times: all are among the first.
+const ALL_ARE_FIRST: u128 = 1;
+
+// Frozen: the bytes of times. Of each end, twice how many are kept, and 1 where there are no
+// others; the outermost, and from each to the next; else to the bound of the others.
+fn put_times(out: &mut Vec<u8>, times: &Times) {
+    let [first, last] = times.ends();
+    put_end(out, first);
+    if first.bound().is_none() && last.bound().is_none() {
+        put_varint(out, ALL_ARE_FIRST);
+    } else {
+        put_end(out, last);
+    }
+}
+
+fn put_end(out: &mut Vec<u8>, end: &TimesEnd) {
+    let (kept, bound) = (end.kept(), end.bound());
+    put_varint(out, ((kept.len() as u128) << 1) | u128::from(bound.is_none()));
+    let mut before = None;
+    for time in kept.iter().copied().chain(bound) {
+        match before {
+            None => put_signed(out, time),
+            Some(before) => put_varint(out, time.abs_diff(before)),
+        }
+        before = Some(time);
+    }
+}
+
+fn read_times(reader: &mut Reader<'_>) -> Option<Times> {
+    let mark = reader.varint()?;
+    let first = read_end(reader, mark)?;
+    let mark = reader.varint()?;
+    if mark != ALL_ARE_FIRST {
+        return Some(Times::of(first, read_end(reader, mark)?));
+    }
+    let last: Vec<i128> = first.kept().iter().rev().map(|time| !time).collect();
+    Some(Times::of(first, TimesEnd::of(&last, None)?))
+}
+
+fn read_end(reader: &mut Reader<'_>, mark: u128) -> Option<TimesEnd> {
+    let (length, has_bound) = (mark >> 1, mark & 1 == 0);
+    let mut times = Vec::new();
+    for _ in 0..length.checked_add(u128::from(has_bound))? {
+        let time = match times.last().copied() {
+            None => reader.signed()?,
+            Some(before) => i128::checked_add_unsigned(before, reader.varint()?)?,
+        };
+        times.push(time);
+    }
+    let bound = if has_bound { times.pop() } else { None };
+    TimesEnd::of(&times, bound)
+}
+
 pub(crate) fn decode_total(bytes: &[u8]) -> Option<StoredTotal> {
     let mut reader = Reader::new(bytes);
     if reader.byte()? != TOTAL_VERSION {
@@ -174,8 +226,7 @@ pub(crate) fn decode_total(bytes: &[u8]) -> Option<StoredTotal> {
     let period_end = reader.instant()?;
     total.records = reader.number()?;
     if total.records > 0 {
-        total.first_used_at = Some(reader.instant()?);
-        total.last_used_at = Some(reader.instant()?);
+        total.times = read_times(&mut reader)?;
     }
     total.terms_digest = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
     total.lineage = U256::from_le_bytes(reader.take(32)?.try_into().ok()?);
@@ -202,13 +253,13 @@ mod tests {
             rated in any::<[u8; 32]>(),
             shift in 0u32..256,
             quantities in proptest::collection::vec(any::<i128>(), 0..4),
-            records in 0u64..9,
+            added in proptest::collection::vec(any::<i128>(), 0..9),
+            taken_back in 0usize..9,
             lineage in any::<[u8; 32]>(),
             closed in any::<bool>(),
             sums in any::<Option<[i128; 3]>>(),
         ) {
-            let used = (records > 0).then(|| Instant::from_nanos(-5));
-            let total = Total {
+            let mut total = Total {
                 parts: quantities
                     .iter()
                     .map(|quantity| Part {
@@ -222,14 +273,17 @@ mod tests {
                     carried: Quantity::from_scaled(carried),
                 }),
                 rated: Amount::from_scaled(I256::from_le_bytes(rated) >> shift),
-                records,
-                first_used_at: used,
-                last_used_at: used,
+                records: 0,
+                times: Times::default(),
                 lineage: U256::from_le_bytes(lineage),
                 revision: 3,
                 closed,
                 terms_digest: 7,
             };
+            let added: Vec<Instant> =
+                added.into_iter().map(|nanos| Instant::from_nanos(nanos >> 1)).collect();
+            added.iter().for_each(|at| total.note_added(*at));
+            added.iter().take(taken_back).for_each(|at| total.note_taken_back(*at));
             let mut bytes = Vec::new();
             encode_total(&mut bytes, &total, Instant::MAX);
             let found = decode_total(&bytes);
@@ -251,5 +305,13 @@ mod tests {
         put_amount(&mut out, Amount::from_scaled(I256::new(128)));
         put_amount(&mut out, Amount::ZERO);
         assert_eq!(out, [0xAC, 2, 1, 2, 0xC3, 0xA9, 2, 0x7F, 0xFF, 2, 0x80, 0, 0]);
+        let times = |nanos: &[i128]| {
+            let (mut times, mut out) = (Times::default(), Vec::new());
+            nanos.iter().for_each(|nanos| times.add(Instant::from_nanos(*nanos)));
+            put_times(&mut out, &times);
+            out
+        };
+        assert_eq!(times(&[20, 10]), [5, 20, 10, 1]);
+        assert_eq!(times(&[40, 10, 20, 30]), [6, 20, 10, 10, 0, 6, 81, 10, 10, 0]);
     }
 }

@@ -9,7 +9,7 @@
 //! ids       run:8   │ first identity of the block:16
 //! rated     number:8
 //! rejected  number:8
-//! meta      name, "bucket/" with the first run:8
+//! meta      name, "bucket/" with the first run:8, "untimed/" with the key of a total
 //! ```
 //! All numbers are big-endian, so that keys sort as they count. Names hold no zero byte: a catalog
 //! with control characters in a name is refused. The shard of an identity is its leading bits, so
@@ -134,6 +134,14 @@ pub(crate) const BUCKET: &[u8] = b"bucket/";
 /// The key of the bucket that begins with a run.
 pub(crate) fn bucket_key(first_run: u64) -> Vec<u8> {
     [BUCKET, &first_run.to_be_bytes()].concat()
+}
+
+/// What the keys of totals begin with whose times are to be found.
+pub(crate) const UNTIMED: &[u8] = b"untimed/";
+
+/// The key under which it is noted that a total does not know its times.
+pub(crate) fn untimed_key(total: &[u8]) -> Vec<u8> {
+    [UNTIMED, total].concat()
 }
 
 #[cfg(test)]

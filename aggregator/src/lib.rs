@@ -24,6 +24,7 @@ mod slots;
 pub mod state_log;
 mod store;
 mod tables;
+mod untimed;
 mod waiting;
 
 pub use announced::Announced;

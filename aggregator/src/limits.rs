@@ -6,6 +6,9 @@ pub const COMMIT_RECORDS_MAX: usize = 1 << 17;
 pub const COMMIT_OUTPUT_BYTES_MAX: usize = 64 << 20;
 /// Totals that are closed by one commit.
 pub const CLOSE_TOTALS_MAX: usize = 1 << 16;
+/// Totals of which the first or last record is not known, after which all records are looked
+/// through for them.
+pub const UNTIMED_TOTALS_MAX: usize = 1 << 16;
 /// Totals kept in memory; beyond it, those not touched for longest are read again when needed.
 pub const SLOTS_MAX: usize = 1 << 20;
 /// Blocks of positions kept in memory, of up to 256 values of 32 or 48 bytes each; a block of up to

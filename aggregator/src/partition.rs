@@ -37,6 +37,7 @@ use crate::query::Query;
 use crate::slots::{SlotKey, Slots};
 use crate::store::{SavedSource, Store};
 use crate::tables::Table;
+use crate::untimed::Untimed;
 use crate::waiting::{Cause, WaitingRoom};
 pub use anchors::MovedScope;
 pub use before::Before;
@@ -47,6 +48,7 @@ use rating::{Catalog, Code, Correction, CustomerId, Instant, Period, Rejection, 
 use refuse::too_old;
 pub use routing::Routing;
 use std::sync::Arc;
+pub(crate) use times::{FoundByKey, FoundTimes};
 
 /// What became of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +105,7 @@ pub struct Partition {
     store: Store,
     dedupe: Dedupe,
     slots: Slots,
+    untimed: Untimed,
     positions: Positions,
     corrections: Corrections,
     waiting: WaitingRoom,
@@ -177,6 +180,7 @@ impl Partition {
         let mut partition = Self {
             dedupe: Dedupe::load(&store)?,
             slots: Slots::default(),
+            untimed: Untimed::load(&store)?,
             positions: Positions::default(),
             corrections: Corrections::default(),
             waiting: WaitingRoom::load(&store)?,
@@ -341,7 +345,7 @@ impl Partition {
     /// The committed state.
     #[must_use]
     pub fn query(&self) -> Query<'_> {
-        Query::new(&self.catalog, &self.store)
+        Query::of(self, &self.catalog, &self.store)
     }
 
     /// The catalog in force.

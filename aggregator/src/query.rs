@@ -3,6 +3,7 @@
 use crate::codec::decode_total;
 use crate::error::Error;
 use crate::keys::{TotalKey, shard, subscription_prefix};
+use crate::partition::{FoundByKey, FoundTimes, Partition};
 use crate::store::Store;
 use crate::tables::Table;
 use rating::{
@@ -15,6 +16,8 @@ use std::fmt::Write as _;
 pub struct Query<'a> {
     catalog: &'a Catalog,
     store: &'a Store,
+    /// Who finds times that totals do not know.
+    partition: Option<&'a Partition>,
 }
 
 /// One total, settled by the terms of its period.
@@ -46,16 +49,49 @@ pub struct PeriodTotal<'a> {
 
 impl<'a> Query<'a> {
     pub(crate) const fn new(catalog: &'a Catalog, store: &'a Store) -> Self {
-        Self { catalog, store }
+        Self { catalog, store, partition: None }
+    }
+
+    pub(crate) const fn of(
+        partition: &'a Partition,
+        catalog: &'a Catalog,
+        store: &'a Store,
+    ) -> Self {
+        Self { catalog, store, partition: Some(partition) }
     }
 
     /// Calls `each` with every total, in the order of customer, subscription, charge and period.
+    /// Nothing may have been taken since the last commit.
     ///
     /// # Errors
     /// [`Error::Orphaned`] for a total whose subscription or charge the catalog lacks, and
     /// whatever `each` returns.
     pub fn totals<E: From<Error>>(
         &self,
+        each: impl FnMut(&PeriodTotal<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let found = self.found_times(|_| true)?;
+        self.each_total(found, each)
+    }
+
+    /// As [`Query::totals`], but for times that a total does not know: they are not looked for.
+    ///
+    /// # Errors
+    /// As [`Query::totals`].
+    pub fn totals_as_kept<E: From<Error>>(
+        &self,
+        each: impl FnMut(&PeriodTotal<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.each_total(FoundByKey::new(), each)
+    }
+
+    pub(crate) fn found_times(&self, wants: impl Fn(&[u8]) -> bool) -> Result<FoundByKey, Error> {
+        self.partition.map_or(Ok(FoundByKey::new()), |partition| partition.found_times(wants))
+    }
+
+    fn each_total<E: From<Error>>(
+        &self,
+        mut found: FoundByKey,
         mut each: impl FnMut(&PeriodTotal<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
         // Keys begin with a hash; people want names in order. Keys are short enough to sort.
@@ -70,7 +106,7 @@ impl<'a> Query<'a> {
         keys.sort_unstable_by(|(a, left), (b, right)| (a, left.get(2..)).cmp(&(b, right.get(2..))));
         for (_, key) in keys {
             let value = self.store.get(Table::Totals, &key)?.unwrap_or_default();
-            let total = self.total(&key, &value)?;
+            let total = self.total(&key, &value)?.timed(found.remove(&key))?;
             if total.is_there() {
                 each(&total)?;
             }
@@ -91,8 +127,10 @@ impl<'a> Query<'a> {
         let customer = self.catalog.customer_at(found.customer).map_or("", |found| &found.id);
         let prefix = subscription_prefix(customer, subscription);
         let mut totals = Vec::new();
+        let mut found = self.found_times(|key| key.starts_with(&prefix))?;
         self.store.scan_prefix(Table::Totals, &prefix, |key, value| {
-            totals.extend(Some(self.total(key, value)?).filter(PeriodTotal::is_there));
+            let total = self.total(key, value)?.timed(found.remove(key))?;
+            totals.extend(Some(total).filter(PeriodTotal::is_there));
             Ok(())
         })?;
         totals.iter().try_for_each(each)
@@ -140,7 +178,7 @@ impl<'a> Query<'a> {
             sums.is_some_and(|sums| stored.total.records > 0 || sums.carried != Quantity::ZERO);
         let has_its_terms = stored.total.was_rated_by(timeline, period)
             && key.shard == shard(customer)
-            && stored.total.last_used_at.is_none_or(|last| last < subscription.active.end);
+            && stored.total.times.until().is_none_or(|last| last < subscription.active.end);
         Ok(PeriodTotal {
             has_its_terms,
             may_end_otherwise: !(is_counted || prorates && stored.total.records > 0),
@@ -203,6 +241,17 @@ fn overflow(key: &TotalKey<'_>) -> Error {
 }
 
 impl PeriodTotal<'_> {
+    /// The total with the times that its records say, if they were looked for.
+    pub(crate) fn timed(mut self, found: Option<FoundTimes>) -> Result<Self, Error> {
+        if let Some(found) = found {
+            if found.records != self.total.records {
+                return Err(Error::Damaged { what: "total, or record of it" });
+            }
+            self.total.times = found.times;
+        }
+        Ok(self)
+    }
+
     /// Whether there is something to show: records, or a closed period. Where all records were
     /// taken back before the close, it is as if they had never come.
     fn is_there(&self) -> bool {
@@ -259,8 +308,8 @@ impl PeriodTotal<'_> {
             self.period.start, self.period.end, self.currency, self.total.records
         );
         let times = [
-            (",\"first_used_at\":", self.total.first_used_at),
-            (",\"last_used_at\":", self.total.last_used_at),
+            (",\"first_used_at\":", self.total.times.first()),
+            (",\"last_used_at\":", self.total.times.last()),
         ];
         for (label, time) in times {
             out.push_str(label);

@@ -26,8 +26,6 @@ pub(crate) struct Slot {
     pub(crate) share: Share,
     /// What last revised it, so that nothing does twice.
     pub(crate) revised_by: u64,
-    /// Whether a record was taken back that was the first or the last.
-    pub(crate) times_are_stale: bool,
     /// Its key in the store.
     pub(crate) stored_key: Box<[u8]>,
     /// A hash of subscription, charge and plan.
@@ -59,7 +57,6 @@ impl Slot {
             period,
             share,
             revised_by: 0,
-            times_are_stale: false,
             stored_key: stored_key.into_boxed_slice(),
             charge,
             rated_head: String::new(),
@@ -102,7 +99,6 @@ enum Step {
 struct Before {
     total: Total,
     revised_by: u64,
-    times_are_stale: bool,
     dirty: bool,
 }
 
@@ -175,8 +171,8 @@ impl Slots {
 
     fn undo(&mut self, index: SlotIndex, before: Before) {
         let Some(slot) = self.slots.get_mut(index) else { return };
-        let Before { total, revised_by, times_are_stale, dirty } = before;
-        (slot.total, slot.revised_by, slot.times_are_stale) = (total, revised_by, times_are_stale);
+        let Before { total, revised_by, dirty } = before;
+        (slot.total, slot.revised_by) = (total, revised_by);
         if slot.dirty && !dirty {
             slot.dirty = false;
             // It is one of the last that became so.
@@ -193,10 +189,9 @@ impl Slots {
         let is_noted =
             |step: &Step| matches!(step, Step::Changed { index: of, .. } if *of == index);
         if self.notes_steps && !self.steps.iter().any(is_noted) {
-            let Slot { total, revised_by, times_are_stale, dirty, .. } = &*slot;
-            let (total, revised_by) = (total.clone(), *revised_by);
-            let (times_are_stale, dirty) = (*times_are_stale, *dirty);
-            let before = Before { total, revised_by, times_are_stale, dirty };
+            let Slot { total, revised_by, dirty, .. } = &*slot;
+            let (total, revised_by, dirty) = (total.clone(), *revised_by, *dirty);
+            let before = Before { total, revised_by, dirty };
             self.steps.push(Step::Changed { index, before });
         }
         Some(slot)
@@ -212,13 +207,6 @@ impl Slots {
             self.dirty.push(index);
         }
         Some(slot)
-    }
-
-    /// The slots whose first and last record must be looked for.
-    pub(crate) fn stale(&self) -> Vec<SlotIndex> {
-        let stale =
-            |index: &&SlotIndex| self.slots.get(**index).is_some_and(|slot| slot.times_are_stale);
-        self.dirty.iter().filter(stale).copied().collect()
     }
 
     /// Calls `each` with every slot that changed since the last commit.

@@ -32,6 +32,7 @@ pub mod schema;
 mod scope;
 mod settings;
 mod share;
+mod times;
 mod total;
 mod unit;
 
@@ -74,5 +75,6 @@ pub use rows::{Block, Growth, RowUndo, Rows, Weight};
 pub use scope::{Scope, Span, days_of, term_holding};
 pub use settings::{CycleDay, ProrationBasis, Settings};
 pub use share::Share;
+pub use times::{TIMES_FOUND, TIMES_KEPT, Times, TimesEnd};
 pub use total::{Frame, Part, Settled, Sums, Total};
 pub use unit::{Unit, UnitRounding};

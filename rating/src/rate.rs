@@ -29,15 +29,11 @@ pub fn rate(
     used_at: Instant,
 ) -> Option<Rated> {
     let rated = shift(total, (timeline, terms, share), quantity)?;
-    total.records = total.records.saturating_add(1);
-    total.first_used_at = Some(total.first_used_at.map_or(used_at, |first| first.min(used_at)));
-    total.last_used_at = Some(total.last_used_at.map_or(used_at, |last| last.max(used_at)));
+    total.note_added(used_at);
     Some(rated)
 }
 
-/// Takes a quantity back that was added under `terms` of `timeline`.
-///
-/// Which record was the first and the last then, the total alone cannot tell: its times stay.
+/// Takes a quantity back that was used at `used_at` and added under `terms` of `timeline`.
 ///
 /// `None`, with the total unchanged, where an amount or a sum leaves its domain.
 #[must_use]
@@ -45,9 +41,10 @@ pub fn take_back(
     total: &mut Total,
     (timeline, terms, share): (&Timeline, &Terms, Share),
     quantity: Quantity,
+    used_at: Instant,
 ) -> Option<Rated> {
     let rated = shift(total, (timeline, terms, share), quantity.checked_neg()?)?;
-    total.records = total.records.saturating_sub(1);
+    total.note_taken_back(used_at);
     Some(rated)
 }
 

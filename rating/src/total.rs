@@ -9,6 +9,7 @@ use crate::period::Period;
 use crate::quantity::Quantity;
 use crate::rounding::Rounding;
 use crate::share::Share;
+use crate::times::Times;
 use ethnum::U256;
 use jiff::tz::TimeZone;
 use smallvec::SmallVec;
@@ -59,10 +60,8 @@ pub struct Total {
     pub rated: Amount,
     /// How many records it holds.
     pub records: u64,
-    /// When the first of its records was used.
-    pub first_used_at: Option<Instant>,
-    /// When the last of its records was used.
-    pub last_used_at: Option<Instant>,
+    /// When the first and the last of its records were used.
+    pub times: Times,
     /// Σ modulo 2^256 of a hash of each record, so that anyone can prove which they were.
     pub lineage: U256,
     /// How often it changed after it was first closed; 0 until then.
@@ -80,8 +79,7 @@ impl Default for Total {
             sums: None,
             rated: Amount::ZERO,
             records: 0,
-            first_used_at: None,
-            last_used_at: None,
+            times: Times::default(),
             lineage: U256::ZERO,
             revision: 0,
             closed: false,
@@ -117,11 +115,24 @@ impl Total {
         self.parts.iter().try_fold(Quantity::ZERO, |sum, part| sum.checked_add(part.quantity))
     }
 
+    /// Notes that a record was added which was used at `at`.
+    pub fn note_added(&mut self, at: Instant) {
+        self.records = self.records.saturating_add(1);
+        self.times.add(at);
+    }
+
+    /// Notes that a record was taken back which was used at `at`.
+    pub fn note_taken_back(&mut self, at: Instant) {
+        self.records = self.records.saturating_sub(1);
+        self.times.take_back(at, self.records);
+    }
+
     /// A digest of the terms that this total has been rated by: those from the start of its period
-    /// to its last record, or to its end where it is closed.
+    /// to its last record, or to its end where it is closed. Where the last record is not known, to
+    /// an instant that none is after.
     #[must_use]
     pub fn digest_of_terms(&self, timeline: &Timeline, period: Period) -> u64 {
-        let last = self.last_used_at.unwrap_or(period.start);
+        let last = self.times.until().unwrap_or(period.start);
         let end = Instant::from_nanos(period.end.nanos().saturating_sub(1));
         timeline.digest(period.start, if self.closed { end } else { last })
     }

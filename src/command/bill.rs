@@ -101,8 +101,9 @@ pub(crate) fn bill(
     as_of: Date,
 ) -> Result<Documents, Failure> {
     run.close(|customer| start_of_day(as_of, &customer.zone))?;
+    run.find_times()?;
     let mut totals = Vec::new();
-    run.partition().query().totals(|total: &PeriodTotal<'_>| {
+    run.partition().query().totals_as_kept(|total: &PeriodTotal<'_>| {
         if total.total.closed {
             totals.push(usage_total(catalog, total)?);
         }

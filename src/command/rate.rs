@@ -43,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(close_at) = arguments.close_at {
         run.close(|_| close_at)?;
     }
+    run.find_times()?;
     let summary = run.summary();
     if arguments.rating.state.is_some() {
         run.partition().store().sync()?;

@@ -4,6 +4,9 @@
 //! were read in one transaction. It is the same in production and in the simulation: time comes
 //! with every step, the broker and the tables of the store are behind ports.
 
+mod catalog;
+mod times;
+
 use super::broker::{Broker, BrokerError, Incoming, Input};
 use super::catalog_topic::InForce;
 use super::hand::{Arrival, Hand};
@@ -18,7 +21,6 @@ use aggregator::{
 };
 use ingest::Decoder;
 use rating::{Catalog, Cycle, Instant};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What a rater is told when it starts.
@@ -111,6 +113,9 @@ pub struct Rater<B> {
     last_record: Duration,
     last_end: Duration,
     looked: Duration,
+    /// When times were last looked for, and how long that took, once it is known.
+    found: Duration,
+    finding_took: Option<Duration>,
     next_period_end: Instant,
     flushed: Duration,
     unflushed: usize,
@@ -152,6 +157,8 @@ impl<B: Broker> Rater<B> {
             last_record: tick.elapsed,
             last_end: tick.elapsed,
             looked: tick.elapsed,
+            found: tick.elapsed,
+            finding_took: Some(Duration::ZERO),
             next_period_end: Instant::MIN,
             flushed: tick.elapsed,
             unflushed: 0,
@@ -172,6 +179,9 @@ impl<B: Broker> Rater<B> {
     /// them, and could then take nothing that would make it forget.
     fn forget(&mut self, now: Instant, commits_max: usize, tick: Tick) -> Result<(), Stop> {
         self.partition.forget_before(earlier(now, self.setup.rules.dedupe_window));
+        if self.partition.holds_forgetting() {
+            self.find_times(tick)?;
+        }
         for _ in 0..commits_max {
             if !self.partition.is_forgetting_due() {
                 break;
@@ -309,6 +319,7 @@ impl<B: Broker> Rater<B> {
         }
         // Closing commits, too.
         self.close_what_ended(tick)?;
+        self.find_times_if_due(tick)?;
         self.see_to_snapshots(tick)?;
         progress.committed = self.committed.take();
         Ok(progress)
@@ -501,48 +512,6 @@ impl<B: Broker> Rater<B> {
             self.flushed = tick.elapsed;
         }
         Ok(())
-    }
-
-    /// Goes on with another catalog.
-    ///
-    /// # Errors
-    /// As [`Rater::step`]. If the catalog contradicts the state, the reason is given, and the one
-    /// before stays in force.
-    pub fn set_catalog(&mut self, newer: InForce, tick: Tick) -> Result<Result<(), String>, Stop> {
-        self.commit(tick)?;
-        let before = self.partition.before();
-        if let Err(error) = self.partition.set_catalog(newer.catalog) {
-            return Ok(Err(error.to_string()));
-        }
-        if let Some(reason) = crate::contradiction::find(&self.partition)? {
-            self.partition.go_back(before)?;
-            return Ok(Err(reason));
-        }
-        self.partition.at_catalog(newer.position.unwrap_or(0));
-        self.next_period_end = Instant::MIN;
-        self.take_released(tick)?;
-        Ok(Ok(()))
-    }
-
-    /// Why another catalog cannot be gone on with, if it cannot; the one in force stays.
-    ///
-    /// # Errors
-    /// As [`Rater::step`].
-    pub fn try_catalog(
-        &mut self,
-        newer: Arc<Catalog>,
-        tick: Tick,
-    ) -> Result<Result<(), String>, Stop> {
-        self.commit(tick)?;
-        let before = self.partition.before();
-        if let Err(error) = self.partition.set_catalog(newer) {
-            return Ok(Err(error.to_string()));
-        }
-        let contradicts = crate::contradiction::find(&self.partition)?;
-        self.partition.go_back(before)?;
-        // Those that the other catalog released wait on.
-        self.take_released(tick)?;
-        Ok(contradicts.map_or(Ok(()), Err))
     }
 
     /// Commits what is open and leaves the store so that nothing must be replayed.

@@ -21,6 +21,12 @@ impl Partition {
         port: &mut dyn CommitPort,
     ) -> Result<(), Error> {
         let catalog = Arc::clone(&self.catalog);
+        if self.taken > 0 {
+            self.commit(port)?;
+        }
+        // No transaction is open, and one pass serves all that close.
+        let latest = catalog.customers().iter().map(&until).max().unwrap_or(Instant::MIN);
+        self.find_times_until(latest)?;
         for index in 0..catalog.subscriptions().len() {
             let id = SubscriptionId(u32::try_from(index).unwrap_or(u32::MAX));
             let customer =

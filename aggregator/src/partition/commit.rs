@@ -7,6 +7,7 @@ use crate::commit::CommitPort;
 use crate::error::Error;
 use crate::limits::{POSITION_BLOCKS_MAX, SLOTS_MAX};
 use crate::query::Query;
+use crate::slots::Slot;
 use crate::store::{REJECTED_BY_CODE, Store};
 use crate::tables::Table;
 use std::sync::Arc;
@@ -42,12 +43,15 @@ impl Partition {
         // Until it is known to have succeeded, it has failed: a second try would write this delta
         // twice over, in no certain order.
         self.failed = true;
-        self.find_times()?;
+        self.find_times_in_commit()?;
         self.note_terms();
+        self.note_untimed();
         self.note_closed_totals()?;
+        // What finds times must not be gone before.
+        let oldest = self.oldest.filter(|oldest| !self.untimed.ended_by(*oldest));
         let delta = &mut self.transaction.delta;
         delta.append(&std::mem::take(&mut self.new_plans));
-        self.dedupe.stage((&self.store, self.oldest), delta)?;
+        self.dedupe.stage((&self.store, oldest), delta)?;
         self.positions.stage(delta);
         self.corrections.stage(delta);
         self.waiting.stage(delta);
@@ -101,13 +105,15 @@ impl Partition {
         });
     }
 
-    /// Writes the closed totals that changed.
+    /// Writes the closed totals that changed; those that do not know their times leave when these
+    /// are found.
     fn note_closed_totals(&mut self) -> Result<(), Error> {
         if !self.publishes_totals {
             return Ok(());
         }
         let query = Query::new(&self.catalog, &self.store);
-        for slot in self.slots.dirty().filter(|slot| slot.total.closed) {
+        let is_due = |slot: &&Slot| slot.total.closed && slot.total.times.are_known();
+        for slot in self.slots.dirty().filter(is_due) {
             let mut value = Vec::new();
             encode_total(&mut value, &slot.total, slot.period.end);
             let total = query.total(&slot.stored_key, &value)?;

@@ -333,14 +333,15 @@ impl Partition {
     }
 
     /// Calls `each` with what stands at the place of every record, and the identity of that place;
-    /// of records in periods that end before `end`, with some of them.
+    /// of records in periods that end before `end`, and of those that `wants` does not take, with
+    /// some of them.
     pub(super) fn for_each_standing(
         &self,
-        end: Instant,
+        (end, wants): (Instant, &dyn Fn(u128) -> bool),
         mut each: impl FnMut(u128, &Content) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let roots = self.corrections.roots(&self.store)?;
-        for root in &roots {
+        for root in roots.iter().filter(|root| wants(**root)) {
             if let Some(content) = self.standing_content(*root)? {
                 each(*root, &content)?;
             }

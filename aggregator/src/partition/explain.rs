@@ -146,8 +146,9 @@ impl Partition {
         key.write(&mut prefix);
         prefix.truncate(prefix.len() - 8);
         let mut totals = Vec::new();
+        let mut found = self.found_times(|key| key.starts_with(&prefix))?;
         self.store.scan_prefix(Table::Totals, &prefix, |key, value| {
-            let total = self.query().total(key, value)?;
+            let total = self.query().total(key, value)?.timed(found.remove(key))?;
             let day = customer.zone.to_datetime(total.period.start.to_timestamp()).date();
             let start = total.period.start.to_string();
             if day.to_string().starts_with(period) || start.starts_with(period) {
@@ -410,8 +411,8 @@ impl Explanation<'_> {
         let text = |at: Option<Instant>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
         [
             ("lineage", format!("{:064x}", kept.lineage), format!("{:064x}", self.lineage)),
-            ("first use", text(kept.first_used_at), text(times.clone().min())),
-            ("last use", text(kept.last_used_at), text(times.max())),
+            ("first use", text(kept.times.first()), text(times.clone().min())),
+            ("last use", text(kept.times.last()), text(times.max())),
         ]
     }
 

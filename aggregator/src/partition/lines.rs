@@ -124,7 +124,7 @@ impl Partition {
             let by = (timeline, terms, slot.share);
             let rated = match entry.direction {
                 Direction::Add => rate(&mut slot.total, by, quantity, entry.at),
-                Direction::TakeBack => take_back(&mut slot.total, by, quantity),
+                Direction::TakeBack => take_back(&mut slot.total, by, quantity, entry.at),
             };
             let Some(rated) = rated else { return Ok(Err(overflow(timeline))) };
             self.note(catalog, entry, (index, terms), rated);
@@ -238,8 +238,8 @@ impl Partition {
             let rated = Rated { amount: shift.by.amount, total_before };
             if own {
                 match entry.direction {
-                    Direction::Add => note_time(&mut slot.total, entry.at),
-                    Direction::TakeBack => slot.total.records -= 1,
+                    Direction::Add => slot.total.note_added(entry.at),
+                    Direction::TakeBack => slot.total.note_taken_back(entry.at),
                 }
                 self.note(catalog, entry, (index, terms), rated);
                 continue;
@@ -274,12 +274,7 @@ impl Partition {
         let hash = record_hash(entry.source, entry.id, charge, &self.quantity_text);
         match entry.direction {
             Direction::Add => total.lineage = total.lineage.wrapping_add(hash),
-            Direction::TakeBack => {
-                total.lineage = total.lineage.wrapping_sub(hash);
-                slot.times_are_stale |= total.first_used_at == Some(entry.at)
-                    || total.last_used_at == Some(entry.at)
-                    || total.records == 0;
-            }
+            Direction::TakeBack => total.lineage = total.lineage.wrapping_sub(hash),
         }
         self.write(catalog, entry, (index, terms), (rated, false));
     }
@@ -368,12 +363,6 @@ fn add_shift(total: &mut Total, shift: &Shift) -> Option<()> {
     });
     total.rated = rated;
     Some(())
-}
-
-fn note_time(total: &mut Total, at: Instant) {
-    total.records += 1;
-    total.first_used_at = Some(total.first_used_at.map_or(at, |first| first.min(at)));
-    total.last_used_at = Some(total.last_used_at.map_or(at, |last| last.max(at)));
 }
 
 /// The charge of a line through time, and its terms at an instant.

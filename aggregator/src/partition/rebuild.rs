@@ -221,7 +221,7 @@ impl Partition {
             by_charge.entry(one.names.charge_hash()).or_default().push(index);
         }
         let mut count = 0;
-        self.for_each_standing(Instant::MIN, |identity, content: &Content| {
+        self.for_each_standing((Instant::MIN, &|_| true), |identity, content: &Content| {
             for line in &content.lines {
                 for index in by_charge.get(&line.charge).into_iter().flatten() {
                     let Some(one) = wanted.get_mut(*index) else { continue };

@@ -7,6 +7,7 @@ mod explanations;
 mod forgetting;
 mod kinds;
 mod refusals;
+mod times;
 
 use super::{Clock, Explanation, Origin, Partition, Received, Verdict};
 use crate::commit::{Delta, Embedded};

@@ -134,10 +134,11 @@ fn lead(charge: &Charge, timeline: &Timeline, to: &[i128]) -> Result<(Total, i12
         prop_assert_eq!(rated.total_before, Quantity::from_scaled(position));
         // Taken back, it is as if it had never been.
         let mut without = total.clone();
-        let back = take_back(&mut without, by, quantity).unwrap();
+        let back = take_back(&mut without, by, quantity, at).unwrap();
         prop_assert_eq!(back.amount.scaled(), cost - wanted);
         prop_assert_eq!(back.total_before, Quantity::from_scaled(*target));
         prop_assert_eq!((without.rated, without.records), (before.rated, before.records));
+        prop_assert_eq!(without.times.first(), before.times.first());
         (position, cost) = (*target, wanted);
     }
     Ok((total, position))

@@ -49,7 +49,7 @@ fn apply(total: &mut Total, timeline: &Timeline, day: &str, change: &str) -> Opt
     let terms = timeline.at(at(day)).unwrap();
     let by = (timeline, terms, Share::WHOLE);
     match change.strip_prefix('-') {
-        Some(back) => take_back(total, by, quantity(back)),
+        Some(back) => take_back(total, by, quantity(back), at(day)),
         None => rate(total, by, quantity(change), at(day)),
     }
 }
@@ -73,14 +73,14 @@ fn a_record_costs_what_it_adds() {
         &[("01-05", "8", "8", "0"), ("01-03", "4", "3", "8"), ("01-09", "2", "1", "12")],
     );
     assert_eq!((total.rated.to_string(), total.records), ("12".to_owned(), 3));
-    let times = (total.first_used_at, total.last_used_at);
+    let times = (total.times.first(), total.times.last());
     assert_eq!(times, (Some(at("01-03")), Some(at("01-09"))), "whatever the order");
     let back = check(
         &timeline(&[("01-01", TIERS)]),
         &[("01-05", "8", "8", "0"), ("01-03", "4", "3", "8"), ("01-05", "-8", "-7", "12")],
     );
     assert_eq!((back.rated.to_string(), back.records), ("4".to_owned(), 1));
-    assert_eq!((back.first_used_at, back.last_used_at), (Some(at("01-03")), Some(at("01-05"))));
+    assert_eq!((back.times.first(), back.times.last()), (Some(at("01-03")), Some(at("01-03"))));
 }
 
 #[test]
@@ -339,10 +339,10 @@ fn a_total_knows_the_terms_that_it_was_rated_by() {
     let changed = timeline(&[("01-01", TIERS), ("01-16", PER_UNIT)]);
     let after = timeline(&[("01-01", TIERS), ("02-01", PER_UNIT)]);
     let january = period("01-01", "02-01");
-    let of = |last: Option<&str>, closed: bool| Total {
-        last_used_at: last.map(at),
-        closed,
-        ..Total::default()
+    let of = |last: Option<&str>, closed: bool| {
+        let mut total = Total { closed, ..Total::default() };
+        last.into_iter().for_each(|last| total.note_added(at(last)));
+        total
     };
     let fits = |total: &Total, timeline: &Timeline| {
         let terms_digest = total.digest_of_terms(&first, january);

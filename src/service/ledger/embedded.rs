@@ -316,6 +316,13 @@ impl Ledger for EmbeddedLedger {
     }
 
     fn replace_catalog(&mut self, new: CatalogText) -> Result<Result<(), Refusal>, Failure> {
+        let partition = self.partition_mut()?;
+        if partition.lacks_times() {
+            // The terms that a total was rated by are asked for up to its last record.
+            partition.find_times()?;
+            self.changed = true;
+            self.commit()?;
+        }
         let store = self.partition.take().ok_or_else(gone)?.into_store();
         let refused = match self.try_catalog(store, &new)? {
             Ok(partition) => match catalog_file::write(&self.directory, &new.text) {

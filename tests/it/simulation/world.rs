@@ -350,7 +350,8 @@ impl World {
         let cluster = self.cluster.borrow();
         let logs = (0..PARTITIONS).flat_map(|own| [Log::Raw(own), Log::Forward(own)]);
         let is_read = logs.into_iter().all(|log| cluster.unread_since(log).is_none());
-        is_read && self.is_calm() && self.raters().count() == PARTITIONS as usize
+        let is_said = self.raters().all(|(_, rater)| !rater.partition().is_finding_due());
+        is_read && is_said && self.is_calm() && self.raters().count() == PARTITIONS as usize
     }
 
     /// The raters that are live.

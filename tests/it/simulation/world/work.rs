@@ -144,6 +144,9 @@ impl World {
     }
 
     fn rate_on(&mut self, rater: &mut Rater<ModelBroker>) -> Result<(), Stop> {
+        if rater.partition().is_finding_due() {
+            self.hit("closed total without its times");
+        }
         let stepped = rater.step(self.tick(), Duration::ZERO);
         if self.dice.one_in(6) {
             rater.partition().store().flush().unwrap();
@@ -164,7 +167,7 @@ impl World {
             return rater.try_catalog(self.catalogs.of(self.published).catalog, tick);
         }
         let mut has_totals = false;
-        rater.partition().query().totals(|_| {
+        rater.partition().query().totals_as_kept(|_| {
             has_totals = true;
             Ok::<(), aggregator::Error>(())
         })?;
