@@ -9,14 +9,15 @@
 //! ids       run:8   │ first identity of the block:16
 //! rated     number:8
 //! rejected  number:8
-//! meta      name, "bucket/" with the first run:8, "untimed/" with the key of a total
+//! meta      name, "bucket/" with the first run:8, "untimed/" with the key of a total,
+//!           "group/" meter 00 │ dimension 00 │ path
 //! ```
 //! All numbers are big-endian, so that keys sort as they count. Names hold no zero byte: a catalog
 //! with control characters in a name is refused. The shard of an identity is its leading bits, so
 //! that a run can be split by shards too.
 
 use crate::limits::SHARDS;
-use rating::Instant;
+use rating::{Instant, Meter, Path};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher as _;
 
@@ -38,7 +39,7 @@ pub(crate) struct TotalKey<'a> {
     pub(crate) subscription: &'a str,
     pub(crate) charge: &'a str,
     pub(crate) plan: &'a str,
-    /// The cell of a price matrix, each of which has a position of its own; else [`NO_CELL`].
+    /// The name of a cell of a price matrix, which has its grid in it; else [`NO_CELL`].
     pub(crate) cell: &'a str,
     pub(crate) period_start: Instant,
 }
@@ -130,6 +131,11 @@ pub(crate) fn run_of(key: &[u8]) -> Option<u64> {
 
 /// What the keys of buckets of identities begin with.
 pub(crate) const BUCKET: &[u8] = b"bucket/";
+
+/// The key of what is known of a dimension of a meter. Frozen.
+pub(crate) fn group_key(meter: &Meter, (name, path): (&str, &Path)) -> Vec<u8> {
+    format!("group/{}\0{name}\0{path}", meter.key).into_bytes()
+}
 
 /// The key of the bucket that begins with a run.
 pub(crate) fn bucket_key(first_run: u64) -> Vec<u8> {

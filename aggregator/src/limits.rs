@@ -25,8 +25,11 @@ pub const AMENDMENTS_MAX: usize = 4_096;
 pub const CANCELLATIONS_MAX: usize = 1 << 20;
 /// How deep corrections of corrections may go.
 pub const CORRECTION_DEPTH_MAX: usize = 255;
-/// Records of positions that a new catalog needs made anew: some hundred bytes each.
+/// Records, to be put in order, of positions that a new catalog needs made anew: some hundred
+/// bytes each.
 pub const REBUILT_RECORDS_MAX: usize = 1 << 22;
+/// Positions that a new catalog needs made anew: some six hundred bytes each.
+pub const REBUILT_POSITIONS_MAX: usize = 1 << 20;
 /// Periods remembered per cycle before they are worked out anew.
 pub const PERIODS_MAX: usize = 512;
 /// Bytes of identities in one value of a run.

@@ -11,6 +11,7 @@ mod commit;
 mod correct;
 mod event_types;
 mod explain;
+mod groups;
 mod lines;
 mod load;
 mod names;
@@ -143,6 +144,8 @@ pub struct Partition {
     owner: Option<CustomerId>,
     /// Up to when usage is thought to be complete.
     watermark: Instant,
+    /// The latest time of usage that was rated.
+    used_until: Instant,
     /// The latest of the times before which nothing was taken any more.
     oldest: Option<Instant>,
     /// The end of the last period that the record being applied has changed.
@@ -203,6 +206,7 @@ impl Partition {
             homes: Vec::new(),
             owner: None,
             watermark: store.watermark()?,
+            used_until: store.used_until()?,
             oldest: None,
             changed_until: Instant::MIN,
             publishes_totals: false,
@@ -255,7 +259,8 @@ impl Partition {
     }
 
     fn take_up(&mut self, catalog: Arc<Catalog>) -> Result<(), Error> {
-        let new_plans = self.store.check_plans(&catalog)?;
+        let mut new_plans = self.store.check_plans(&catalog)?;
+        new_plans.append(&self.new_groups(&catalog)?);
         let rebuilt = self.rebuilt(&catalog)?;
         self.new_plans = new_plans;
         // What is in memory is found by its place in the catalog.

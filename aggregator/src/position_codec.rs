@@ -9,7 +9,7 @@ use rating::{
     Rows, Share, Tally,
 };
 
-const POSITION_VERSION: u8 = 1;
+const POSITION_VERSION: u8 = 2;
 
 /// Writes a position without its rows.
 pub(crate) fn encode_position(out: &mut Vec<u8>, position: &Position) {
@@ -19,6 +19,7 @@ pub(crate) fn encode_position(out: &mut Vec<u8>, position: &Position) {
         Kept::Distinct(_) => 1,
         Kept::Records(_) => 2,
     });
+    out.extend_from_slice(&position.grids.to_le_bytes());
     put_varint(out, position.parts.len() as u128);
     for part in &position.parts {
         for instant in [part.start, part.period.start, part.period.end] {
@@ -73,13 +74,14 @@ pub(crate) fn decode_position(bytes: &[u8]) -> Option<Position> {
         2 => Kept::Records(Rows::default()),
         _ => return None,
     };
+    let grids = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
     let count = reader.number()?;
     let mut parts = Vec::new();
     for _ in 0..count {
         parts.push(decode_part(&mut reader)?);
     }
     let freed_blocks = FreedBlocks::default();
-    reader.is_empty().then_some(Position { parts, kept, freed_blocks })
+    reader.is_empty().then_some(Position { parts, kept, freed_blocks, grids })
 }
 
 fn decode_part(reader: &mut Reader<'_>) -> Option<PositionPart> {

@@ -102,6 +102,11 @@ impl Positions {
         self.steps.push((key, Step::Changed(undo)));
     }
 
+    /// Whether what becomes of positions can be undone.
+    pub(crate) const fn notes_steps(&self) -> bool {
+        self.notes_steps
+    }
+
     /// Keeps what became of positions since [`Positions::begin`], or undoes it.
     pub(crate) fn end(&mut self, keep: bool) {
         self.notes_steps = false;
@@ -156,7 +161,7 @@ impl Positions {
         let dirty = self.dirty.iter().filter_map(|key| Some((key, self.held.get(key)?)));
         for (key, held) in dirty {
             if held.position.parts.is_empty() {
-                // It was made for a record that was refused, or anew from none.
+                // It was made for a record that was refused, or anew, from none.
                 delta.delete(Table::Positions, key);
                 continue;
             }

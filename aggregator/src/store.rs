@@ -171,8 +171,17 @@ impl Store {
     /// # Errors
     /// [`Error::Damaged`] if it makes no sense.
     pub fn watermark(&self) -> Result<Instant, Error> {
-        let Some(bytes) = self.meta("watermark")? else { return Ok(Instant::MIN) };
-        let nanos: [u8; 16] = bytes.try_into().map_err(|_| Error::Damaged { what: "watermark" })?;
+        self.instant("watermark")
+    }
+
+    /// The latest time of usage that was rated.
+    pub(crate) fn used_until(&self) -> Result<Instant, Error> {
+        self.instant("used until")
+    }
+
+    fn instant(&self, name: &'static str) -> Result<Instant, Error> {
+        let Some(bytes) = self.meta(name)? else { return Ok(Instant::MIN) };
+        let nanos: [u8; 16] = bytes.try_into().map_err(|_| Error::Damaged { what: name })?;
         Ok(Instant::from_nanos(i128::from_le_bytes(nanos)))
     }
 

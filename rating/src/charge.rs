@@ -200,6 +200,29 @@ impl Timeline {
         cells
     }
 
+    /// A digest of the grids that a scope meets, in their order and with the times of their changes;
+    /// 0 where there is one.
+    // Frozen: states keep it.
+    #[must_use]
+    pub fn grids_of(&self, scope: Period) -> u64 {
+        if !self.changes_grid {
+            return 0;
+        }
+        let mut last = None;
+        let mut changes = Vec::new();
+        for (terms, charge) in self.within(scope) {
+            let grid = charge.model.grid();
+            if last.is_some_and(|last| last != grid) {
+                let from = terms.from.nanos().unsigned_abs();
+                let low = u64::try_from(from & u128::from(u64::MAX)).unwrap_or_default();
+                changes.extend(last.filter(|_| changes.is_empty()));
+                changes.extend([low, grid]);
+            }
+            last = Some(grid);
+        }
+        if changes.is_empty() { 0 } else { ContentDigest::of_digests(changes) }
+    }
+
     /// The terms that are in force at some time of a stretch, with the charge.
     pub fn within(&self, stretch: Period) -> impl Iterator<Item = (&Terms, &Charge)> {
         let first = self.terms.iter().rposition(|terms| terms.from <= stretch.start).unwrap_or(0);

@@ -63,8 +63,7 @@ pub use position::{
     PositionUndo, Pricing, RecordKey, Shift, Tally, Usage,
 };
 pub use price::{
-    CellMatch, DEFAULT_CELL, Freed, Matrix, Percentage, PriceModel, Tier, TierRate, Tiers,
-    TiersError, cell_label,
+    CellMatch, Freed, Matrix, Percentage, PriceModel, Tier, TierRate, Tiers, TiersError, cell_label,
 };
 pub use quantity::{QUANTITY_SCALE, Quantity};
 pub use rate::{Rated, rate, take_back};

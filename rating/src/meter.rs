@@ -24,6 +24,16 @@ const STEPS_MAX: usize = 16;
 /// What [`Path::parse`] reads, as a pattern.
 pub(crate) const PATH_PATTERN: &str = r"^\$(\.[^.\[]+|\['[^\]]*'\]|\[\+?[0-9]+\]){1,16}$";
 
+impl std::fmt::Display for Path {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("$")?;
+        self.0.iter().try_for_each(|step| match step {
+            Step::Member(name) => write!(f, "['{name}']"),
+            Step::Element(index) => write!(f, "[{index}]"),
+        })
+    }
+}
+
 impl Path {
     /// Reads `$`, `.name`, `['name']` and `[0]` steps; `None` if the text is no such path.
     #[must_use]

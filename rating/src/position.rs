@@ -109,6 +109,9 @@ pub struct Position {
     pub kept: Kept,
     /// What blocks of records come to where all of them are free.
     pub freed_blocks: FreedBlocks,
+    /// The grids that its scope met when its records were counted: [`Timeline::grids_of`]. Where
+    /// they are others now, some records may be missing in it.
+    pub grids: u64,
 }
 
 /// By what a position is priced.
@@ -170,7 +173,7 @@ impl Position {
             | Aggregation::Percentile(_)
             | Aggregation::TimeWeightedSum => Kept::Nothing,
         };
-        Self { parts: Vec::new(), kept, freed_blocks: FreedBlocks::default() }
+        Self { parts: Vec::new(), kept, freed_blocks: FreedBlocks::default(), grids: 0 }
     }
 
     /// Whether nothing of any record is in it, so that it is as good as a new one.
@@ -389,7 +392,7 @@ impl Position {
         let mut unfreed = Quantity::ZERO;
         let mut all = Vec::new();
         let mut start = Quantity::ZERO;
-        let Self { parts, kept, freed_blocks } = self;
+        let Self { parts, kept, freed_blocks, .. } = self;
         for (index, part) in parts.iter().enumerate() {
             let weighted = pricing.aggregation == Aggregation::TimeWeightedSum;
             if weighted {

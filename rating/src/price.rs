@@ -7,7 +7,7 @@ mod matrix;
 mod percentage;
 mod tiers;
 
-pub use matrix::{CellMatch, DEFAULT_CELL, Matrix, cell_label};
+pub use matrix::{CellMatch, Matrix, cell_label};
 pub use percentage::{Freed, Percentage};
 pub use tiers::{Tier, TierRate, Tiers, TiersError};
 

@@ -71,6 +71,7 @@ impl Partition {
         delta.put(Table::Meta, b"sources", &Store::encode_sources(&self.sources));
         delta.put(Table::Meta, b"catalog", &self.catalog_position.to_le_bytes());
         delta.put(Table::Meta, b"watermark", &self.watermark.nanos().to_le_bytes());
+        delta.put(Table::Meta, b"used until", &self.used_until.nanos().to_le_bytes());
         if let Some(list) = self.announcing.take() {
             delta.put(Table::Meta, b"snapshots", &announced::encode(&list));
         }

@@ -4,7 +4,7 @@
 //! identities says what each of them was. From the two everything in the total is worked out anew,
 //! as if there were no total.
 
-use super::load::{any_charge, by_record, frame_of, place_at_start, place_of, span_of};
+use super::load::{any_charge, frame_of, new_position, place_at_start, place_of, span_of};
 use super::said::{ChargeNames, damaged_line};
 use super::{Names, Partition};
 use crate::admitted::{AdmittedLine, Content};
@@ -336,9 +336,9 @@ impl Partition {
             let Measured { quantity: value, distinct } = *measured;
             let usage = Usage { value, distinct, at: *at, source, id };
             for cell in timeline.cells_of(*at, span.time, dimensions) {
-                let position = positions.entry((cell, span.time.start)).or_insert_with(|| {
-                    Position::new(aggregation, by_record(timeline, span.time, cell))
-                });
+                let place_of_cell = (timeline, span.time, cell);
+                let new = || new_position(place_of_cell, aggregation);
+                let position = positions.entry((cell, span.time.start)).or_insert_with(new);
                 let pricing = Pricing { timeline, cell, aggregation };
                 position.change(&pricing, place, &usage, Direction::Add)?;
             }

@@ -1,6 +1,6 @@
 //! Lines: what a record adds to totals, and what taking it back takes from them.
 
-use super::load::{Framed, by_record, place_of};
+use super::load::{Framed, new_position, place_of};
 use super::{Names, Partition};
 use crate::admitted::AdmittedLine;
 use crate::error::Error;
@@ -10,8 +10,8 @@ use crate::rated::{self, RatedLine};
 use crate::slots::{SlotIndex, SlotKey};
 use rating::resolve::Line;
 use rating::{
-    Catalog, Code, Dimensions, Direction, Instant, Measured, Position, Pricing, Rated, Rejection,
-    Shift, Sums, Terms, Timeline, Total, Usage, UsageRecord, cell_label, rate, take_back,
+    Catalog, Code, Dimensions, Direction, Instant, Measured, Pricing, Rated, Rejection, Shift,
+    Sums, Terms, Timeline, Total, Usage, UsageRecord, cell_label, rate, take_back,
 };
 
 /// One line of a record: which charge it goes to, and what it says.
@@ -119,6 +119,7 @@ impl Partition {
         let quantity = entry.line.measured.quantity;
         let period_end = self.slots.get(index).ok_or(SLOT)?.period.end;
         self.changed_until = self.changed_until.max(period_end);
+        self.used_until = self.used_until.max(entry.at);
         if self.is_simple(index) {
             let slot = self.slots.try_change(index).ok_or(SLOT)?;
             let by = (timeline, terms, slot.share);
@@ -130,6 +131,20 @@ impl Partition {
             self.note(catalog, entry, (index, terms), rated);
             return Ok(Ok(self.slots.get(index).ok_or(SLOT)?.charge));
         }
+        if self.positions.notes_steps() {
+            return self.change_positions(catalog, entry, index);
+        }
+        self.whole_or_not(|partition| partition.change_positions(catalog, entry, index))
+    }
+
+    /// What [`Partition::change`] does where the total does not hold all that is needed.
+    fn change_positions(
+        &mut self,
+        catalog: &Catalog,
+        entry: &Entry<'_>,
+        index: SlotIndex,
+    ) -> Result<Result<u64, Rejection>, Error> {
+        let (timeline, terms) = timeline_of(catalog, &entry.line, entry.at)?;
         let shifts = match self.shift(catalog, entry, index)? {
             Ok(shifts) => shifts,
             Err(rejection) => return Ok(Err(rejection)),
@@ -178,8 +193,12 @@ impl Partition {
         for cell in timeline.cells_of(at, span.time, entry.dimensions) {
             let mut key = Vec::new();
             names.key_of_cell(cell, span.time.start).write(&mut key);
-            let new = || Position::new(aggregation, by_record(timeline, span.time, cell));
+            let new = || new_position((timeline, span.time, cell), aggregation);
             let position = self.positions.change(&self.store, &key, new)?;
+            if !timeline.changes_grid {
+                // Cells of versions that were taken back are not counted in any more.
+                position.grids = 0;
+            }
             let pricing = Pricing { timeline, cell, aggregation };
             let Some(changed) = position.change(&pricing, place, &usage, direction) else {
                 return Ok(Err(overflow(timeline)));
@@ -386,5 +405,5 @@ pub(super) fn dimensions_of(
 ) -> Result<Dimensions, Error> {
     let (_, terms) = timeline_of(catalog, line, record.used_at)?;
     let meter = terms.charge.as_deref().and_then(|charge| catalog.meter(charge.meter?));
-    Ok(meter.map(|meter| meter.dimensions(record.data)).unwrap_or_default())
+    Ok(meter.ok_or(Error::Damaged { what: "list of charges" })?.dimensions(record.data))
 }

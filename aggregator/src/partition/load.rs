@@ -201,6 +201,15 @@ pub(super) fn span_of(
         .or_else(|| (charge.scope == rating::Scope::BillingPeriod).then(|| whole(period)))
 }
 
+/// A position of a cell in a scope, without records.
+pub(super) fn new_position(
+    (timeline, span, cell): (&Timeline, Period, &str),
+    aggregation: Aggregation,
+) -> Position {
+    let position = Position::new(aggregation, by_record(timeline, span, cell));
+    Position { grids: timeline.grids_of(span), ..position }
+}
+
 /// Whether some terms within a span price every record by itself.
 pub(super) fn by_record(timeline: &Timeline, span: Period, cell: &str) -> bool {
     timeline

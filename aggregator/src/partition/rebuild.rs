@@ -7,7 +7,7 @@
 //! been known from the start. The table of identities says what the records were; the rated lines
 //! say their sources and ids, where those of the same time must be put in order.
 
-use super::load::{Framed, any_charge, by_record, frame_of, place_of, span_of};
+use super::load::{Framed, any_charge, by_record, frame_of, new_position, place_of, span_of};
 use super::said::{ChargeNames, damaged_line};
 use super::{Names, Partition};
 use crate::admitted::{AdmittedLine, Content};
@@ -15,16 +15,16 @@ use crate::codec::decode_total;
 use crate::error::Error;
 use crate::identity::owner_hash;
 use crate::keys::TotalKey;
-use crate::limits::REBUILT_RECORDS_MAX;
+use crate::limits::{REBUILT_POSITIONS_MAX, REBUILT_RECORDS_MAX};
 use crate::position_codec::decode_position;
 use crate::slots::{Slot, SlotKey};
 use crate::tables::Table;
 use rating::{
-    Amount, Catalog, Charge, Dimensions, Direction, Instant, Kept, Measured, Period, Position,
-    PositionPart, Pricing, Quantity, Subscription, SubscriptionId, Sums, Tally, Timeline, Total,
-    Usage,
+    Aggregation, Amount, Catalog, Charge, Dimensions, Direction, Instant, Kept, Measured, Period,
+    Position, PositionPart, PriceModel, Pricing, Quantity, Subscription, SubscriptionId, Sums,
+    Timeline, Total, Usage,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Positions and totals that a catalog needs in another form than the state has them.
 #[derive(Default)]
@@ -42,9 +42,6 @@ type Places = BTreeMap<u128, (String, String)>;
 /// A charge of a subscription, and the names of both.
 type Metered<'c> = (&'c Subscription, &'c Timeline, Names<'c>);
 
-/// The stored positions of a scope, by the names of their cells.
-type Stored = Vec<(String, Position)>;
-
 /// A scope whose positions are to be made anew.
 struct Wanted<'c> {
     subscription: &'c Subscription,
@@ -54,10 +51,16 @@ struct Wanted<'c> {
     span: Period,
     /// What its positions, or the total in their place, have added to billing periods.
     before: ByPeriod,
+    /// When its parts with records begin, and the billing periods that they are of.
+    parts: BTreeMap<Instant, Period>,
     /// The total that has held the sum by itself.
     total: Option<(SlotKey, Total)>,
     /// Whether some of its positions hold its records in order.
     keeps_records: bool,
+    /// What has been counted so far, by cells; of those that are stored, all, so that one without
+    /// records goes.
+    positions: BTreeMap<String, Position>,
+    /// Those that are to be put in order before they are counted.
     records: Vec<FoundRecord>,
 }
 
@@ -97,16 +100,19 @@ impl Partition {
         if wanted.is_empty() {
             return Ok(rebuilt);
         }
+        for one in &wanted {
+            self.check_found(catalog, one)?;
+        }
         self.find_records(catalog, &mut wanted)?;
         for mut one in wanted {
-            let positions = one.positions(catalog).ok_or_else(|| one.refusal())?;
+            one.count_in_order(catalog)?;
             if let Some((key, total)) = one.total.take() {
-                let slot = one.slot(catalog, (key, total), positions.values());
+                let slot = one.slot(catalog, (key, total));
                 rebuilt.totals.push((key, slot.ok_or_else(|| one.refusal())?));
             }
-            for (cell, position) in positions {
+            for (cell, position) in std::mem::take(&mut one.positions) {
                 let mut key = Vec::new();
-                one.names.key_of_cell(cell, one.span.start).write(&mut key);
+                one.names.key_of_cell(&cell, one.span.start).write(&mut key);
                 rebuilt.positions.push((key, position));
             }
         }
@@ -138,33 +144,28 @@ impl Partition {
         let mut found = Vec::new();
         self.store.scan_prefix(Table::Totals, &prefix, |stored, bytes| {
             let start = TotalKey::read(stored).ok_or(DAMAGED_KEY)?.period_start;
-            let total = decode_total(bytes).ok_or(Error::Damaged { what: "total" })?.total;
+            let total = decode_total(bytes).ok_or(DAMAGED_TOTAL)?.total;
             let frame = frame_of(catalog, subscription, start);
             let period = frame.map(|frame| frame.period).filter(|period| period.start == start);
             let Some(period) = period.filter(|_| total.records > 0) else { return Ok(()) };
             if total.sums.is_some() || timeline.is_simple_in(period) {
                 return Ok(());
             }
-            let quantity = total.quantity().ok_or(Error::Damaged { what: "total" })?;
+            let quantity = total.quantity().ok_or(DAMAGED_TOTAL)?;
             let before = [(start, (quantity, total.rated))].into_iter().filter(is_something);
-            found.push(Wanted {
-                subscription,
-                timeline,
-                names,
-                span: period,
-                before: before.collect(),
-                total: Some((SlotKey { period_start: start, ..key }, total)),
-                keeps_records: keeps_records(timeline, period),
-                records: Vec::new(),
-            });
+            let mut one = Wanted::new((subscription, timeline, names), period);
+            one.before = before.collect();
+            one.parts = total.parts.iter().map(|part| (part.from.max(start), period)).collect();
+            one.total = Some((SlotKey { period_start: start, ..key }, total));
+            found.push(one);
             Ok(())
         })?;
         Ok(found)
     }
 
     /// The scopes of a charge whose positions lack what its terms need: those that have kept no
-    /// records where terms price by the record, and those of cells that records were not counted
-    /// in, because no terms had them.
+    /// records where terms price by the record, and those whose records were counted in the cells
+    /// of other grids than the scope has now.
     fn lacking_scopes<'c>(
         &self,
         catalog: &'c Catalog,
@@ -174,53 +175,67 @@ impl Partition {
         names.key(subscription.active.start).write(&mut prefix);
         // The cell is empty and ends in a zero byte, as all names do.
         prefix.truncate(prefix.len() - START_BYTES - 1);
-        let mut scopes: BTreeMap<Instant, Stored> = BTreeMap::new();
-        self.store.scan_prefix(Table::Positions, &prefix, |stored, bytes| {
-            let key = TotalKey::read(stored).ok_or(DAMAGED_KEY)?;
-            let position = decode_position(bytes).ok_or(DAMAGED_POSITION)?;
-            scopes.entry(key.period_start).or_default().push((key.cell.to_owned(), position));
-            Ok(())
-        })?;
-        let mut found = Vec::new();
-        for (start, stored) in scopes {
+        let scan = |each: &mut dyn FnMut(TotalKey<'_>, Position) -> Result<(), Error>| {
+            self.store.scan_prefix(Table::Positions, &prefix, |stored, bytes| {
+                let key = TotalKey::read(stored).ok_or(DAMAGED_KEY)?;
+                each(key, decode_position(bytes).ok_or(DAMAGED_POSITION)?)
+            })
+        };
+        let mut lacking: BTreeMap<Instant, Wanted<'c>> = BTreeMap::new();
+        scan(&mut |key, position| {
+            let start = key.period_start;
             let span = frame_of(catalog, subscription, start).and_then(|framed| {
                 span_of(any_charge(timeline)?, subscription, (catalog, start), framed)
             });
             let Some(span) = span.map(|span| span.time).filter(|span| span.start == start) else {
-                continue;
+                return Ok(());
             };
-            let keeps_too_little = |(cell, position): &(String, Position)| {
-                position.kept == Kept::Nothing && by_record(timeline, span, cell)
-            };
-            if !stored.iter().any(keeps_too_little) && !lacks_a_grid(timeline, span, &stored) {
-                continue;
+            let keeps_too_little =
+                position.kept == Kept::Nothing && by_record(timeline, span, key.cell);
+            if keeps_too_little || position.grids != timeline.grids_of(span) {
+                let new = || Wanted::new((subscription, timeline, names), span);
+                lacking.entry(start).or_insert_with(new);
             }
-            let positions = stored.iter().map(|(_, position)| position);
-            found.push(Wanted {
-                subscription,
-                timeline,
-                names,
-                span,
-                before: added(positions).ok_or(DAMAGED_POSITION)?,
-                total: None,
-                keeps_records: keeps_records(timeline, span),
-                records: Vec::new(),
-            });
+            Ok(())
+        })?;
+        if lacking.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(found)
+        scan(&mut |key, position| match lacking.get_mut(&key.period_start) {
+            None => Ok(()),
+            Some(one) => one.add_stored(key.cell, &position).ok_or(DAMAGED_POSITION),
+        })?;
+        Ok(lacking.into_values().collect())
     }
 
-    /// Finds the records of all scopes in one pass.
+    /// Refuses a scope whose records are not all there any more, or do not say what its cells look
+    /// at.
+    fn check_found(&self, catalog: &Catalog, one: &Wanted<'_>) -> Result<(), Error> {
+        for period in one.parts.values().filter(|period| self.is_forgotten(period.end)) {
+            let mut key = Vec::new();
+            one.names.key(period.start).write(&mut key);
+            let total = self.store.get(Table::Totals, &key)?;
+            let total = total.map(|bytes| decode_total(&bytes).ok_or(DAMAGED_TOTAL)).transpose()?;
+            if total.is_some_and(|stored| stored.total.records > 0) {
+                return Err(one.refusal());
+            }
+        }
+        let known = self.dimensions_known_since(catalog, one.timeline, one.span)?;
+        match one.parts.first_key_value() {
+            Some((first, _)) if *first < known => Err(one.refusal()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Finds the records of all scopes in one pass, and counts those that need no order.
     fn find_records(&self, catalog: &Catalog, wanted: &mut [Wanted<'_>]) -> Result<(), Error> {
         let places = self.places(catalog, wanted)?;
         let mut by_charge: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for (index, one) in wanted.iter().enumerate() {
-            if self.is_forgotten(one.span.start) {
-                return Err(one.refusal());
-            }
             by_charge.entry(one.names.charge_hash()).or_default().push(index);
         }
-        let mut count = 0;
+        let mut kept = 0;
+        let mut positions: usize = wanted.iter().map(|one| one.positions.len()).sum();
         self.for_each_standing((Instant::MIN, &|_| true), |identity, content: &Content| {
             for line in &content.lines {
                 for index in by_charge.get(&line.charge).into_iter().flatten() {
@@ -228,15 +243,22 @@ impl Partition {
                     if !one.span.contains(content.used_at) {
                         continue;
                     }
-                    let place = match one.keeps_records {
-                        true => places.get(&identity).cloned(),
-                        false => Some(<(String, String)>::default()),
-                    };
-                    let place = place.filter(|_| count < REBUILT_RECORDS_MAX);
-                    let (source, id) = place.ok_or_else(|| one.refusal())?;
-                    count += 1;
                     let AdmittedLine { measured, dimensions, .. } = line.clone();
                     let at = content.used_at;
+                    if !one.keeps_records {
+                        let (source, id) = <(String, String)>::default();
+                        let found = FoundRecord { at, source, id, measured, dimensions };
+                        let before = one.positions.len();
+                        one.count(catalog, &found).ok_or_else(|| one.refusal())?;
+                        positions += one.positions.len() - before;
+                        if positions > REBUILT_POSITIONS_MAX {
+                            return Err(one.refusal());
+                        }
+                        continue;
+                    }
+                    let place = places.get(&identity).filter(|_| kept < REBUILT_RECORDS_MAX);
+                    let (source, id) = place.cloned().ok_or_else(|| one.refusal())?;
+                    kept += 1;
                     one.records.push(FoundRecord { at, source, id, measured, dimensions });
                 }
             }
@@ -272,42 +294,82 @@ impl Partition {
 /// How many bytes of a key its start takes.
 const START_BYTES: usize = 8;
 const DAMAGED_KEY: Error = Error::Damaged { what: "key of a total" };
+const DAMAGED_TOTAL: Error = Error::Damaged { what: "total" };
 const DAMAGED_POSITION: Error = Error::Damaged { what: "position" };
 
 impl<'c> Wanted<'c> {
-    /// The positions as the records make them, by their cells; `None` where they do not add what
-    /// was there.
-    fn positions(&mut self, catalog: &Catalog) -> Option<BTreeMap<&'c str, Position>> {
-        let Self { subscription, timeline, span, .. } = *self;
-        let records = &mut self.records;
-        records.sort_by(|a, b| (a.at, &a.source, &a.id).cmp(&(b.at, &b.source, &b.id)));
-        let aggregation = any_charge(timeline)?.aggregation;
-        let mut positions: BTreeMap<&'c str, Position> = BTreeMap::new();
-        for FoundRecord { at, source, id, measured, dimensions } in records {
-            let framed = frame_of(catalog, subscription, *at)?;
-            let (_, place) = place_of(catalog, (subscription, timeline), framed, *at)?;
-            let Measured { quantity: value, distinct } = *measured;
-            let usage = Usage { value, distinct, at: *at, source, id };
-            for cell in timeline.cells_of(*at, span, dimensions) {
-                let new = || Position::new(aggregation, by_record(timeline, span, cell));
-                let position = positions.entry(cell).or_insert_with(new);
-                let pricing = Pricing { timeline, cell, aggregation };
-                position.change(&pricing, place, &usage, Direction::Add)?;
-            }
+    fn new((subscription, timeline, names): Metered<'c>, span: Period) -> Self {
+        Self {
+            subscription,
+            timeline,
+            names,
+            span,
+            before: ByPeriod::new(),
+            parts: BTreeMap::new(),
+            total: None,
+            keeps_records: keeps_records(timeline, span),
+            positions: BTreeMap::new(),
+            records: Vec::new(),
         }
-        (added(positions.values())? == self.before).then_some(positions)
+    }
+
+    /// Notes what a position has added; one without records takes its place.
+    fn add_stored(&mut self, cell: &str, position: &Position) -> Option<()> {
+        for part in &position.parts {
+            add(&mut self.before, part)?;
+            self.parts.insert(part.start, part.period);
+        }
+        let aggregation = any_charge(self.timeline)?.aggregation;
+        let new = new_position((self.timeline, self.span, cell), aggregation);
+        self.positions.insert(cell.to_owned(), new);
+        Some(())
+    }
+
+    /// Counts a record in all its cells; `None` where an amount leaves its domain.
+    fn count(&mut self, catalog: &Catalog, record: &FoundRecord) -> Option<()> {
+        let Self { subscription, timeline, span, .. } = *self;
+        let FoundRecord { at, source, id, measured, dimensions } = record;
+        let aggregation = any_charge(timeline)?.aggregation;
+        let framed = frame_of(catalog, subscription, *at)?;
+        let (_, place) = place_of(catalog, (subscription, timeline), framed, *at)?;
+        let Measured { quantity: value, distinct } = *measured;
+        let usage = Usage { value, distinct, at: *at, source, id };
+        for cell in timeline.cells_of(*at, span, dimensions) {
+            if !self.positions.contains_key(cell) {
+                let new = new_position((timeline, span, cell), aggregation);
+                self.positions.insert(cell.to_owned(), new);
+            }
+            let pricing = Pricing { timeline, cell, aggregation };
+            let position = self.positions.get_mut(cell)?;
+            position.change(&pricing, place, &usage, Direction::Add)?;
+        }
+        Some(())
+    }
+
+    /// Counts the records that were to be put in order.
+    ///
+    /// # Errors
+    /// [`Error::Repriced`] where all together do not add what was there.
+    fn count_in_order(&mut self, catalog: &Catalog) -> Result<(), Error> {
+        let mut records = std::mem::take(&mut self.records);
+        records.sort_by(|a, b| (a.at, &a.source, &a.id).cmp(&(b.at, &b.source, &b.id)));
+        for record in &records {
+            self.count(catalog, record).ok_or_else(|| self.refusal())?;
+        }
+        let mut added = ByPeriod::new();
+        for part in self.positions.values().flat_map(|position| &position.parts) {
+            add(&mut added, part).ok_or_else(|| self.refusal())?;
+        }
+        self.before.retain(|start, added| is_something(&(*start, *added)));
+        added.retain(|start, added| is_something(&(*start, *added)));
+        if added == self.before { Ok(()) } else { Err(self.refusal()) }
     }
 
     /// The total that shows what the positions add, in place of the one that held the sum.
-    fn slot<'p>(
-        &self,
-        catalog: &Catalog,
-        (key, mut total): (SlotKey, Total),
-        positions: impl Iterator<Item = &'p Position>,
-    ) -> Option<Slot> {
+    fn slot(&self, catalog: &Catalog, (key, mut total): (SlotKey, Total)) -> Option<Slot> {
         let Framed { period, share } = frame_of(catalog, self.subscription, key.period_start)?;
         let mut sums = Sums::default();
-        for part in positions.flat_map(|position| &position.parts) {
+        for part in self.positions.values().flat_map(|position| &position.parts) {
             sums.quantity = sums.quantity.checked_add(part.adds.quantity)?;
             sums.billable = sums.billable.checked_add(part.adds.billable)?;
         }
@@ -327,23 +389,24 @@ impl<'c> Wanted<'c> {
     }
 }
 
-/// What positions add to billing periods, without those to which they add nothing.
-fn added<'p>(positions: impl Iterator<Item = &'p Position>) -> Option<ByPeriod> {
-    let mut by_period = ByPeriod::new();
-    for part in positions.flat_map(|position| &position.parts) {
-        let (quantity, amount) = by_period.entry(part.period.start).or_default();
-        *quantity = quantity.checked_add(part.adds.quantity)?;
-        *amount = amount.checked_add(part.adds.amount)?;
-    }
-    Some(by_period.into_iter().filter(is_something).collect())
+/// Adds what a part adds to its billing period.
+fn add(by_period: &mut ByPeriod, part: &PositionPart) -> Option<()> {
+    let (quantity, amount) = by_period.entry(part.period.start).or_default();
+    *quantity = quantity.checked_add(part.adds.quantity)?;
+    *amount = amount.checked_add(part.adds.amount)?;
+    Some(())
 }
 
 /// Whether some positions of a scope hold its records in order.
 fn keeps_records(timeline: &Timeline, span: Period) -> bool {
-    let mut charges = timeline.within(span).map(|(_, charge)| charge);
-    charges.any(|charge| {
-        let new = |cell| Position::new(charge.aggregation, by_record(timeline, span, cell));
-        charge.model.cells().into_iter().any(|cell| matches!(new(cell).kept, Kept::Records(_)))
+    let charges = timeline.within(span).map(|(_, charge)| charge);
+    let by_record = |model: &PriceModel| matches!(model, PriceModel::Percentage(_));
+    charges.into_iter().any(|charge| {
+        charge.aggregation == Aggregation::Latest
+            || match &charge.model {
+                PriceModel::Matrix(matrix) => matrix.prices().any(|(_, price)| by_record(price)),
+                model => by_record(model),
+            }
     })
 }
 
@@ -357,42 +420,4 @@ fn changes_its_kind(timeline: &Timeline) -> bool {
     let mut charges = timeline.terms.iter().filter_map(|terms| terms.charge.as_deref());
     let needs_more = |charge: &Charge| charge.aggregation.adds_up() && !charge.model.is_plain();
     timeline.changes_grid || (timeline.terms.len() > 1 && charges.any(needs_more))
-}
-
-/// Whether records were used in a scope that have not been counted in the cells of later terms.
-fn lacks_a_grid(timeline: &Timeline, span: Period, stored: &Stored) -> bool {
-    if !timeline.changes_grid {
-        return false;
-    }
-    // Where records were counted, by the grids that they were counted in.
-    let mut counted: BTreeMap<u64, BTreeSet<Instant>> = BTreeMap::new();
-    let mut used: BTreeSet<Instant> = BTreeSet::new();
-    for (cell, position) in stored {
-        let grids = timeline.within(span).map(|(_, charge)| &charge.model);
-        let mut grids = grids.filter(|model| model.of_cell(cell).is_some());
-        let Some(grid) = grids.next().map(|model| model.grid()) else { continue };
-        let holding = position.parts.iter().filter(|part| may_hold_records(part));
-        for part in holding {
-            counted.entry(grid).or_default().insert(part.start);
-            let own = timeline.at(part.start).and_then(|terms| terms.charge.as_deref());
-            if own.is_some_and(|charge| charge.model.grid() == grid) {
-                used.insert(part.start);
-            }
-        }
-    }
-    used.iter().any(|start| {
-        let later = timeline.within(Period { start: *start, end: span.end });
-        let mut grids = later.map(|(_, charge)| charge.model.grid());
-        grids.any(|grid| !counted.get(&grid).is_some_and(|starts| starts.contains(start)))
-    })
-}
-
-fn may_hold_records(part: &PositionPart) -> bool {
-    match &part.tally {
-        Tally::Sum(sum) => *sum != Quantity::ZERO,
-        Tally::Mean { count, .. } => *count > 0,
-        // Their rows are not looked at.
-        Tally::Values(_) | Tally::Distinct(_) | Tally::Latest => true,
-        Tally::Weighted { .. } => false,
-    }
 }

@@ -1,6 +1,7 @@
 //! Trials: partitions of a test, and every byte that their stores hold.
 
 mod anchors;
+mod anew;
 mod cells;
 mod corrections;
 mod explanations;

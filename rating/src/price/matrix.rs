@@ -10,8 +10,10 @@ use std::fmt::Write as _;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matrix {
     dimensions: Vec<String>,
-    /// In order; that of the default is the last.
+    /// In order.
     cells: Vec<Cell>,
+    /// Of all that no cell matches.
+    default: Box<Cell>,
     grid: u64,
 }
 
@@ -19,8 +21,8 @@ pub struct Matrix {
 struct Cell {
     /// Its label, and the grid that it is a cell of.
     name: String,
-    /// All dimensions with the value that each must have.
-    matches: Vec<DimensionHash>,
+    /// All dimensions with the values that they must have.
+    wanted: Vec<DimensionHash>,
     price: PriceModel,
 }
 
@@ -28,7 +30,7 @@ struct Cell {
 pub type CellMatch = Vec<(String, String)>;
 
 /// The label of the price where no cell matches.
-pub const DEFAULT_CELL: &str = "default";
+const DEFAULT_CELL: &str = "default";
 
 impl Matrix {
     /// A matrix of cells, of which the first that matches is taken; no price may be a matrix.
@@ -50,16 +52,17 @@ impl Matrix {
                 _ = write!(label, "#{same}");
             }
             let hash = |(name, value): &(String, String)| DimensionHash::of(name, value);
-            let matches = matches.iter().map(hash).collect();
-            placed.push(Cell { name: label, matches, price });
+            let wanted = matches.iter().map(hash).collect();
+            placed.push(Cell { name: label, wanted, price });
         }
-        let name = String::from(DEFAULT_CELL);
-        placed.push(Cell { name, matches: Vec::new(), price: default });
-        let grid = ContentDigest::of_texts(placed.iter().map(|cell| cell.name.as_str()));
-        for cell in &mut placed {
+        let mut default =
+            Cell { name: String::from(DEFAULT_CELL), wanted: Vec::new(), price: default };
+        let labels = placed.iter().chain(std::iter::once(&default)).map(|cell| &*cell.name);
+        let grid = ContentDigest::of_texts(labels);
+        for cell in placed.iter_mut().chain(std::iter::once(&mut default)) {
             _ = write!(cell.name, "{GRID_SIGN}{grid:016x}");
         }
-        Self { dimensions, cells: placed, grid }
+        Self { dimensions, cells: placed, default: Box::new(default), grid }
     }
 
     /// Names of the dimensions that cells look at.
@@ -77,24 +80,26 @@ impl Matrix {
     /// The name of the first cell that matches a record of these dimensions.
     #[must_use]
     pub fn cell_of(&self, dimensions: &[DimensionHash]) -> &str {
-        let matching = |cell: &&Cell| cell.matches.iter().all(|wanted| dimensions.contains(wanted));
-        // The default, which is the last, matches whatever comes.
-        self.cells.iter().find(matching).map_or(DEFAULT_CELL, |cell| &cell.name)
+        let matching = |cell: &&Cell| cell.wanted.iter().all(|wanted| dimensions.contains(wanted));
+        &self.cells.iter().find(matching).unwrap_or(&self.default).name
     }
 
     /// The price of a cell; `None` where this matrix has none of that name.
     #[must_use]
     pub fn price(&self, name: &str) -> Option<&PriceModel> {
-        self.cells.iter().find(|cell| cell.name == name).map(|cell| &cell.price)
+        let mut cells = self.cells.iter().chain(std::iter::once(&*self.default));
+        cells.find(|cell| cell.name == name).map(|cell| &cell.price)
     }
 
     /// All cells by their names, with their prices.
     pub fn prices(&self) -> impl Iterator<Item = (&str, &PriceModel)> {
-        self.cells.iter().map(|cell| (cell.name.as_str(), &cell.price))
+        let cells = self.cells.iter().chain(std::iter::once(&*self.default));
+        cells.map(|cell| (cell.name.as_str(), &cell.price))
     }
 }
 
-/// Between the label of a cell and its grid, which has none.
+/// Between the label of a cell and the sixteen digits of its grid, which hold none.
+// Frozen: states keep positions by the names of cells.
 const GRID_SIGN: char = '@';
 
 /// What people see of the name of a cell.

@@ -6,7 +6,12 @@ use super::{Bytes, Told, Trial, catalog};
 use crate::partition::Verdict;
 use rating::Code;
 
-const SUBSCRIPTION: &str = r#"{"id":"S","customer":"C","plan":"p","start":"2026-01-01"}"#;
+/// What `sorted` takes counts in two positions until then, and in one that prices it no more after.
+const SUBSCRIPTION: &str = r#"{"id":"S","customer":"C","plan":"p","start":"2026-01-01",
+    "overrides":{"sorted":[{"effective_from":"2026-02-15T00:00:00Z","price":{"model":"matrix",
+        "dimensions":["region"],"cells":[{"match":{"region":"eu"},
+            "price":{"model":"package","package_size":"3","package_price":"1"}}],
+        "default":{"model":"percentage","rate":"0.1","fixed_price":"1","free_amount":"3"}}}]}}"#;
 /// Of every kind of total and position one, before the charge that refuses what is large.
 const CHARGES: &str = r#"
     {"key":"plain","meter":"sum","price":{"model":"per_unit","unit_price":"1"}},
@@ -18,6 +23,8 @@ const CHARGES: &str = r#"
     {"key":"cells","meter":"sum","price":{"model":"matrix","dimensions":["region"],"cells":[
         {"match":{"region":"eu"},"price":{"model":"per_unit","unit_price":"1"}}],
         "default":{"model":"percentage","rate":"0.1","fixed_price":"1","free_amount":"3"}}},
+    {"key":"sorted","meter":"sum","scope":"year","price":{"model":"graduated","tiers":[
+        {"up_to":"10","unit_price":"2"},{"up_to":null,"unit_price":"1"}]}},
     {"key":"peak","meter":"max","scope":"year","price":{"model":"per_unit","unit_price":"1"}},
     {"key":"median","meter":"p50","price":{"model":"per_unit","unit_price":"1"}},
     {"key":"last","meter":"latest","price":{"model":"per_unit","unit_price":"1"}},

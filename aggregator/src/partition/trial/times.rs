@@ -265,7 +265,7 @@ fn times_are_those_of_the_records_that_stand() {
             std::panic::catch_unwind(|| check(seed)).unwrap_or_else(|_| panic!("of seed {seed}"))
         })
         .sum();
-    assert!(lost > 60, "{lost}: hardly any total has lost its times");
+    assert!(lost > 40, "{lost}: hardly any total has lost its times");
 }
 
 /// The records that say when a total was used first must not be gone before they are asked.
