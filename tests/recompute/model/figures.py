@@ -11,7 +11,7 @@ from itertools import islice
 
 from .aggregation import quotient
 from .pricing import Percentage
-from .scopes import scopes_within, share_of_period
+from .scopes import NEVER, scopes_within, share_of_period
 
 ZERO = Fraction(0)
 
@@ -59,7 +59,7 @@ class Reckoning:
         last = self._subscription.terms_within(self._charge, start, end)[-1][1]
         due = self._due_without_usage(start, end, last)
         found = Figures(usage_amount=due, amount_at_zero=due)
-        meter = self._meters.get(last.meter)
+        meter = self._meter()
         for scope in scopes_within(self._subscription, last.scope, start, end):
             piece = max(scope.start, start), min(scope.end, end)
             if meter is not None and meter.is_time_weighted:
@@ -69,6 +69,11 @@ class Reckoning:
             if within and within[-1].time >= piece[0]:
                 self._add_scope(found, scope.share, piece, within, meter.aggregation)
         return found
+
+    def _meter(self):
+        """That of the charge, which never changes; None where it never has one."""
+        parts = self._subscription.parts(self._charge, self._subscription.start, NEVER)
+        return next((self._meters[terms.meter] for _, _, terms in parts if terms.meter), None)
 
     def _due_without_usage(self, start, end, last):
         """P(0) of every scope that begins in a period; it does not depend on any record."""
@@ -121,7 +126,7 @@ class Reckoning:
         for number, entry in enumerate(entry for entry in entries if entry.time < end):
             terms = self._subscription.charges_at(entry.time)[self._charge]
             price = terms.cells.get(cell) if terms.grid == own else None
-            amount, billable = ZERO, entry.quantity
+            amount, billable = ZERO, ZERO
             if isinstance(price, Percentage):
                 amount, billable = price.pay(entry.quantity, number, used)
             used += max(entry.quantity, ZERO)
