@@ -444,6 +444,40 @@ mod tests {
         count.filter(|count| *count > 1).map(|count| count - 1)
     }
 
+    /// Damaged states are not taken for good ones.
+    #[test]
+    fn blocks_that_do_not_fit_together_are_refused() {
+        let rows = |blocks: &[(u32, &[(u32, u64)])]| {
+            Rows::from_blocks(
+                blocks.iter().map(|(number, rows)| (*number, rows.to_vec())).collect(),
+            )
+        };
+        let good: &[(u32, &[(u32, u64)])] = &[(4, &[(7, 1), (9, 2)]), (2, &[(1, 3), (6, 1)])];
+        let mut found = rows(good).unwrap();
+        assert_eq!((found.weight(), found.blocks_len(), found.is_empty()), (7, 2, false));
+        assert_eq!((found.get(&9), found.get(&1), found.get(&8)), (Some(&2), Some(&3), None));
+        assert_eq!(found.unstored().0.count(), 0);
+        assert!(Rows::<u32, u64>::default().is_empty());
+        // A block that is new has a number that none has had.
+        found.change(8, add);
+        found.change(8, take);
+        assert_eq!(found.unstored().0.map(|block| block.number).collect::<Vec<_>>(), [4]);
+        found.stored();
+        assert_eq!(found.unstored().0.count(), 0);
+        assert_eq!(found.next_number, 5);
+        for wrong in [
+            &[(4, &[(7, 1)][..]), (2, &[][..])][..],
+            &[(4, &[(7, 1), (7, 1)])],
+            &[(4, &[(9, 1), (7, 1)])],
+            &[(4, &[(7, 1), (9, 1)]), (2, &[(8, 1)])],
+            &[(4, &[(7, 1), (9, 1)]), (2, &[(9, 1), (11, 1)])],
+            &[(u32::MAX, &[(7, 1)])],
+            &[(4, &[(7, u64::MAX)]), (2, &[(1, 1)])],
+        ] {
+            assert_eq!(rows(wrong), None, "{wrong:?}");
+        }
+    }
+
     proptest! {
         /// Rows, blocks and their numbers are what they were; stamps alone go on.
         #[test]

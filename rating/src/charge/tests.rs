@@ -161,3 +161,56 @@ fn a_position_of_zero_costs_the_same_by_the_short_way() {
         }
     }
 }
+
+/// A record counts where its own terms find it, and where those do that its scope still meets.
+#[test]
+fn cells_are_those_of_its_own_terms_and_of_later_ones() {
+    let matrix = |region: &str| {
+        format!(
+            r#""price":{{"model":"matrix","dimensions":["region"],"cells":[{{"match":
+            {{"region":"{region}"}},"price":{{"model":"per_unit","unit_price":1}}}}],
+            "default":{{"model":"per_unit","unit_price":2}}}}"#
+        )
+    };
+    let (eu, us) = (matrix("eu"), matrix("us"));
+    let in_eu = [DimensionHash::of("region", "eu")];
+    let cells = |first: &str, second: &str, day: &str, end: &str| {
+        let catalog = catalog(first, second);
+        let timeline = timeline(&catalog);
+        let scope = period("2026-01-01T00:00:00Z", end);
+        let labels = timeline.cells_of(at(day), scope, &in_eu);
+        let labels: Vec<String> =
+            labels.into_iter().map(|name| crate::cell_label(name).to_owned()).collect();
+        (labels, timeline.changes_grid, timeline.grids_of(scope) != 0)
+    };
+    let (january, february) = ("2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z");
+    let march = "2026-03-01T00:00:00Z";
+    let wanted = |labels: &[&str], changes, meets| {
+        (labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>(), changes, meets)
+    };
+    assert_eq!(cells(UNIT, &eu, january, march), wanted(&["", "region=eu"], true, true));
+    assert_eq!(cells(UNIT, &eu, february, march), wanted(&["region=eu"], true, true));
+    assert_eq!(cells(UNIT, &eu, january, february), wanted(&[""], true, false));
+    assert_eq!(cells(&eu, &us, january, march), wanted(&["region=eu", "default"], true, true));
+    assert_eq!(cells(&eu, &eu, january, march), wanted(&["region=eu"], false, false));
+    assert_eq!(cells(UNIT, UNIT, january, march), wanted(&[""], false, false));
+}
+
+/// States keep it: positions are counted anew where it is another.
+#[test]
+fn grids_are_told_apart_by_their_order_and_times() {
+    let matrix = r#""price":{"model":"matrix","dimensions":["region"],"cells":[],
+        "default":{"model":"per_unit","unit_price":2}}"#;
+    let scope = period("2026-01-01T00:00:00Z", "2026-03-01T00:00:00Z");
+    let forth = catalog(UNIT, matrix);
+    let back = catalog(matrix, UNIT);
+    let forth = timeline(&forth);
+    let mut later = forth.clone();
+    later.terms[1].from = at("2026-02-02T00:00:00Z");
+    let digests = [forth, timeline(&back), &later].map(|timeline| timeline.grids_of(scope));
+    assert_eq!(digests[0], 7_803_520_879_188_489_166, "frozen");
+    assert!(digests[0] != digests[1] && digests[0] != digests[2] && digests[1] != digests[2]);
+    // How the scope began before does not matter to it.
+    let tail = period("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z");
+    assert_eq!(forth.grids_of(tail), 0);
+}

@@ -203,6 +203,21 @@ impl World {
         self.terms.iter().any(|priced| matches!(priced, Priced::Records(_)))
     }
 
+    fn usage<'a>(&self, record: &'a Record) -> Usage<'a> {
+        // Of a count, the value of every record is 1.
+        let value = match self.aggregation {
+            Aggregation::Count => ONE,
+            _ => i128::from(record.value) * self.step,
+        };
+        Usage {
+            value: Quantity::from_scaled(value),
+            distinct: u128::try_from(record.value).unwrap(),
+            at: record.at,
+            source: "s",
+            id: &record.id,
+        }
+    }
+
     /// The aggregate of the records before a cut, measured as of the period that ends there.
     fn aggregate(&self, standing: &[Record], period: Period, cut: Instant) -> i128 {
         let before = || standing.iter().filter(|record| record.at < cut);
@@ -287,23 +302,21 @@ fn check(world: &World, steps: &[Record]) -> Result<(), TestCaseError> {
     let mut position = Position::new(world.aggregation, world.prices_fees());
     let mut standing: Vec<Record> = Vec::new();
     let mut sums: BTreeMap<Period, Contribution> = BTreeMap::new();
-    for record in steps {
+    for (number, record) in steps.iter().enumerate() {
         let place =
             Place { start: start_of(record.at), period: period_of(record.at), share: Share::WHOLE };
-        // Of a count, the value of every record is 1.
-        let is_count = world.aggregation == Aggregation::Count;
-        let usage = Usage {
-            value: Quantity::from_scaled(match is_count {
-                true => ONE,
-                false => i128::from(record.value) * world.step,
-            }),
-            distinct: u128::try_from(record.value).unwrap(),
-            at: record.at,
-            source: "s",
-            id: &record.id,
-        };
         let known = standing.iter().position(|other| other.id == record.id);
         let direction = known.map_or(Direction::Add, |_| Direction::TakeBack);
+        // One that is refused for another reason leaves no trace.
+        let other = steps.get(number + 1).filter(|other| {
+            !standing.iter().any(|one| one.id == other.id) && other.id != record.id
+        });
+        if let Some(other) = other {
+            let place = Place { start: start_of(other.at), period: period_of(other.at), ..place };
+            let change = position.change(&pricing, place, &world.usage(other), Direction::Add);
+            position.undo(change.unwrap().undo);
+        }
+        let usage = world.usage(record);
         let shifts = position.change(&pricing, place, &usage, direction).unwrap().shifts;
         match known {
             Some(index) => _ = standing.remove(index),
@@ -328,6 +341,33 @@ fn check(world: &World, steps: &[Record]) -> Result<(), TestCaseError> {
         prop_assert_eq!(&sums, &wanted, "the shifts make the sums of the periods");
     }
     Ok(())
+}
+
+/// A level lasts into periods in which it does not change.
+#[test]
+fn a_period_begins_with_the_level_that_earlier_ones_left() {
+    let world = World {
+        aggregation: Aggregation::TimeWeightedSum,
+        terms: [Priced::Units { included: 0, price: ONE }; 3],
+        step: ONE,
+    };
+    let timeline = world.timeline();
+    let pricing = Pricing { timeline: &timeline, cell: "", aggregation: world.aggregation };
+    let mut position = Position::new(world.aggregation, false);
+    let place = |day: i128| {
+        let at = at(day);
+        Place { start: start_of(at), period: period_of(at), share: Share::WHOLE }
+    };
+    for (day, value, id) in [(31, 7, "later"), (0, 3, "first"), (12, 2, "second")] {
+        let record = Record { at: at(day), id: id.to_owned(), value };
+        let usage = world.usage(&record);
+        position.change(&pricing, place(day), &usage, Direction::Add).unwrap();
+    }
+    for (day, wanted) in [(0, 0), (10, 0), (31, 5), (45, 5)] {
+        let (level, undo) = position.ensure(world.aggregation, place(day)).unwrap();
+        assert_eq!(level, Quantity::from_scaled(wanted * ONE), "on day {day}");
+        position.undo(undo);
+    }
 }
 
 proptest! {
