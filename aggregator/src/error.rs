@@ -57,16 +57,18 @@ pub enum Error {
         /// What there is too much of.
         what: &'static str,
     },
-    /// A total whose subscription or charge the catalog no longer has.
+    /// A total whose subscription, charge or time the catalog no longer has.
     #[error(
-        "the state holds usage of charge \"{charge}\" of subscription \"{subscription}\", \
-         which this catalog does not have"
+        "the state holds usage of charge \"{charge}\" of subscription \"{subscription}\" in the \
+         billing period from {start}, which this catalog does not have"
     )]
     Orphaned {
         /// The subscription.
         subscription: String,
         /// The charge.
         charge: String,
+        /// Where the period begins.
+        start: Instant,
     },
     /// A commit failed before: open the partition anew.
     #[error("an earlier commit failed; open the state again")]
@@ -97,8 +99,9 @@ pub enum Error {
     /// cannot be rated anew.
     #[error(
         "the state has usage of charge \"{charge}\" of subscription \"{subscription}\" in the \
-         period or scope from {start}, which this catalog prices in another kind, and its records \
-         cannot be rated anew; begin the new price with the next one"
+         period or scope from {start}, and this catalog prices it otherwise: from a date before \
+         usage that was rated, or by what is not kept of its records any more; let the new price \
+         begin after the last usage, or with the next period or scope"
     )]
     Repriced {
         /// The subscription.

@@ -233,7 +233,8 @@ impl<'a> Query<'a> {
 }
 
 fn orphaned(key: &TotalKey<'_>) -> Error {
-    Error::Orphaned { subscription: key.subscription.to_owned(), charge: key.charge.to_owned() }
+    let (subscription, charge) = (key.subscription.to_owned(), key.charge.to_owned());
+    Error::Orphaned { subscription, charge, start: key.period_start }
 }
 
 fn overflow(key: &TotalKey<'_>) -> Error {

@@ -200,8 +200,8 @@ impl Timeline {
         cells
     }
 
-    /// A digest of the grids that a scope meets, in their order and with the times of their changes;
-    /// 0 where there is one.
+    /// A digest of the grids that a scope meets, in their order and with the times of their
+    /// changes; 0 where there is one.
     // Frozen: states keep it.
     #[must_use]
     pub fn grids_of(&self, scope: Period) -> u64 {

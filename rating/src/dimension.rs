@@ -6,8 +6,8 @@ use twox_hash::XxHash3_64;
 /// A hash of a dimension and its value, by which cells of matrices are found.
 ///
 /// States keep those of every record instead of the texts, so that a record can be found in the
-/// cells of versions that came after it. They need no secret: whoever can choose a value that hashes
-/// like that of a cell can as well choose the value of the cell.
+/// cells of versions that came after it. They need no secret: whoever can choose a value that
+/// hashes like that of a cell can as well choose the value of the cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DimensionHash(u64);
 

@@ -1,6 +1,9 @@
 //! Meters: what of a record's data is counted, and by which dimensions it can be told apart.
 
 mod distinct;
+mod plain;
+
+pub(crate) use plain::plain;
 
 use crate::aggregation::Aggregation;
 use crate::decimal::DecimalError;
@@ -148,7 +151,8 @@ impl Meter {
         Ok(Measured { quantity, distinct: 0 })
     }
 
-    /// The value of a dimension: texts as they are, numbers and booleans as they are written.
+    /// The value of a dimension: texts as they are, numbers as they are spelled plainly, so that
+    /// equal ones are equal, and booleans as they are written.
     #[must_use]
     pub fn dimension<'a>(&self, name: &str, data: Option<Value<'a>>) -> Option<Cow<'a, str>> {
         let (_, path) = self.group_by.iter().find(|(key, _)| key == name)?;
@@ -171,7 +175,8 @@ fn dimension_at<'a>(path: &Path, data: Value<'a>) -> Option<Cow<'a, str>> {
     let value = path.find(data)?;
     match value.kind() {
         Kind::String => value.as_text(),
-        Kind::Number | Kind::True | Kind::False => Some(Cow::Borrowed(value.raw())),
+        Kind::Number => plain(value.raw()),
+        Kind::True | Kind::False => Some(Cow::Borrowed(value.raw())),
         Kind::Object | Kind::Array | Kind::Null => None,
     }
 }
@@ -187,6 +192,26 @@ mod tests {
         let value = tape.parse(data.as_bytes()).unwrap();
         let found = Path::parse(path).and_then(|path| path.find(value)).map(|value| value.raw());
         assert_eq!(found, wanted, "{path} in {data}");
+    }
+
+    /// One record that came as 1 and once more as 1.0 cost what the first of them did.
+    #[test]
+    fn equal_numbers_are_one_dimension() {
+        let meter = Meter {
+            key: "m".to_owned(),
+            event_type: "t".to_owned(),
+            aggregation: Aggregation::Count,
+            value: None,
+            group_by: vec![("size".to_owned(), Path::parse("$.size").unwrap())],
+            accepts_negative: false,
+        };
+        let rows = [("1", "1"), ("1.0", "1"), ("1e0", "1"), ("\"1\"", "1"), ("\"1.0\"", "1.0")];
+        for (size, wanted) in rows {
+            let (mut tape, data) = (Tape::default(), format!("{{\"size\":{size}}}"));
+            let data = Some(tape.parse(data.as_bytes()).unwrap());
+            assert_eq!(meter.dimension("size", data).as_deref(), Some(wanted), "{size}");
+            assert_eq!(meter.dimensions(data).as_slice(), [DimensionHash::of("size", wanted)]);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::fault::{Faults, did_you_mean};
 use crate::json::{Kind, Value};
-use crate::meter::Path;
+use crate::meter::{Path, plain};
 
 /// The dimensions that a meter groups by; `None` where the meter is not known, so that nothing can
 /// be said about what it groups by.
@@ -17,11 +17,12 @@ pub(super) fn check_dimension(name: Value<'_>, known: Dimensions<'_>, faults: &m
     }
 }
 
-/// Reads a value of a dimension: texts as they are, numbers and booleans as they are written.
+/// Reads a value of a dimension, as [`crate::Meter::dimension`] finds it in a record.
 pub(super) fn read_dimension_value(value: Value<'_>, faults: &mut Faults<'_>) -> Option<String> {
     match value.kind() {
         Kind::String => value.as_text().map(String::from),
-        Kind::Number | Kind::True | Kind::False => Some(value.raw().to_owned()),
+        Kind::Number => plain(value.raw()).map(String::from),
+        Kind::True | Kind::False => Some(value.raw().to_owned()),
         Kind::Object | Kind::Array | Kind::Null => {
             let kind = value.kind().name();
             faults.add(value, format!("must be a string, a number or a boolean, not {kind}"));

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 from model.exact import plain
+from model.aggregation import token_of
 from model.pricing import Percentage, cell_of, compiled, priced_cells
 
 from .inputs import event, rate, simple_catalog
@@ -92,7 +93,8 @@ def check_matrix():
             ({"region": "eu"}, europe), ({"region": "us", "tier": "hot"}, america),
             ({}, "default")]
     for dimensions, expected in rows:
-        yield f"{dimensions}", cell_of(MATRIX, dimensions), expected
+        tokens = {name: token_of(value) for name, value in dimensions.items()}
+        yield f"{dimensions}", cell_of(MATRIX, tokens), expected
     catalog = simple_catalog(MATRIX)
     catalog["meters"][0]["group_by"] = {"region": "$.region", "tier": "$.tier"}
     usage = [

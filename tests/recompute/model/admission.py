@@ -204,7 +204,9 @@ class Admission:
     def _use(self, subscription, charge, terms, value, data):
         """What a charge makes of a record's value for its meter."""
         meter = self._catalog.meters[terms.meter]
-        dimensions = {name: _follow(path, data) for name, path in meter.dimensions.items()}
+        dimensions = {
+            name: token_of(_follow(path, data)) for name, path in meter.dimensions.items()
+        }
         cell = terms.cell_of(dimensions)
         if meter.is_unique:
             return Use(subscription, charge, Fraction(1), value, cell, dimensions)
@@ -253,7 +255,8 @@ class Admission:
     def _matches(self, terms, data):
         dimensions = self._catalog.meters[terms.meter].dimensions
         return all(
-            _follow(dimensions[name], data) in allowed for name, allowed in terms.filter.items()
+            token_of(_follow(dimensions[name], data)) in [token_of(value) for value in allowed]
+            for name, allowed in terms.filter.items()
         )
 
 

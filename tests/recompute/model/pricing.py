@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
+from .aggregation import token_of
 from .exact import PRICE, QUANTITY
 from .strictjson import decimal
 
@@ -58,7 +59,7 @@ def cell_of(price, dimensions):
     if price["model"] != "matrix":
         return None
     for name, cell in zip(cell_labels(price), price["cells"]):
-        if all(dimensions.get(key) == value for key, value in cell["match"].items()):
+        if all(dimensions.get(key) == token_of(value) for key, value in cell["match"].items()):
             return name
     return DEFAULT_CELL
 
