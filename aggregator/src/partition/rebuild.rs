@@ -403,10 +403,9 @@ fn keeps_records(timeline: &Timeline, span: Period) -> bool {
     let by_record = |model: &PriceModel| matches!(model, PriceModel::Percentage(_));
     charges.into_iter().any(|charge| {
         charge.aggregation == Aggregation::Latest
-            || match &charge.model {
-                PriceModel::Matrix(matrix) => matrix.prices().any(|(_, price)| by_record(price)),
-                model => by_record(model),
-            }
+            || by_record(&charge.model)
+            || matches!(&charge.model, PriceModel::Matrix(matrix)
+                if matrix.prices().any(|(_, price)| by_record(price)))
     })
 }
 

@@ -205,10 +205,8 @@ impl World {
 
     fn usage<'a>(&self, record: &'a Record) -> Usage<'a> {
         // Of a count, the value of every record is 1.
-        let value = match self.aggregation {
-            Aggregation::Count => ONE,
-            _ => i128::from(record.value) * self.step,
-        };
+        let is_count = self.aggregation == Aggregation::Count;
+        let value = if is_count { ONE } else { i128::from(record.value) * self.step };
         Usage {
             value: Quantity::from_scaled(value),
             distinct: u128::try_from(record.value).unwrap(),
