@@ -3,7 +3,7 @@
 
 use super::broker::Broker;
 use super::instance::{Instance, Names};
-use super::load::{Load, catalog};
+use super::load::{Load, PARTITIONS, catalog};
 use super::wire::Wire;
 use crate::program::Workplace;
 use crate::service::eventually;
@@ -174,6 +174,10 @@ impl World {
         self.running(one).signal("STOP");
         self.send();
         std::thread::sleep(PAST_THE_SESSION);
+        // The broker may be slow to find that out, where the machine is; before, nothing is lost.
+        let other = self.running(1 - one);
+        let lives = || other.counted("usage_rater_partition_live");
+        eventually("the other one has them all", || lives() == i64::from(PARTITIONS));
         self.send();
         let before = self.running(one).said().len();
         self.running(one).signal("CONT");
