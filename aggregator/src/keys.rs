@@ -132,6 +132,9 @@ pub(crate) fn run_of(key: &[u8]) -> Option<u64> {
 /// What the keys of buckets of identities begin with.
 pub(crate) const BUCKET: &[u8] = b"bucket/";
 
+/// What the keys of what is known of dimensions begin with.
+pub(crate) const GROUP: &[u8] = b"group/";
+
 /// The key of what is known of a dimension of a meter. Frozen.
 pub(crate) fn group_key(meter: &Meter, (name, path): (&str, &Path)) -> Vec<u8> {
     format!("group/{}\0{name}\0{path}", meter.key).into_bytes()

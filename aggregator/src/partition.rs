@@ -277,7 +277,11 @@ impl Partition {
             Cause::Target(_) => false,
         });
         self.catalog = catalog;
-        self.install(rebuilt)
+        // Half of it would be another state.
+        self.failed = true;
+        self.install(rebuilt)?;
+        self.failed = false;
+        Ok(())
     }
 
     /// Lets closed totals leave with every commit that changes them.

@@ -245,7 +245,7 @@ impl PeriodTotal<'_> {
     /// The total with the times that its records say, if they were looked for.
     pub(crate) fn timed(mut self, found: Option<FoundTimes>) -> Result<Self, Error> {
         if let Some(found) = found {
-            if found.records != self.total.records {
+            if !found.is_all_of(self.total.records) {
                 return Err(Error::Damaged { what: "total, or record of it" });
             }
             self.total.times = found.times;

@@ -61,11 +61,15 @@ impl TimesEnd {
             return;
         }
         let at = self.kept.partition_point(|kept| *kept <= time);
-        self.kept.insert(at, time);
-        if self.kept.len() > most {
-            self.kept.pop();
-            self.bound = self.kept.last().copied().unwrap_or(time);
+        if self.kept.len() < most {
+            self.kept.insert(at, time);
+            return;
         }
+        if at < most {
+            self.kept.pop();
+            self.kept.insert(at, time);
+        }
+        self.bound = self.kept.last().copied().unwrap_or(time);
     }
 
     fn take_back(&mut self, time: i128, left: u64) {

@@ -7,15 +7,26 @@ use super::Partition;
 use crate::codec::{Reader, put_signed};
 use crate::commit::Delta;
 use crate::error::Error;
-use crate::keys::group_key;
+use crate::keys::{GROUP, group_key};
 use crate::tables::Table;
 use rating::{Catalog, Instant, Meter, Path, Period, PriceModel, Timeline};
+use std::collections::BTreeSet;
 
 impl Partition {
-    /// Notes the dimensions that a catalog asks records for from now on; durable with the next
-    /// commit.
+    /// Notes the dimensions that a catalog asks records for from now on, and those that it asks for
+    /// no more; durable with the next commit.
     pub(super) fn new_groups(&self, catalog: &Catalog) -> Result<Delta, Error> {
         let mut new = Delta::default();
+        let asked = catalog.meters().iter().flat_map(|meter| {
+            meter.group_by.iter().map(move |(name, path)| group_key(meter, (name, path)))
+        });
+        let asked: BTreeSet<Vec<u8>> = asked.collect();
+        self.store.scan_prefix(Table::Meta, GROUP, |key, _| {
+            if !asked.contains(key) {
+                new.delete(Table::Meta, key);
+            }
+            Ok(())
+        })?;
         for meter in catalog.meters() {
             for (name, path) in &meter.group_by {
                 if self.group_known_since(meter, (name, path))?.is_none() {

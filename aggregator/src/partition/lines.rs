@@ -195,10 +195,8 @@ impl Partition {
             names.key_of_cell(cell, span.time.start).write(&mut key);
             let new = || new_position((timeline, span.time, cell), aggregation);
             let position = self.positions.change(&self.store, &key, new)?;
-            if !timeline.changes_grid {
-                // Cells of versions that were taken back are not counted in any more.
-                position.grids = 0;
-            }
+            // Cells of terms that were withdrawn are not counted in any more.
+            position.grids = timeline.grids_of(span.time);
             let pricing = Pricing { timeline, cell, aggregation };
             let Some(changed) = position.change(&pricing, place, &usage, direction) else {
                 return Ok(Err(overflow(timeline)));

@@ -192,7 +192,9 @@ impl Partition {
             };
             let keeps_too_little =
                 position.kept == Kept::Nothing && by_record(timeline, span, key.cell);
-            if keeps_too_little || position.grids != timeline.grids_of(span) {
+            // In the cells of its own terms, a scope of one grid has all that was used.
+            let grids = timeline.grids_of(span);
+            if keeps_too_little || (grids != 0 && position.grids != grids) {
                 let new = || Wanted::new((subscription, timeline, names), span);
                 lacking.entry(start).or_insert_with(new);
             }

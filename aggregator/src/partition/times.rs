@@ -22,8 +22,18 @@ use std::sync::Arc;
 pub(crate) struct FoundTimes {
     key: SlotKey,
     period: Period,
-    pub(crate) records: u64,
+    records: u64,
+    /// Whether some records may have been forgotten: a period that was lengthened lasts longer than
+    /// identities were to be kept for it.
+    may_lack: bool,
     pub(crate) times: Times,
+}
+
+impl FoundTimes {
+    /// Whether they are of all records of a total that can be found.
+    pub(crate) const fn is_all_of(&self, records: u64) -> bool {
+        self.records == records || (self.may_lack && self.records < records)
+    }
 }
 
 /// Found times by the keys of totals in the store.
@@ -70,7 +80,7 @@ impl Partition {
             if slot.total.times.are_known() {
                 continue;
             }
-            if slot.total.records != found.records {
+            if !found.is_all_of(slot.total.records) {
                 return Err(DAMAGED);
             }
             if let Some(slot) = self.slots.change(index) {
@@ -82,7 +92,10 @@ impl Partition {
 
     /// Finds times where a commit may take its time.
     pub(super) fn find_times_in_commit(&mut self) -> Result<(), Error> {
-        if !self.publishes_totals && (self.is_untimed_full() || self.holds_forgetting()) {
+        // Before there is a catalog, nobody knows what they are of.
+        let has_catalog = !self.catalog.subscriptions().is_empty();
+        let is_due = self.is_untimed_full() || self.holds_forgetting();
+        if !self.publishes_totals && has_catalog && is_due {
             self.find_times()?;
         }
         Ok(())
@@ -116,18 +129,20 @@ impl Partition {
         for stored in keys {
             let names = TotalKey::read(&stored).ok_or(DAMAGED)?;
             let (key, period) = place_of_total(&self.catalog, &names).ok_or(DAMAGED)?;
-            let found = FoundTimes { key, period, records: 0, times: Times::default() };
+            let may_lack = self.is_forgotten(period.start);
+            let found = FoundTimes { key, period, records: 0, may_lack, times: Times::default() };
             wanted.push((stored, found));
         }
-        // What was admitted for periods that ended before all of these need not be looked through.
-        let Some(end) = wanted.iter().map(|(_, one)| one.period.end).min() else {
+        // What was admitted for periods that ended before all of these need not be looked through;
+        // where they ended then is not always where they do now, but none did before it began.
+        let Some(start) = wanted.iter().map(|(_, one)| one.period.start).min() else {
             return Ok(FoundByKey::new());
         };
         let by_charge = self.by_charge(&wanted);
         // Records of a total are in its shard, wherever corrections have put them.
         let shards: BTreeSet<u128> = wanted.iter().filter_map(|(key, _)| shard_of(key)).collect();
         let wants = |identity: u128| shards.contains(&(identity >> SHARD_SHIFT));
-        self.for_each_standing((end, &wants), |_, content: &Content| {
+        self.for_each_standing((start, &wants), |_, content: &Content| {
             for line in &content.lines {
                 for index in by_charge.get(&line.charge).into_iter().flatten() {
                     let Some((_, found)) = wanted.get_mut(*index) else { continue };

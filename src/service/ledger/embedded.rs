@@ -316,8 +316,9 @@ impl Ledger for EmbeddedLedger {
     }
 
     fn replace_catalog(&mut self, new: CatalogText) -> Result<Result<(), Refusal>, Failure> {
+        let has_catalog = self.catalog.is_some();
         let partition = self.partition_mut()?;
-        if partition.lacks_times() {
+        if has_catalog && partition.lacks_times() {
             // The terms that a total was rated by are asked for up to its last record.
             partition.find_times()?;
             self.changed = true;

@@ -198,9 +198,35 @@ fn what_was_not_asked_for_cannot_be_sorted() {
     let elsewhere = with.replace("$.region", "$.other");
     let refused = trial.take(&elsewhere).unwrap_err();
     assert!(matches!(refused, Error::Repriced { .. }), "{refused}");
+    // Nor is it said of what came while it was not asked for.
+    let mut trial = Trial::new(&priced("sum", TIERS, &[]));
+    trial.rate(&[A]);
+    trial.take(&unasked(&priced("sum", TIERS, &[]))).unwrap();
+    trial.rate(&[LATER[0]]);
+    let refused = trial.take(&with).unwrap_err();
+    assert!(matches!(refused, Error::Repriced { .. }), "{refused}");
     // Where nothing came before, all is well.
     let mut trial = Trial::new(&unasked(&priced("sum", TIERS, &[])));
     trial.take(&priced("sum", TIERS, &[])).unwrap();
     trial.rate(&[A]);
     trial.take(&with).unwrap();
+}
+
+/// A grid that was withdrawn in a month that is forgotten now once had any other refused for ever.
+#[test]
+fn what_was_withdrawn_does_not_matter_any_more() {
+    let charge = format!(r#"{{"key":"x","meter":"sum","price":{TIERS}}}"#);
+    let by =
+        |overrides: &[(&str, &str)]| catalog(&[("2026-01-01", &charge)], &subscription(overrides));
+    let mut trial = Trial::new(&by(&[("2026-01-25", &matrix(TIERS))]));
+    trial.rate(&[A]);
+    trial.take(&by(&[])).unwrap();
+    for (id, day) in [("b", "2026-02-20"), ("c", "2026-03-20")] {
+        trial.rate(&[eu(id, day, r#"{"n":"8","region":"eu"}"#)]);
+        trial.commit();
+    }
+    trial.forbid_before("2026-02-05");
+    trial.rate(&[eu("d", "2026-03-21", r#"{"n":"1","region":"eu"}"#)]);
+    trial.commit();
+    trial.take(&by(&[("2026-04-10", &matrix(TIERS))])).unwrap();
 }

@@ -356,3 +356,32 @@ fn terms_are_asked_for_up_to_the_last_record_that_is_known() {
         assert_eq!(fits(&mut trial), finds);
     }
 }
+
+/// A period that a catalog has lengthened once hid the records of its shorter self from those that
+/// look for times.
+#[test]
+fn times_are_found_in_a_period_that_was_lengthened() {
+    let charge = r#"{"key":"x","meter":"sum","price":{"model":"per_unit","unit_price":"1"}}"#;
+    let by = |end: &str| {
+        let own = format!(r#"{{"id":"S","customer":"C","plan":"p","start":"2026-01-01"{end}}}"#);
+        catalog(&[("2026-01-01", charge)], &own)
+    };
+    let used = |id, day| Told(id, day, "S", r#"{"n":"1"}"#);
+    let mut trial = Trial::new(&by(r#","end":"2026-01-20""#));
+    let first = ["a", "b", "c", "d", "e"].map(|id| used(id, "2026-01-05"));
+    trial.rate(&first);
+    trial.commit();
+    trial.take(&by("")).unwrap();
+    trial.rate(&["f", "g", "h"].map(|id| used(id, "2026-01-25")));
+    trial.commit();
+    trial.rate(&[
+        Told("no-f", "2026-01-26", "S", r#"{"of":{"source":"s","id":"f"}}"#),
+        Told("no-g", "2026-01-26", "S", r#"{"of":{"source":"s","id":"g"}}"#),
+        Told("no-h", "2026-01-26", "S", r#"{"of":{"source":"s","id":"h"}}"#),
+    ]);
+    trial.commit();
+    let totals = trial.totals();
+    assert!(totals.contains(r#""last_used_at":"2026-01-05T00:00:00Z""#), "{totals}");
+    trial.close("2026-02-01");
+    assert_eq!(trial.disagreements("x"), [""; 0]);
+}
