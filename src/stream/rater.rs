@@ -522,6 +522,10 @@ impl<B: Broker> Rater<B> {
         if self.open_since.is_some() {
             self.commit(tick)?;
         }
+        // Closed totals that wait for their times leave now: who goes on may be long in coming.
+        if self.partition.is_finding_due() {
+            self.find_times(tick)?;
+        }
         self.partition.store().flush()?;
         Ok(())
     }
