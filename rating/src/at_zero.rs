@@ -106,7 +106,9 @@ fn of_scope(
 
 /// The flat prices among the cells of a matrix, which are due once a billing period.
 fn flat_cells(charge: &Charge, share: Share) -> Option<Amount> {
-    let PriceModel::Matrix(_) = charge.model else { return Some(Amount::ZERO) };
+    if charge.model.matrix().is_none() {
+        return Some(Amount::ZERO);
+    }
     let mut flat = prices_of(&charge.model).filter(|price| !price.needs_meter());
     flat.try_fold(Amount::ZERO, |sum, price| {
         sum.checked_add(charge.priced(price, Quantity::ZERO, share)?)
@@ -115,16 +117,7 @@ fn flat_cells(charge: &Charge, share: Share) -> Option<Amount> {
 
 /// A price, or those of the cells of a matrix.
 fn prices_of(model: &PriceModel) -> impl Iterator<Item = &PriceModel> {
-    let matrix = match model {
-        PriceModel::Matrix(matrix) => Some(matrix),
-        PriceModel::PerUnit { .. }
-        | PriceModel::Package { .. }
-        | PriceModel::Graduated(_)
-        | PriceModel::Volume(_)
-        | PriceModel::Stairstep(_)
-        | PriceModel::Flat { .. }
-        | PriceModel::Percentage(_) => None,
-    };
+    let matrix = model.matrix();
     let own = matrix.is_none().then_some(model);
     let cells = matrix.into_iter().flat_map(|matrix| matrix.prices().map(|(_, price)| price));
     own.into_iter().chain(cells)

@@ -72,63 +72,48 @@ impl PriceModel {
         !matches!(self, Self::Percentage(_) | Self::Matrix(_))
     }
 
-    /// By which cells it sorts records: a digest of a matrix, 0 of all others.
+    /// The matrix that it is, if it is one.
     #[must_use]
-    pub const fn grid(&self) -> u64 {
+    pub const fn matrix(&self) -> Option<&Matrix> {
         match self {
-            Self::Matrix(matrix) => matrix.grid(),
+            Self::Matrix(matrix) => Some(matrix),
             Self::PerUnit { .. }
             | Self::Package { .. }
             | Self::Graduated(_)
             | Self::Volume(_)
             | Self::Stairstep(_)
             | Self::Flat { .. }
-            | Self::Percentage(_) => 0,
+            | Self::Percentage(_) => None,
         }
+    }
+
+    /// By which cells it sorts records: a digest of a matrix, 0 of all others.
+    #[must_use]
+    pub fn grid(&self) -> u64 {
+        self.matrix().map_or(0, Matrix::grid)
     }
 
     /// The name of the cell that a record of these dimensions belongs to.
     #[must_use]
     pub fn cell_of(&self, dimensions: &[DimensionHash]) -> &str {
-        match self {
-            Self::Matrix(matrix) => matrix.cell_of(dimensions),
-            Self::PerUnit { .. }
-            | Self::Package { .. }
-            | Self::Graduated(_)
-            | Self::Volume(_)
-            | Self::Stairstep(_)
-            | Self::Flat { .. }
-            | Self::Percentage(_) => "",
-        }
+        self.matrix().map_or("", |matrix| matrix.cell_of(dimensions))
     }
 
     /// The names of its cells: of all but a matrix a single one, without text.
     #[must_use]
     pub fn cells(&self) -> Vec<&str> {
-        match self {
-            Self::Matrix(matrix) => matrix.prices().map(|(name, _)| name).collect(),
-            Self::PerUnit { .. }
-            | Self::Package { .. }
-            | Self::Graduated(_)
-            | Self::Volume(_)
-            | Self::Stairstep(_)
-            | Self::Flat { .. }
-            | Self::Percentage(_) => vec![""],
+        match self.matrix() {
+            Some(matrix) => matrix.prices().map(|(name, _)| name).collect(),
+            None => vec![""],
         }
     }
 
     /// The price of a cell: of a matrix the one of that name, of all others themselves.
     #[must_use]
     pub fn of_cell(&self, name: &str) -> Option<&Self> {
-        match self {
-            Self::Matrix(matrix) => matrix.price(name),
-            Self::PerUnit { .. }
-            | Self::Package { .. }
-            | Self::Graduated(_)
-            | Self::Volume(_)
-            | Self::Stairstep(_)
-            | Self::Flat { .. }
-            | Self::Percentage(_) => name.is_empty().then_some(self),
+        match self.matrix() {
+            Some(matrix) => matrix.price(name),
+            None => name.is_empty().then_some(self),
         }
     }
 
