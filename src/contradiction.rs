@@ -38,9 +38,9 @@ fn fits(total: &PeriodTotal<'_>, catalog: &Catalog) -> bool {
 }
 
 fn holds(stretch: &Subscription, total: &PeriodTotal<'_>, catalog: &Catalog) -> bool {
-    let cycle = catalog.cycles().get(stretch.cycle_index() as usize);
-    let period = cycle
-        .and_then(|cycle| cycle.period_holding(total.period.start))
+    let period = catalog
+        .calendar_of(stretch)
+        .and_then(|calendar| calendar.period_holding(total.period.start))
         .and_then(|whole| whole.clipped_to(&stretch.active));
     // A subscription may end within a period that has begun, but not within a closed one.
     period.is_some_and(|period| {

@@ -111,6 +111,16 @@ pub enum Error {
         /// Where the period or scope begins.
         start: Instant,
     },
+    /// A customer whose billing periods have changed more often than a state remembers.
+    #[error(
+        "time zone, cycle day and billing period of customer \"{customer}\" have changed {} times, \
+         and a state remembers no more: keep those that it has",
+        crate::limits::CALENDAR_CHANGES_MAX
+    )]
+    ManyCalendars {
+        /// The customer.
+        customer: String,
+    },
     /// A sum that left its domain where no record can be blamed.
     #[error("the total of charge \"{charge}\" of subscription \"{subscription}\" overflows")]
     Overflow {
@@ -139,6 +149,7 @@ impl Error {
             | Self::Failed
             | Self::Unbalanced { .. }
             | Self::Recut { .. }
+            | Self::ManyCalendars { .. }
             | Self::Repriced { .. } => false,
         }
     }
@@ -158,6 +169,7 @@ impl Error {
             | Self::Failed
             | Self::Unbalanced { .. }
             | Self::Recut { .. }
+            | Self::ManyCalendars { .. }
             | Self::Repriced { .. } => ErrorKind::State,
         }
     }

@@ -10,7 +10,7 @@
 //! rated     number:8
 //! rejected  number:8
 //! meta      name, "bucket/" with the first run:8, "untimed/" with the key of a total,
-//!           "group/" meter 00 │ dimension 00 │ path
+//!           "group/" meter 00 │ dimension 00 │ path, "calendar/" shard:2 │ customer
 //! ```
 //! All numbers are big-endian, so that keys sort as they count. Names hold no zero byte: a catalog
 //! with control characters in a name is refused. The shard of an identity is its leading bits, so
@@ -138,6 +138,20 @@ pub(crate) const GROUP: &[u8] = b"group/";
 /// The key of what is known of a dimension of a meter. Frozen.
 pub(crate) fn group_key(meter: &Meter, (name, path): (&str, &Path)) -> Vec<u8> {
     format!("group/{}\0{name}\0{path}", meter.key).into_bytes()
+}
+
+/// What the keys of customers' calendars begin with.
+pub(crate) const CALENDAR: &[u8] = b"calendar/";
+
+/// The key of a customer's calendar. Frozen.
+pub(crate) fn calendar_key(customer: &str) -> Vec<u8> {
+    [CALENDAR, &shard(customer).to_be_bytes(), customer.as_bytes()].concat()
+}
+
+/// The customer whose calendar has this key.
+pub(crate) fn customer_of_calendar(key: &[u8]) -> Option<&str> {
+    let (_, customer) = key.strip_prefix(CALENDAR)?.split_first_chunk::<2>()?;
+    std::str::from_utf8(customer).ok()
 }
 
 /// The key of the bucket that begins with a run.

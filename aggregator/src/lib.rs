@@ -35,8 +35,8 @@ pub use error::{Error, ErrorKind};
 pub use identity::Seeds;
 pub use lineage::record_hash;
 pub use partition::{
-    Before, Clock, ExplainedRecord, Explanation, MovedScope, Origin, Partition, Received, Routing,
-    Verdict,
+    Before, ChangedCalendar, Clock, ExplainedRecord, Explanation, MovedScope, Origin, Partition,
+    Received, Routing, Verdict,
 };
 pub use query::{PeriodTotal, Query};
 pub use rocks::StoreMemory;

@@ -30,7 +30,9 @@ pub const CORRECTION_DEPTH_MAX: usize = 255;
 pub const REBUILT_RECORDS_MAX: usize = 1 << 22;
 /// Positions that a new catalog needs made anew: some six hundred bytes each.
 pub const REBUILT_POSITIONS_MAX: usize = 1 << 20;
-/// Periods remembered per cycle before they are worked out anew.
+/// Changes of a customer's billing periods that a state remembers.
+pub const CALENDAR_CHANGES_MAX: usize = 256;
+/// Periods remembered per calendar before they are worked out anew.
 pub const PERIODS_MAX: usize = 512;
 /// Bytes of identities in one value of a run.
 pub const RUN_BLOCK_BYTES_MAX: usize = 16 << 10;

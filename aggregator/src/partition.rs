@@ -6,6 +6,7 @@
 
 mod anchors;
 mod before;
+mod calendars;
 mod close;
 mod commit;
 mod correct;
@@ -42,6 +43,8 @@ use crate::untimed::Untimed;
 use crate::waiting::{Cause, WaitingRoom};
 pub use anchors::MovedScope;
 pub use before::Before;
+use calendars::Calendars;
+pub use calendars::ChangedCalendar;
 pub use explain::{ExplainedRecord, Explanation};
 use names::{Names, named_by};
 use rating::resolve::{self, Line, Measure, Owner};
@@ -102,7 +105,14 @@ pub struct Received<'a> {
 
 /// One partition of usage.
 pub struct Partition {
+    /// The catalog in force, with calendars that have changed.
     catalog: Arc<Catalog>,
+    /// The same as it was given.
+    given: Arc<Catalog>,
+    /// Whether a customer's calendar is in the state, by its position in the catalog.
+    kept_calendars: Vec<bool>,
+    /// What the catalog in force has changed of them.
+    changed_calendars: Vec<ChangedCalendar>,
     store: Store,
     dedupe: Dedupe,
     slots: Slots,
@@ -122,7 +132,7 @@ pub struct Partition {
     counters: Counters,
     rejected: RejectedByCode,
     sources: Vec<SavedSource>,
-    /// Recently used periods of each cycle.
+    /// Recently used periods of each calendar.
     periods: Vec<Vec<Period>>,
     transaction: Transaction,
     /// Records taken since the last commit.
@@ -154,7 +164,7 @@ pub struct Partition {
     publishes_totals: bool,
     /// How much of the catalog's topic the catalog in force was made of.
     catalog_position: u64,
-    /// Plan versions that this state has not seen before.
+    /// Plan versions, dimensions and calendars that this state has not seen before.
     new_plans: Delta,
     /// The list of snapshots that the next commit announces.
     announcing: Option<Vec<Announced>>,
@@ -218,6 +228,9 @@ impl Partition {
             admitted: Vec::new(),
             quantity_text: String::new(),
             catalog: Arc::clone(&catalog),
+            given: Arc::clone(&catalog),
+            kept_calendars: Vec::new(),
+            changed_calendars: Vec::new(),
             store,
         };
         partition.note_seeds()?;
@@ -258,15 +271,17 @@ impl Partition {
         Ok(())
     }
 
-    fn take_up(&mut self, catalog: Arc<Catalog>) -> Result<(), Error> {
+    fn take_up(&mut self, given: Arc<Catalog>) -> Result<(), Error> {
+        let Calendars { catalog, delta, kept, changed } = self.calendars_under(&given)?;
         let mut new_plans = self.store.check_plans(&catalog)?;
+        new_plans.append(&delta);
         new_plans.append(&self.new_groups(&catalog)?);
         let rebuilt = self.rebuilt(&catalog)?;
         self.new_plans = new_plans;
         // What is in memory is found by its place in the catalog.
         self.slots = Slots::default();
         self.positions = Positions::default();
-        self.periods = vec![Vec::new(); catalog.cycles().len()];
+        self.periods = vec![Vec::new(); catalog.calendars().len()];
         self.owners = catalog.customers().iter().map(|one| owner_hash(&one.id)).collect();
         self.owner = None;
         self.homes = self.homes_of(&catalog);
@@ -276,7 +291,8 @@ impl Partition {
             Cause::Subject(name) => catalog.subject(name).is_some(),
             Cause::Target(_) => false,
         });
-        self.catalog = catalog;
+        (self.catalog, self.given) = (catalog, given);
+        (self.kept_calendars, self.changed_calendars) = (kept, changed);
         // Half of it would be another state.
         self.failed = true;
         self.install(rebuilt)?;

@@ -160,9 +160,9 @@ impl<'a> Query<'a> {
         let period = Period { start: key.period_start, end: stored.period_end };
         let rounding = self.catalog.rounding_of(subscription.customer);
         let share = self.catalog.share_of(subscription, period).unwrap_or(Share::WHOLE);
-        let zone = self.catalog.zone_of(subscription).ok_or_else(|| orphaned(&key))?;
+        let calendar = self.catalog.calendar_of(subscription).ok_or_else(|| orphaned(&key))?;
         let Subscription { active, renewals, .. } = subscription;
-        let frame = Frame { period, share, active: *active, renewals, zone };
+        let frame = Frame { period, share, active: *active, renewals, calendar };
         let settled = stored
             .total
             .settle(timeline, &frame, (plan.currency, rounding))

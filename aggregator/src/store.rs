@@ -15,7 +15,7 @@ use rating::{Catalog, Instant};
 use std::path::Path;
 
 /// Layout of this program's stores. Frozen per release that changes it.
-const FORMAT: &str = "usage-rater state 5";
+const FORMAT: &str = "usage-rater state 6";
 /// The name of the counters of refused records. Frozen.
 pub(crate) const REJECTED_BY_CODE: &str = "rejected";
 

@@ -57,7 +57,7 @@ fn of_scopes(
     let mut at = period.start;
     while at < period.end {
         let term = term_holding(frame.active, frame.renewals, at);
-        let span = scope.span_holding(at, (frame.active, term), frame.zone)?;
+        let span = scope.span_holding(at, (frame.active, term), frame.calendar)?;
         let share = Share { active: span.active_days, whole: span.whole_days };
         let one = of_scope(timeline, (span.time, period), (Quantity::ZERO, share))?;
         sum.amount = sum.amount.checked_add(one.amount)?;

@@ -1,6 +1,7 @@
 //! The catalog: meters, plans, customers and subscriptions, checked and ready to be asked.
 
 mod bounds;
+mod calendars;
 mod conflict;
 mod dimensions;
 mod read;
@@ -20,18 +21,19 @@ mod schema;
 pub(crate) use read::IDENTIFIER_BYTES_MAX;
 pub(crate) use read_meter::SYSTEM_TYPES;
 
+use crate::calendar::Calendar;
 use crate::charge::Timeline;
 use crate::fault::Fault;
 use crate::instant::Instant;
 use crate::meter::Meter;
-use crate::period::{Cycle, Period, PeriodLength, start_of_day};
+use crate::period::{Period, PeriodLength, start_of_day};
 use crate::plan::{Override, Plan};
 use crate::rounding::Rounding;
-use crate::scope::{days_of, term_holding};
-use crate::settings::{CycleDay, Settings};
-use crate::share::Share;
+use crate::scope::term_holding;
+use crate::settings::Settings;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use std::sync::Arc;
 
 /// A hash index whose order nobody may rely on. Its hash is fixed: its keys come from the catalog,
 /// which the operator writes, not from records.
@@ -138,25 +140,26 @@ pub struct Subscription {
     /// First instants of its terms behind the first, in order.
     pub renewals: Vec<Instant>,
     cycle: Option<CycleRule>,
-    /// Position of its cycle, set by [`Catalog::finish`].
-    cycle_index: u32,
+    /// Position of its calendar, set by [`Catalog::finish`].
+    calendar_index: u32,
     /// Its own timelines; `None` where it takes the plan as it is.
     timelines: Option<Vec<Timeline>>,
 }
 
 /// Everything that rating needs to know beside the records. Immutable once it is finished.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Catalog {
     meters: Vec<Meter>,
     meters_by_type: hashbrown::HashMap<String, Vec<MeterId>, foldhash::fast::FixedState>,
-    plans: Vec<Plan>,
+    // Where calendars change, a partition has a catalog of its own, and shares these.
+    plans: Arc<Vec<Plan>>,
     plan_index: Index<String>,
-    customers: Vec<Customer>,
+    customers: Arc<Vec<Customer>>,
     subscriptions: Vec<Subscription>,
-    subjects: hashbrown::HashMap<String, Subject, foldhash::fast::FixedState>,
+    subjects: Arc<hashbrown::HashMap<String, Subject, foldhash::fast::FixedState>>,
     /// Subscriptions of one id that follow each other in time, by the first of them.
     stretches: std::collections::BTreeMap<SubscriptionId, Vec<SubscriptionId>>,
-    cycles: Vec<Cycle>,
+    calendars: Vec<Calendar>,
     /// Whether a type that no meter takes is refused.
     pub strict_types: bool,
 }
@@ -277,37 +280,12 @@ impl Catalog {
         }
     }
 
-    /// How much of its billing period, from cycle day to cycle day, a subscription is active in.
-    /// `None` beyond the calendar.
-    #[must_use]
-    pub fn share_of(&self, subscription: &Subscription, period: Period) -> Option<Share> {
-        let cycle = self.cycles.get(subscription.cycle_index as usize)?;
-        let whole = cycle.period_holding(period.start)?;
-        if whole == period {
-            return Some(Share::WHOLE);
-        }
-        let active = days_of(period, &cycle.zone)?;
-        Some(Share { active, whole: days_of(whole, &cycle.zone)? })
-    }
-
-    /// The calendar of a subscription's days; `None` before [`Catalog::finish`].
-    #[must_use]
-    pub fn zone_of(&self, subscription: &Subscription) -> Option<&TimeZone> {
-        self.customer_at(subscription.customer).map(|customer| &customer.zone)
-    }
-
     /// How lines of a customer are rounded.
     #[must_use]
     pub fn rounding_of(&self, customer: CustomerId) -> Rounding {
         self.customer_at(customer)
             .and_then(|customer| customer.settings.rounding)
             .unwrap_or_default()
-    }
-
-    /// All distinct cycles; [`Subscription::cycle_index`] points into them.
-    #[must_use]
-    pub fn cycles(&self) -> &[Cycle] {
-        &self.cycles
     }
 
     /// Adds a subscription that orders created. Call [`Catalog::finish`] after the last one.
@@ -336,14 +314,18 @@ impl Catalog {
                 self.stretches.entry(first).or_insert_with(|| vec![first]).push(id);
             }
             Some(_) => return Err(taken(&entry.id)),
-            None => _ = self.subjects.insert(entry.id.clone(), Subject::Subscription(id)),
+            None => {
+                _ = Arc::make_mut(&mut self.subjects)
+                    .insert(entry.id.clone(), Subject::Subscription(id))
+            }
         }
         for alias in &entry.aliases {
-            if self.subjects.insert(alias.clone(), Subject::Subscription(id)).is_some() {
+            let subjects = Arc::make_mut(&mut self.subjects);
+            if subjects.insert(alias.clone(), Subject::Subscription(id)).is_some() {
                 return Err(taken(alias));
             }
         }
-        if let Some(owner) = self.customers.get_mut(customer.0 as usize) {
+        if let Some(owner) = Arc::make_mut(&mut self.customers).get_mut(customer.0 as usize) {
             owner.subscriptions.push(id);
         }
         let timelines = (!entry.overrides.is_empty())
@@ -356,7 +338,7 @@ impl Catalog {
             active,
             renewals,
             cycle: entry.cycle,
-            cycle_index: 0,
+            calendar_index: 0,
             timelines,
         });
         Ok(())
@@ -396,63 +378,6 @@ impl Catalog {
                 && self.plan_of(subscription).is_some_and(|found| found.key == plan)
         })
     }
-
-    /// Sets the billing periods of every customer, as orders and their organisation decide them.
-    pub fn set_cycles(&mut self, mut rule: impl FnMut(&Customer) -> Option<CycleRule>) {
-        for customer in &mut self.customers {
-            customer.cycle = rule(customer);
-        }
-    }
-
-    /// Works out every subscription's billing periods. To be called when all are known.
-    pub fn finish(&mut self) {
-        let mut known: Index<(PeriodLength, i8, i8, String)> = Index::default();
-        self.cycles.clear();
-        for index in 0..self.subscriptions.len() {
-            let Some((rule, zone)) = self.rule_of(index) else { continue };
-            let name = zone.iana_name().unwrap_or_default().to_owned();
-            let next = u32::try_from(self.cycles.len()).unwrap_or(u32::MAX);
-            let cycle = *known.entry((rule.length, rule.day, rule.month, name)).or_insert(next);
-            if cycle == next {
-                let CycleRule { length, day, month } = rule;
-                self.cycles.push(Cycle { length, day, month, zone });
-            }
-            if let Some(subscription) = self.subscriptions.get_mut(index) {
-                subscription.cycle_index = cycle;
-            }
-        }
-    }
-
-    fn rule_of(&self, subscription: usize) -> Option<(CycleRule, TimeZone)> {
-        let subscription = self.subscriptions.get(subscription)?;
-        let customer = self.customer_at(subscription.customer)?;
-        let rule = subscription.cycle.unwrap_or_else(|| self.cycle_rule_of(customer));
-        Some((rule, customer.zone.clone()))
-    }
-
-    /// The billing periods of a customer, by its own settings and the usual defaults.
-    #[must_use]
-    pub fn cycle_rule_of(&self, customer: &Customer) -> CycleRule {
-        if let Some(rule) = customer.cycle {
-            return rule;
-        }
-        let settings = &customer.settings;
-        let length = settings.billing_period.unwrap_or_default();
-        let (day, month) = match settings.bill_cycle_day {
-            Some(CycleDay::Fixed(day)) => (day, settings.bill_cycle_month.unwrap_or(1)),
-            None => (1, settings.bill_cycle_month.unwrap_or(1)),
-            Some(CycleDay::FirstSubscriptionStart) => {
-                let starts =
-                    customer.subscriptions.iter().filter_map(|id| self.subscription_at(*id));
-                let first = starts.map(|subscription| subscription.active.start).min();
-                first.map_or((1, 1), |start| {
-                    let date = customer.zone.to_datetime(start.to_timestamp()).date();
-                    (date.day(), date.month())
-                })
-            }
-        };
-        CycleRule { length, day, month }
-    }
 }
 
 fn taken(name: &str) -> String {
@@ -466,9 +391,9 @@ impl Subscription {
         term_holding(self.active, &self.renewals, at)
     }
 
-    /// Position of its cycle in [`Catalog::cycles`].
+    /// Position of its calendar in [`Catalog::calendars`].
     #[must_use]
-    pub const fn cycle_index(&self) -> u32 {
-        self.cycle_index
+    pub const fn calendar_index(&self) -> u32 {
+        self.calendar_index
     }
 }

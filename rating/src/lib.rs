@@ -3,6 +3,7 @@
 
 mod aggregation;
 mod at_zero;
+mod calendar;
 mod catalog;
 mod charge;
 mod content;
@@ -37,6 +38,7 @@ mod total;
 mod unit;
 
 pub use aggregation::{Aggregation, Percentile};
+pub use calendar::{Calendar, CycleChange};
 pub use catalog::{
     Catalog, Customer, CustomerId, CycleRule, MeterId, Subject, Subscription, SubscriptionEntry,
     SubscriptionId,
@@ -71,7 +73,7 @@ pub use record::UsageRecord;
 pub use rejection::{Code, Rejection};
 pub use rounding::Rounding;
 pub use rows::{Block, Growth, RowUndo, Rows, Weight};
-pub use scope::{Scope, Span, days_of, term_holding};
+pub use scope::{Scope, Span, term_holding};
 pub use settings::{CycleDay, ProrationBasis, Settings};
 pub use share::Share;
 pub use times::{TIMES_FOUND, TIMES_KEPT, Times, TimesEnd};

@@ -1,10 +1,10 @@
 //! Scopes: the stretches of time in which a position grows, and with which it begins anew.
 
+use crate::calendar::{Calendar, days_between};
 use crate::instant::Instant;
-use crate::period::{Period, start_of_day};
+use crate::period::Period;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 /// Where position, tiers and included units begin anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,16 +43,16 @@ impl Scope {
         ("term", Self::Term),
     ];
 
-    /// The span that holds an instant of a `term` in a time zone; `None` beyond the calendar, and
+    /// The span that holds an instant of a `term` in a calendar; `None` beyond the calendar, and
     /// for the billing period, which the subscription's cycle knows.
     #[must_use]
     pub fn span_holding(
         self,
         at: Instant,
         (active, term): (Period, Period),
-        zone: &TimeZone,
+        calendar: &Calendar,
     ) -> Option<Span> {
-        let date = day_of(at, zone);
+        let date = calendar.day_of(at);
         let (first, next) = match self {
             Self::BillingPeriod => return None,
             Self::Day => (date, date.tomorrow().ok()?),
@@ -60,13 +60,13 @@ impl Scope {
                 let first = date.first_of_month();
                 (first, first.checked_add(1.month()).ok()?)
             }
-            Self::Year => year_holding(date, day_of(term.start, zone))?,
+            Self::Year => year_holding(date, calendar.day_of(term.start))?,
             Self::Term => {
                 let days = u32::from(term.start < term.end);
                 return Some(Span { time: term, active_days: days, whole_days: days });
             }
         };
-        let whole = Period { start: start_of_day(first, zone), end: start_of_day(next, zone) };
+        let whole = Period { start: calendar.start_of(first), end: calendar.start_of(next) };
         let time = whole.clipped_to(if self == Self::Year { &term } else { &active })?;
         if self != Self::CalendarMonth {
             // A day or a year that a subscription cuts short is not prorated: included units of
@@ -75,7 +75,7 @@ impl Scope {
         }
         Some(Span {
             time,
-            active_days: days_of(time, zone)?,
+            active_days: calendar.days_of(time)?,
             whole_days: days_between(first, next)?,
         })
     }
@@ -93,30 +93,6 @@ pub fn term_holding(active: Period, renewals: &[Instant], at: Instant) -> Period
     }
 }
 
-/// The day of a calendar on which an instant lies.
-///
-/// Where a zone repeats or skips a day, it is the day whose start was last.
-fn day_of(at: Instant, zone: &TimeZone) -> Date {
-    let date = zone.to_datetime(at.to_timestamp()).date();
-    if at < start_of_day(date, zone) {
-        return date.yesterday().unwrap_or(date);
-    }
-    match date.tomorrow() {
-        Ok(next) if start_of_day(next, zone) <= at => next,
-        _ => date,
-    }
-}
-
-/// Days whose start lies in a stretch of time that begins and ends with days.
-#[must_use]
-pub fn days_of(time: Period, zone: &TimeZone) -> Option<u32> {
-    days_between(day_of(time.start, zone), day_of(time.end, zone))
-}
-
-fn days_between(first: Date, next: Date) -> Option<u32> {
-    u32::try_from(first.until(next).ok()?.get_days()).ok()
-}
-
 /// The year of a term that holds a day. A term that began on the 29th of February has its
 /// anniversaries on the last of it.
 fn year_holding(date: Date, start: Date) -> Option<(Date, Date)> {
@@ -132,14 +108,17 @@ fn year_holding(date: Date, start: Date) -> Option<(Date, Date)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::period::Cycle;
+    use jiff::tz::TimeZone;
 
     #[track_caller]
     fn check(scope: Scope, zone: &str, at: &str, wanted: (&str, &str), days: (u32, u32)) {
         let zone = TimeZone::get(zone).unwrap();
+        let calendar = Calendar::new(Cycle { zone, ..Cycle::default() });
         let parse = |text| Instant::parse(text).unwrap();
         let active =
             Period { start: parse("2024-02-29T00:00:00Z"), end: parse("2027-05-01T00:00:00Z") };
-        let span = scope.span_holding(parse(at), (active, active), &zone).unwrap();
+        let span = scope.span_holding(parse(at), (active, active), &calendar).unwrap();
         assert_eq!((span.time.start.to_string(), span.time.end.to_string()), {
             (wanted.0.to_owned(), wanted.1.to_owned())
         });

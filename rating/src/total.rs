@@ -1,6 +1,7 @@
 //! Totals: what one subscription used of one charge in one billing period, and owes for it.
 
 use crate::at_zero::at_zero;
+use crate::calendar::Calendar;
 use crate::charge::{Charge, Terms, Timeline};
 use crate::instant::Instant;
 use crate::money::{Amount, Currency, Money};
@@ -11,7 +12,6 @@ use crate::rounding::Rounding;
 use crate::share::Share;
 use crate::times::Times;
 use ethnum::U256;
-use jiff::tz::TimeZone;
 use smallvec::SmallVec;
 
 /// The quantity used while one stretch of terms was in force.
@@ -46,7 +46,7 @@ pub struct Frame<'a> {
     /// When its terms behind the first begin, in order.
     pub renewals: &'a [Instant],
     /// The calendar of its days.
-    pub zone: &'a TimeZone,
+    pub calendar: &'a Calendar,
 }
 
 /// The running sum of one charge in one period.

@@ -78,11 +78,11 @@ pub(crate) fn totals(
         return Ok(None);
     };
     let found = catalog.subscription_at(id);
-    let zone = found.and_then(|found| Some(&catalog.customer_at(found.customer)?.zone));
-    let (Some(found), Some(zone)) = (found, zone) else { return Ok(None) };
+    let calendar = found.and_then(|found| catalog.calendar_of(found));
+    let (Some(found), Some(calendar)) = (found, calendar) else { return Ok(None) };
     let mut rows = String::new();
     partition.query().totals_of(&found.id, |total: &PeriodTotal<'_>| {
-        if wanted.takes(total.period.start, zone) {
+        if wanted.takes(total.period.start, calendar) {
             rows.push_str(if rows.is_empty() { "" } else { "," });
             total.write_line(&mut rows);
         }

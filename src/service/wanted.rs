@@ -4,7 +4,7 @@
 //! Months and days are the customer's own: what begins at 23:00 UTC on New Year's Eve is January to
 //! someone in Berlin, and is asked for as such.
 
-use rating::{Date, Instant, TimeZone};
+use rating::{Calendar, Date, Instant};
 
 /// What the start of a period must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +30,8 @@ impl WantedPeriod {
     }
 
     /// Whether a period that starts at `start` is wanted.
-    pub(crate) fn takes(self, start: Instant, zone: &TimeZone) -> bool {
-        let date = || zone.to_datetime(start.to_timestamp()).date();
+    pub(crate) fn takes(self, start: Instant, calendar: &Calendar) -> bool {
+        let date = || calendar.day_of(start);
         match self {
             Self::Any => true,
             Self::Month(month) => date().first_of_month() == month,
@@ -44,12 +44,14 @@ impl WantedPeriod {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rating::{Cycle, TimeZone};
 
     #[track_caller]
     fn check(wanted: &str, zone: &str, taken: bool) {
         let start = Instant::parse("2025-12-31T23:00:00Z").unwrap();
         let zone = TimeZone::get(zone).unwrap();
-        assert_eq!(WantedPeriod::parse(wanted).unwrap().takes(start, &zone), taken, "{wanted}");
+        let calendar = Calendar::new(Cycle { zone, ..Cycle::default() });
+        assert_eq!(WantedPeriod::parse(wanted).unwrap().takes(start, &calendar), taken, "{wanted}");
     }
 
     #[test]

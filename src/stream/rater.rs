@@ -20,7 +20,7 @@ use aggregator::{
     Counters, Error, ErrorKind, Origin, Partition, Routing, SavedSource, Store, limits,
 };
 use ingest::Decoder;
-use rating::{Catalog, Cycle, Instant};
+use rating::{Calendar, Catalog, Instant};
 use std::time::Duration;
 
 /// What a rater is told when it starts.
@@ -549,11 +549,11 @@ const fn slot_of(input: Input) -> usize {
 /// The first end of a billing period of anybody that lies after an instant; where that cannot be
 /// told, the instant itself, so that it is asked again.
 pub(crate) fn first_end_after(catalog: &Catalog, after: Instant) -> Instant {
-    let holding = |cycle: &Cycle| cycle.period_holding(after);
-    if catalog.cycles().iter().any(|cycle| holding(cycle).is_none()) {
+    let holding = |calendar: &Calendar| calendar.period_holding(after);
+    if catalog.calendars().iter().any(|calendar| holding(calendar).is_none()) {
         return after;
     }
-    let ends = catalog.cycles().iter().filter_map(|cycle| Some(holding(cycle)?.end));
+    let ends = catalog.calendars().iter().filter_map(|calendar| Some(holding(calendar)?.end));
     let subscriptions = catalog.subscriptions().iter().map(|subscription| subscription.active.end);
     ends.chain(subscriptions).filter(|end| *end > after).min().unwrap_or(Instant::MAX)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// A catalog that a partition can go back to, and what it knew under it.
 #[derive(Debug)]
 pub struct Before {
-    catalog: Arc<Catalog>,
+    given: Arc<Catalog>,
     types: usize,
     types_changed: bool,
 }
@@ -17,8 +17,8 @@ impl Partition {
     /// What [`Partition::go_back`] needs, asked before another catalog is gone on with.
     #[must_use]
     pub fn before(&self) -> Before {
-        let (catalog, types) = (Arc::clone(&self.catalog), self.types.len());
-        Before { catalog, types, types_changed: self.types_changed }
+        let (given, types) = (Arc::clone(&self.given), self.types.len());
+        Before { given, types, types_changed: self.types_changed }
     }
 
     /// Goes back to a catalog. Types of records that only the other one has are forgotten: of a
@@ -36,7 +36,7 @@ impl Partition {
             self.types.truncate(before.types);
             self.types_changed = before.types_changed;
         }
-        self.take_up(before.catalog)
+        self.take_up(before.given)
     }
 }
 

@@ -52,11 +52,10 @@ impl Partition {
         until: Instant,
     ) -> Result<(), Error> {
         let Some(subscription) = catalog.subscription_at(id) else { return Ok(()) };
-        let cycle = catalog.cycles().get(subscription.cycle_index() as usize);
-        let Some(cycle) = cycle else { return Ok(()) };
+        let Some(calendar) = catalog.calendar_of(subscription) else { return Ok(()) };
         let mut at = subscription.active.start;
         while at < until {
-            let Some(whole) = cycle.period_holding(at) else { break };
+            let Some(whole) = calendar.period_holding(at) else { break };
             let Some(period) = whole.clipped_to(&subscription.active) else { break };
             if until < period.end {
                 break;

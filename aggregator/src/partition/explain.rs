@@ -131,7 +131,10 @@ impl Partition {
     ) -> Result<Vec<PeriodTotal<'_>>, Error> {
         let customer = self.catalog.customer_at(subscription.customer);
         let plan = self.catalog.plan_of(subscription);
-        let (Some(customer), Some(plan)) = (customer, plan) else { return Ok(Vec::new()) };
+        let calendar = self.catalog.calendar_of(subscription);
+        let (Some(customer), Some(plan), Some(calendar)) = (customer, plan, calendar) else {
+            return Ok(Vec::new());
+        };
         let mut prefix = Vec::new();
         let (shard, plan) = (shard(&customer.id), plan.key.as_str());
         let start = Instant::MIN;
@@ -149,7 +152,7 @@ impl Partition {
         let mut found = self.found_times(|key| key.starts_with(&prefix))?;
         self.store.scan_prefix(Table::Totals, &prefix, |key, value| {
             let total = self.query().total(key, value)?.timed(found.remove(key))?;
-            let day = customer.zone.to_datetime(total.period.start.to_timestamp()).date();
+            let day = calendar.day_of(total.period.start);
             let start = total.period.start.to_string();
             if day.to_string().starts_with(period) || start.starts_with(period) {
                 totals.push(total);

@@ -27,16 +27,17 @@ impl Partition {
         };
         let mut stored_key = Vec::new();
         names.key(key.period_start).write(&mut stored_key);
+        let subscription = catalog
+            .subscription_at(key.subscription)
+            .ok_or(Error::Damaged { what: "list of subscriptions" })?;
         let total = match self.store.get(Table::Totals, &stored_key)? {
             None => {
                 self.refuse_overlap(&names, period)?;
+                self.note_calendar(catalog, subscription.customer);
                 Total::default()
             }
             Some(value) => decode_total(&value).ok_or(Error::Damaged { what: "total" })?.total,
         };
-        let subscription = catalog
-            .subscription_at(key.subscription)
-            .ok_or(Error::Damaged { what: "list of subscriptions" })?;
         let timeline = catalog
             .timelines_of(subscription)
             .get(key.timeline as usize)
@@ -117,13 +118,13 @@ impl Partition {
         subscription: &Subscription,
         at: Instant,
     ) -> Option<Period> {
-        let index = subscription.cycle_index() as usize;
+        let index = subscription.calendar_index() as usize;
         let recent = self.periods.get_mut(index)?;
         let known = recent.iter().rev().find(|period| period.contains(at)).copied();
         let whole = match known {
             Some(period) => period,
             None => {
-                let period = catalog.cycles().get(index)?.period_holding(at)?;
+                let period = catalog.calendars().get(index)?.period_holding(at)?;
                 if recent.len() >= PERIODS_MAX {
                     recent.clear();
                 }
@@ -149,8 +150,8 @@ pub(super) fn frame_of(
     subscription: &Subscription,
     at: Instant,
 ) -> Option<Framed> {
-    let cycle = catalog.cycles().get(subscription.cycle_index() as usize)?;
-    let period = cycle.period_holding(at)?.clipped_to(&subscription.active)?;
+    let calendar = catalog.calendar_of(subscription)?;
+    let period = calendar.period_holding(at)?.clipped_to(&subscription.active)?;
     let share = catalog.share_of(subscription, period).unwrap_or(Share::WHOLE);
     period.contains(at).then_some(Framed { period, share })
 }
@@ -194,10 +195,10 @@ pub(super) fn span_of(
         // Its level is carried from period to period.
         return Some(whole(subscription.active));
     }
-    let zone = catalog.zone_of(subscription)?;
+    let calendar = catalog.calendar_of(subscription)?;
     charge
         .scope
-        .span_holding(at, (subscription.active, subscription.term_holding(at)), zone)
+        .span_holding(at, (subscription.active, subscription.term_holding(at)), calendar)
         .or_else(|| (charge.scope == rating::Scope::BillingPeriod).then(|| whole(period)))
 }
 

@@ -2,6 +2,7 @@
 
 mod anchors;
 mod anew;
+mod calendars;
 mod cells;
 mod corrections;
 mod explanations;

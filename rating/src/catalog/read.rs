@@ -15,6 +15,7 @@ use hashbrown::hash_map::Entry;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The fields of a catalog.
 pub(super) const FIELDS: [&str; 5] =
@@ -89,14 +90,14 @@ impl Reader<'_, '_> {
         for (name, at) in own.chain(aliases) {
             let subject = Subject::Customer(CustomerId(index));
             // Who has a name keeps it, for others may call them by it.
-            match self.catalog.subjects.entry(name) {
+            match Arc::make_mut(&mut self.catalog.subjects).entry(name) {
                 Entry::Vacant(free) => _ = free.insert(subject),
                 Entry::Occupied(other) => self.faults.add(at, taken(other.key())),
             }
         }
         let Some(id) = id else { return };
         let zone = zone.unwrap_or(TimeZone::UTC);
-        self.catalog.customers.push(Customer {
+        Arc::make_mut(&mut self.catalog.customers).push(Customer {
             id,
             zone,
             settings,
@@ -168,7 +169,7 @@ impl Reader<'_, '_> {
     fn claim(&mut self, names: impl IntoIterator<Item = String>) {
         for name in names {
             let subject = Subject::Subscription(REFUSED);
-            self.catalog.subjects.entry(name).or_insert(subject);
+            Arc::make_mut(&mut self.catalog.subjects).entry(name).or_insert(subject);
         }
     }
 

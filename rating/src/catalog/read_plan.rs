@@ -10,6 +10,7 @@ use crate::money::Currency;
 use crate::plan::{Plan, PlanVersion};
 use crate::scope::Scope;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The first and the last number that a version may have.
 pub(super) const VERSIONS: (u32, u32) = (1, u32::MAX);
@@ -92,7 +93,7 @@ pub(super) fn read_plans(reader: &mut Reader<'_, '_>, values: &[Value<'_>]) -> P
         reader.catalog.plan_index.insert(plan.key.clone(), index);
         let mut read = Plan::new(plan.key.clone(), currency, plan.versions.clone());
         read.misses_versions = plan.misses_versions;
-        reader.catalog.plans.push(read);
+        Arc::make_mut(&mut reader.catalog.plans).push(read);
     }
     plans
 }

@@ -9,8 +9,8 @@ mod charge;
 
 use super::oracle::{Fee, nearest, nearest_even, ten, wide};
 use crate::{
-    Amount, Catalog, Currency, DecimalError, Frame, Freed, Instant, Percentage, Period, Price,
-    Quantity, Rounding, Share, TimeZone, Timeline, Total, rate, take_back,
+    Amount, Calendar, Catalog, Currency, Cycle, DecimalError, Frame, Freed, Instant, Percentage,
+    Period, Price, Quantity, Rounding, Share, Timeline, Total, rate, take_back,
 };
 use charge::{Charge, charges, fees, number};
 use ethnum::I256;
@@ -161,7 +161,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
         share: charge.share(),
         active: period,
         renewals: &[],
-        zone: &TimeZone::UTC,
+        calendar: &Calendar::new(Cycle::default()),
     };
     let (code, rounding) = case.currency;
     let currency = Currency::parse(code).unwrap();

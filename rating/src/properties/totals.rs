@@ -1,8 +1,8 @@
 //! Totals by hand: small plans, few records, and amounts that anyone can work out.
 
 use crate::{
-    Amount, Catalog, Currency, Frame, Instant, Period, Quantity, Rated, Rounding, Share, Sums,
-    TimeZone, Timeline, Total, rate, take_back,
+    Amount, Calendar, Catalog, Currency, Cycle, Frame, Instant, Period, Quantity, Rated, Rounding,
+    Share, Sums, Timeline, Total, rate, take_back,
 };
 
 fn at(text: &str) -> Instant {
@@ -136,7 +136,13 @@ fn check_settled(timeline: &Timeline, used: &[(&str, &str)], active: u32, wanted
         rate(&mut total, (timeline, terms, share), quantity(change), at(day)).unwrap();
     }
     let period = period("01-01", "02-01");
-    let frame = Frame { period, share, active: period, renewals: &[], zone: &TimeZone::UTC };
+    let frame = Frame {
+        period,
+        share,
+        active: period,
+        renewals: &[],
+        calendar: &Calendar::new(Cycle::default()),
+    };
     let usd = (Currency::parse("USD").unwrap(), Rounding::HalfAwayFromZero);
     let settled = total.settle(timeline, &frame, usd).unwrap();
     let found = [
@@ -200,7 +206,8 @@ fn check_at_zero(
     (share, carried): (Share, &str),
     wanted: (&str, &str),
 ) {
-    let frame = Frame { period, share, active, renewals: &[], zone: &TimeZone::UTC };
+    let frame =
+        Frame { period, share, active, renewals: &[], calendar: &Calendar::new(Cycle::default()) };
     let sums = Sums { carried: quantity(carried), ..Sums::default() };
     let total = Total { sums: Some(sums), ..Total::default() };
     let usd = (Currency::parse("USD").unwrap(), Rounding::HalfAwayFromZero);

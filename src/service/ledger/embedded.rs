@@ -278,8 +278,9 @@ impl Ledger for EmbeddedLedger {
     fn close(&mut self, until: Instant) -> Result<(), Failure> {
         let partition = self.partition.as_mut().ok_or_else(gone)?;
         partition.close(|_| until, &mut self.port)?;
-        if let Some(CatalogText { catalog, .. }) = &self.catalog {
-            self.next_period_end = self.next_period_end.max(first_end_after(catalog, until));
+        if self.catalog.is_some() {
+            let next = first_end_after(partition.catalog(), until);
+            self.next_period_end = self.next_period_end.max(next);
         }
         self.changed = true;
         self.commit().map(|_| ())

@@ -1,0 +1,250 @@
+//! Calendars: what customers' billing periods were before their settings changed.
+//!
+//! A catalog says what a customer's time zone, cycle day and billing period are, not since when. So
+//! the state keeps what they were when the customer got its first total, and every change since. A
+//! change takes effect with the next period: where the one ends that holds the watermark, or the
+//! last that the customer has a total of, whichever is later. What was cut before is never cut
+//! anew, also for records that come late.
+
+use super::Partition;
+use crate::codec::{Reader, put_signed, put_text};
+use crate::commit::Delta;
+use crate::error::Error;
+use crate::keys::{CALENDAR, TotalKey, calendar_key, customer_of_calendar, subscription_prefix};
+use crate::limits::CALENDAR_CHANGES_MAX;
+use crate::tables::Table;
+use rating::{
+    Calendar, Catalog, Customer, CustomerId, Cycle, CycleChange, CycleDay, Date, Instant,
+    PeriodLength, Subject, TimeZone,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// From when on another time zone, cycle day or billing period of a customer is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedCalendar {
+    /// The customer.
+    pub customer: String,
+    /// The end of the last billing period that is cut as before.
+    pub from: Instant,
+}
+
+/// A customer's calendar as the state keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Kept {
+    /// Whether its last cycle day is the one on which the first subscription started, which is
+    /// fixed once.
+    is_first_start: bool,
+    calendar: Calendar,
+}
+
+/// What becomes of a catalog in a state that knows calendars.
+#[derive(Debug)]
+pub(super) struct Calendars {
+    /// The catalog with calendars that have changed.
+    pub(super) catalog: Arc<Catalog>,
+    /// What the state is to keep of them.
+    pub(super) delta: Delta,
+    /// Whether a customer's calendar is kept, by its position in the catalog.
+    pub(super) kept: Vec<bool>,
+    /// What the catalog changes.
+    pub(super) changed: Vec<ChangedCalendar>,
+}
+
+impl Partition {
+    /// What the catalog in force has changed of customers' time zones, cycle days and billing
+    /// periods when it came.
+    #[must_use]
+    pub fn changed_calendars(&self) -> &[ChangedCalendar] {
+        &self.changed_calendars
+    }
+
+    /// The calendars of a catalog's customers, who may have had others until now.
+    pub(super) fn calendars_under(&self, given: &Arc<Catalog>) -> Result<Calendars, Error> {
+        let mut found = Vec::new();
+        self.store.scan_prefix(Table::Meta, CALENDAR, |key, value| {
+            let damaged = || Error::Damaged { what: "calendar of a customer" };
+            let name = customer_of_calendar(key).ok_or_else(damaged)?;
+            let kept = decode(value).ok_or_else(damaged)?;
+            if let Some(id) = customer_named(given, name) {
+                found.push((id, kept));
+            }
+            Ok(())
+        })?;
+        let mut delta = Delta::default();
+        let mut kept = vec![false; given.customers().len()];
+        let mut changed = Vec::new();
+        let mut others: BTreeMap<Vec<u8>, (Calendar, Vec<CustomerId>)> = BTreeMap::new();
+        for (id, before) in found {
+            let Some(customer) = given.customer_at(id) else { continue };
+            if let Some(one) = kept.get_mut(id.0 as usize) {
+                *one = true;
+            }
+            let now = self.calendar_under((given, customer), &before)?;
+            let bytes = encode(&now);
+            if now != before {
+                delta.put(Table::Meta, &calendar_key(&customer.id), &bytes);
+                let last = now.calendar.changes().last().filter(|_| now.is_changed_from(&before));
+                changed.extend(last.map(|last| ChangedCalendar {
+                    customer: customer.id.clone(),
+                    from: last.from,
+                }));
+            }
+            if now.calendar != Calendar::new(given.cycle_of(customer)) {
+                let other = others.entry(bytes).or_insert_with(|| (now.calendar, Vec::new()));
+                other.1.push(id);
+            }
+        }
+        let mut catalog = Arc::clone(given);
+        if !others.is_empty() {
+            Arc::make_mut(&mut catalog).set_calendars(others.into_values());
+        }
+        Ok(Calendars { catalog, delta, kept, changed })
+    }
+
+    /// What becomes of a customer's calendar by the settings of a catalog.
+    fn calendar_under(
+        &self,
+        (catalog, customer): (&Catalog, &Customer),
+        before: &Kept,
+    ) -> Result<Kept, Error> {
+        let last = before.calendar.last();
+        let mut wanted = catalog.cycle_of(customer);
+        let is_first_start = is_first_start(customer);
+        if is_first_start && before.is_first_start {
+            (wanted.day, wanted.month) = (last.day, last.month);
+        }
+        let keep = |calendar| Ok(Kept { is_first_start, calendar });
+        if last.cuts_as(&wanted) {
+            return keep(before.calendar.clone());
+        }
+        let Some(used) = self.last_period_of((catalog, customer))? else {
+            // Its first record was refused in the end.
+            return keep(Calendar::new(wanted));
+        };
+        let calendar = before.calendar.changed(self.watermark.max(used), &wanted);
+        let calendar = calendar.ok_or(Error::Damaged { what: "calendar of a customer" })?;
+        if calendar.changes().len() > CALENDAR_CHANGES_MAX {
+            return Err(Error::ManyCalendars { customer: customer.id.clone() });
+        }
+        keep(calendar)
+    }
+
+    /// The start of the last billing period that a customer has a total of.
+    fn last_period_of(
+        &self,
+        (catalog, customer): (&Catalog, &Customer),
+    ) -> Result<Option<Instant>, Error> {
+        let mut last = None;
+        for id in &customer.subscriptions {
+            let Some(subscription) = catalog.subscription_at(*id) else { continue };
+            let prefix = subscription_prefix(&customer.id, &subscription.id);
+            self.store.scan_prefix(Table::Totals, &prefix, |key, _| {
+                let key = TotalKey::read(key).ok_or(Error::Damaged { what: "key of a total" })?;
+                last = last.max(Some(key.period_start));
+                Ok(())
+            })?;
+        }
+        Ok(last)
+    }
+
+    /// Keeps what a customer's calendar is with its first total.
+    pub(super) fn note_calendar(&mut self, catalog: &Catalog, id: CustomerId) {
+        let known = self.kept_calendars.get_mut(id.0 as usize);
+        let (Some(known), Some(customer)) = (known, catalog.customer_at(id)) else { return };
+        if std::mem::replace(known, true) {
+            return;
+        }
+        let calendar = Calendar::new(catalog.cycle_of(customer));
+        let kept = Kept { is_first_start: is_first_start(customer), calendar };
+        self.transaction.delta.put(Table::Meta, &calendar_key(&customer.id), &encode(&kept));
+    }
+}
+
+impl Kept {
+    /// Whether it will cut otherwise from some time on.
+    fn is_changed_from(&self, before: &Self) -> bool {
+        self.calendar.changes() != before.calendar.changes()
+    }
+}
+
+fn customer_named(catalog: &Catalog, id: &str) -> Option<CustomerId> {
+    let Some(Subject::Customer(found)) = catalog.subject(id) else { return None };
+    catalog.customer_at(found).is_some_and(|customer| customer.id == id).then_some(found)
+}
+
+fn is_first_start(customer: &Customer) -> bool {
+    customer.settings.bill_cycle_day == Some(CycleDay::FirstSubscriptionStart)
+}
+
+// Frozen, as `decode` is.
+fn encode(kept: &Kept) -> Vec<u8> {
+    let mut out = vec![u8::from(kept.is_first_start)];
+    put_cycle(&mut out, kept.calendar.first());
+    for CycleChange { from, first_day, cycle } in kept.calendar.changes() {
+        put_signed(&mut out, from.nanos());
+        put_signed(&mut out, first_day.year().into());
+        out.extend([first_day.month(), first_day.day()].map(i8::cast_unsigned));
+        put_cycle(&mut out, cycle);
+    }
+    out
+}
+
+fn put_cycle(out: &mut Vec<u8>, cycle: &Cycle) {
+    put_signed(out, cycle.length.months().into());
+    out.extend([cycle.day, cycle.month].map(i8::cast_unsigned));
+    put_text(out, cycle.zone.iana_name().unwrap_or_default());
+}
+
+fn decode(bytes: &[u8]) -> Option<Kept> {
+    let mut reader = Reader::new(bytes);
+    let is_first_start = reader.byte()? == 1;
+    let first = read_cycle(&mut reader)?;
+    let mut changes = Vec::new();
+    while !reader.is_empty() {
+        let from = reader.instant()?;
+        let year = i16::try_from(reader.signed()?).ok()?;
+        let (month, day) = (reader.byte()?.cast_signed(), reader.byte()?.cast_signed());
+        let first_day = Date::new(year, month, day).ok()?;
+        changes.push(CycleChange { from, first_day, cycle: read_cycle(&mut reader)? });
+    }
+    Some(Kept { is_first_start, calendar: Calendar::with_changes(first, changes)? })
+}
+
+fn read_cycle(reader: &mut Reader<'_>) -> Option<Cycle> {
+    let months = reader.signed()?;
+    let mut lengths = PeriodLength::NAMES.map(|(_, length)| length).into_iter();
+    let length = lengths.find(|length| i128::from(length.months()) == months)?;
+    let (day, month) = (reader.byte()?.cast_signed(), reader.byte()?.cast_signed());
+    let zone = TimeZone::get(reader.text()?).ok()?;
+    let fits = (1..=31).contains(&day) && (1..=12).contains(&month);
+    fits.then_some(Cycle { length, day, month, zone })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_calendar_comes_back() {
+        let zone = |name| TimeZone::get(name).unwrap();
+        let cycle = |length, day, name| Cycle { length, day, month: 3, zone: zone(name) };
+        let mut calendar = Calendar::new(cycle(PeriodLength::Month, 31, "Europe/Berlin"));
+        for (at, next) in [
+            ("2026-01-05T00:00:00Z", cycle(PeriodLength::Quarter, 1, "America/New_York")),
+            ("2027-01-05T00:00:00Z", cycle(PeriodLength::Year, 15, "UTC")),
+        ] {
+            calendar = calendar.changed(Instant::parse(at).unwrap(), &next).unwrap();
+        }
+        assert_eq!(calendar.changes().len(), 2);
+        for is_first_start in [false, true] {
+            let kept = Kept { is_first_start, calendar: calendar.clone() };
+            let bytes = encode(&kept);
+            assert_eq!(decode(&bytes), Some(kept));
+            for end in 1..bytes.len() {
+                assert_ne!(decode(&bytes[..end]), decode(&bytes), "cut at {end}");
+            }
+        }
+        assert_eq!(decode(b"\x00\x02\x00\x01\x03UTC"), None, "no day 0");
+    }
+}
