@@ -4,6 +4,7 @@
 //! together; none of them sees another but `rating`. `ARCHITECTURE.md` shows the way of a record.
 
 mod catalog_port;
+mod changed_calendars;
 mod cli;
 mod clock;
 mod command;

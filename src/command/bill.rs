@@ -1,6 +1,7 @@
 //! `usage-rater bill`: orders, and usage if there is any, become invoices and credit memos.
 
 use crate::catalog_port::{CatalogPort, take_orders};
+use crate::changed_calendars;
 use crate::cli::{Rating, say};
 use crate::command::rate::write_totals;
 use crate::failure::Failure;
@@ -55,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let state = arguments.rating.state.clone().unwrap_or_else(|| staging.scratch());
     let catalog = Arc::new(catalog);
     let mut run = RatingRun::open(Arc::clone(&catalog), &state)?;
+    changed_calendars::say(run.partition());
     if let Some(usage) = &arguments.usage {
         run.rate(usage)?;
         if arguments.rating.state.is_none() {
@@ -103,9 +105,10 @@ pub(crate) fn bill(
     run.close(|customer| start_of_day(as_of, &customer.zone))?;
     run.find_times()?;
     let mut totals = Vec::new();
+    let calendars = run.partition().catalog();
     run.partition().query().totals_as_kept(|total: &PeriodTotal<'_>| {
         if total.total.closed {
-            totals.push(usage_total(catalog, total)?);
+            totals.push(usage_total(calendars, total)?);
         }
         Ok::<(), Failure>(())
     })?;
@@ -134,10 +137,11 @@ fn file(path: &Path, documents: Documents) -> Result<Documents, Failure> {
 
 /// A closed total in the words of billing: its period as days.
 fn usage_total(catalog: &Catalog, total: &PeriodTotal<'_>) -> Result<UsageTotal, Failure> {
-    let customer = catalog.customer(total.customer).ok_or_else(|| {
-        Failure::Input(vec![format!("error: \"{}\" is not in the catalog", total.customer)])
+    let subscription = catalog.subscription(total.subscription);
+    let calendar = subscription.and_then(|found| catalog.calendar_of(found)).ok_or_else(|| {
+        Failure::Input(vec![format!("error: \"{}\" is not in the catalog", total.subscription)])
     })?;
-    let day = |instant: rating::Instant| customer.zone.to_datetime(instant.to_timestamp()).date();
+    let day = |instant: rating::Instant| calendar.day_of(instant);
     Ok(UsageTotal {
         customer: total.customer.to_owned(),
         subscription: total.subscription.to_owned(),

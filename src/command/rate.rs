@@ -1,5 +1,6 @@
 //! `usage-rater rate`: a file of usage records in, rated usage and totals out.
 
+use crate::changed_calendars;
 use crate::cli::{Rating, say};
 use crate::failure::Failure;
 use crate::input;
@@ -36,6 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut staging = Staging::new(&arguments.out)?;
     let state = arguments.rating.state.clone().unwrap_or_else(|| staging.scratch());
     let mut run = RatingRun::open(catalog, &state)?;
+    changed_calendars::say(run.partition());
     run.rate(&arguments.usage)?;
     if arguments.rating.state.is_none() {
         run.refuse_unresolved()?;

@@ -10,8 +10,8 @@ mod oracle;
 use oracle::{Model, Oracle, Tier};
 use proptest::prelude::*;
 use rating::{
-    Catalog, Frame, Instant, Period, Quantity, Rated, Rounding, Share, TimeZone, Timeline, Total,
-    rate,
+    Calendar, Catalog, Cycle, Frame, Instant, Period, Quantity, Rated, Rounding, Share, Timeline,
+    Total, rate,
 };
 
 /// The place of a step's last digit: 10^-9 of a unit, a thousandth, a whole unit.
@@ -127,8 +127,8 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let timeline = case.timeline();
     let usd = (rating::Currency::parse("USD").unwrap(), Rounding::default());
     let (total, rated) = rate_all(case, &timeline, &case.quantities);
-    let (period, share, zone) = (january(), Share::WHOLE, TimeZone::UTC);
-    let frame = Frame { period, share, active: period, renewals: &[], zone: &zone };
+    let (period, share, calendar) = (january(), Share::WHOLE, Calendar::new(Cycle::default()));
+    let frame = Frame { period, share, active: period, renewals: &[], calendar: &calendar };
     let settled = total.settle(&timeline, &frame, usd).unwrap();
 
     // Each record costs what the oracle says the total costs with it, less what it cost without.

@@ -1,7 +1,6 @@
 //! The ledger of embedded mode: one partition, one RocksDB, the catalog in a file beside it.
 
 use super::{CatalogText, Ledger, Refusal};
-use crate::contradiction;
 use crate::failure::Failure;
 use crate::rating_run::open_store;
 use crate::service::answer::{Answer, Told};
@@ -11,6 +10,7 @@ use crate::service::settings::Waiting;
 use crate::service::wanted::WantedPeriod;
 use crate::service::{earlier, later, reads};
 use crate::stream::first_end_after;
+use crate::{changed_calendars, contradiction};
 use aggregator::{
     Clock, Counters, Embedded, ErrorKind, Origin, Partition, Received, RejectedByCode, SavedSource,
     Store, StoreUsage, Verdict, limits,
@@ -82,6 +82,7 @@ impl EmbeddedLedger {
         {
             return Err(Failure::Input(vec![format!("error: {reason}")]));
         }
+        changed_calendars::log(&partition);
         let mut ledger = Self {
             partition: None,
             port,
@@ -330,6 +331,7 @@ impl Ledger for EmbeddedLedger {
             Ok(partition) => match catalog_file::write(&self.directory, &new.text) {
                 Ok(()) => {
                     self.catalog = Some(new);
+                    changed_calendars::log(&partition);
                     self.install(partition);
                     self.changed = true;
                     self.take_released()?;

@@ -2,6 +2,7 @@
 
 use super::usage;
 use crate::program::Workplace;
+use serde_json::Value;
 
 const RATE: &str = "rate --catalog catalog.json --usage usage.ndjson --state state --out out";
 
@@ -133,7 +134,7 @@ fn a_catalog_without_what_was_rated_is_refused() {
 }
 
 /// A changed cycle day used to begin a second, overlapping series of totals beside those that were
-/// rated, and both would have been billed. Now what was rated stays as it was cut.
+/// rated, and both would have been billed. Now it begins where the last of them ends.
 #[test]
 fn periods_are_not_cut_anew_under_a_state() {
     let place = place();
@@ -144,8 +145,31 @@ fn periods_are_not_cut_anew_under_a_state() {
     assert!(usage::CATALOG.contains(customer), "the catalog has the customer");
     let other = usage::CATALOG.replace(customer, "\"id\":\"CUS-1\",\"bill_cycle_day\":15,");
     place.write("catalog.json", other);
-    place.fail(&format!("{RATE} --close-at 2026-03-01T00:00:00Z"), 1, &["billing periods", "SUB-"]);
-    assert_eq!(place.text("out/totals.ndjson"), before);
+    let ran = place.succeed(&format!("{RATE} --close-at 2026-03-20T00:00:00Z"));
+    let told = "customer \"CUS-1\": another time zone, cycle day or billing period holds from \
+                2026-02-28T23:00:00Z on";
+    assert!(ran.stderr.starts_with(told), "{}", ran.stderr);
+    let totals = place.lines("out/totals.ndjson");
+    let periods = |subscription: &str| -> Vec<[String; 3]> {
+        let own = totals.iter().filter(|total| total["subscription"] == subscription);
+        let fields = ["period_start", "period_end", "status"];
+        own.map(|total| fields.map(|field| total[field].as_str().unwrap().to_owned())).collect()
+    };
+    let cuts = ["2025-12-31T23", "2026-01-31T23", "2026-02-28T23", "2026-03-14T23"];
+    let cuts = cuts.map(|hour| format!("{hour}:00:00Z"));
+    let wanted = cuts.windows(2).map(|cut| [cut[0].clone(), cut[1].clone(), "closed".to_owned()]);
+    assert_eq!(periods("SUB-1"), wanted.collect::<Vec<_>>());
+    assert_eq!(periods("SUB-0").len(), 2, "nothing changes for others");
+    for total in before.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let same = |other: &&Value| {
+            ["subscription", "period_start", "period_end", "quantity", "amount"]
+                .iter()
+                .all(|field| other[*field] == total[*field])
+        };
+        assert!(totals.iter().any(|other| same(&other)), "{total}");
+    }
+    place.succeed(RATE);
+    assert_eq!(place.lines("out/totals.ndjson"), totals, "and never again");
 }
 
 /// A year or a term begins with its subscription: one that starts on another day would begin them

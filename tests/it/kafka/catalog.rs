@@ -329,9 +329,9 @@ fn a_catalog_that_contradicts_what_was_rated_is_refused() {
     let mut scene = Scene::new(broker);
     let all = entries();
     let server = scene.start_rating(&all);
-    let recut = file_of(&all).replace("Europe/Berlin\"}", "Europe/Berlin\",\"bill_cycle_day\":9}");
-    server.client().send(PUT, JSON, &recut).expect(409, "cannot be cut anew");
-    assert!(!server.client().get("/v1/catalog").body.contains("bill_cycle_day"));
+    let moved = file_of(&all).replace("2026-01-01", "2026-01-02");
+    server.client().send(PUT, JSON, &moved).expect(409, "does not have");
+    assert!(!server.client().get("/v1/catalog").body.contains("2026-01-02"));
     scene.rate_by(&server, 1, 50);
     server.stop();
     scene.check(&all);

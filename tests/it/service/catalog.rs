@@ -1,11 +1,15 @@
 //! The catalog by the API: as a whole or not at all, in force at once, and kept.
 
+use super::client::Client;
 use super::server::{Server, eventually};
 use super::world::{self, CATALOG, LINES, ONE, record, record_of};
 use crate::program::Workplace;
+use serde_json::Value;
 
 const PUT: &str = "PUT /v1/catalog";
 const JSON: &str = "application/json";
+/// When the subscriptions begin.
+const STARTS: &str = "\"start\":\"2026-01-01\"";
 
 #[test]
 fn a_service_without_a_catalog_waits_for_one() {
@@ -74,7 +78,7 @@ fn a_catalog_that_cannot_be_leaves_the_one_before() {
     for (from, to, words) in [
         ("0.01", "0.02", "immutable"),
         ("\"SUB-0\"", "\"SUB-9\"", "does not have"),
-        ("{\"id\":\"CUS-0\"}", "{\"id\":\"CUS-0\",\"bill_cycle_day\":10}", "cannot be cut anew"),
+        (STARTS, "\"start\":\"2026-01-02\"", "does not have"),
     ] {
         client.send(PUT, JSON, &CATALOG.replace(from, to)).expect(409, words);
         assert_eq!(client.get("/v1/catalog").body, CATALOG);
@@ -85,6 +89,58 @@ fn a_catalog_that_cannot_be_leaves_the_one_before() {
     server.stop();
     let server = Server::start(&place, "");
     assert_eq!(server.connect().totals("SUB-0", "")[0]["records"], 11);
+    server.stop();
+}
+
+#[test]
+fn a_first_period_with_usage_is_not_cut_anew() {
+    let place = Workplace::new();
+    let server = Server::start(&place, "");
+    let mut client = server.connect();
+    let later = CATALOG.replace(STARTS, "\"start\":\"2026-01-05\"");
+    client.send(PUT, JSON, &later).expect(200, "plans");
+    client.usage(ONE, &record("a", 20)).expect(200, "accepted");
+    client.send(PUT, JSON, CATALOG).expect(409, "cannot be cut anew");
+    server.stop();
+}
+
+/// What was rated in January stays as it was cut, whenever the rest of it comes.
+#[test]
+fn another_cycle_day_and_zone_hold_from_the_next_period_on() {
+    let place = Workplace::new();
+    let server = Server::start(&place, "[dedupe]\nwindow = \"4000d\"");
+    let mut client = server.connect();
+    client.send(PUT, JSON, CATALOG).expect(200, "plans");
+    let used = |id: &str, time: &str| record_of(id, "SUB-0", time, "20");
+    client.usage(ONE, &used("a", "2026-01-20T00:00:00Z")).expect(200, "accepted");
+    let customer = "{\"id\":\"CUS-0\",\"bill_cycle_day\":15,\"time_zone\":\"America/New_York\"}";
+    let changed = CATALOG.replace("{\"id\":\"CUS-0\"}", customer);
+    assert_ne!(changed, CATALOG);
+    client.send(PUT, JSON, &changed).expect(200, "plans");
+    client.usage(ONE, &used("b", "2026-02-15T04:59:59Z")).expect(200, "accepted");
+    server.kill();
+    let server = Server::start(&place, "[dedupe]\nwindow = \"4000d\"");
+    let mut client = server.connect();
+    client.usage(ONE, &used("c", "2026-02-15T05:00:00Z")).expect(200, "accepted");
+    client.usage(ONE, &used("d", "2026-01-31T23:59:59Z")).expect(200, "accepted");
+    client.usage(ONE, &used("a", "2026-01-20T00:00:00Z")).expect(200, "duplicate");
+    let cut = |client: &mut Client, period: &str| -> Vec<String> {
+        let totals = client.totals("SUB-0", period);
+        let fields = ["period_start", "period_end", "quantity", "amount"];
+        let row = |total: &Value| fields.map(|name| total[name].as_str().unwrap_or("?")).join(" ");
+        totals.iter().map(row).collect()
+    };
+    let january = "2026-01-01T00:00:00Z 2026-02-01T00:00:00Z 40 0.3";
+    let rest = "2026-02-01T00:00:00Z 2026-02-15T05:00:00Z 20 0.1";
+    let next = "2026-02-15T05:00:00Z 2026-03-15T04:00:00Z 20 0.1";
+    assert_eq!(cut(&mut client, ""), [january, rest, next]);
+    assert_eq!(cut(&mut client, "2026-01"), [january]);
+    assert_eq!(cut(&mut client, "2026-02-01"), [rest]);
+    assert_eq!(cut(&mut client, "2026-02-15"), [next]);
+    let path = "/v1/subscriptions/SUB-0/charges/api/explanation?period=2026-02";
+    let explained = client.get(path).expect(200, "agrees").json();
+    let both = explained["explanations"].as_array().unwrap();
+    assert!(both.len() == 2 && both.iter().all(|one| one["agrees"] == true), "{explained}");
     server.stop();
 }
 

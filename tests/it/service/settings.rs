@@ -43,9 +43,9 @@ fn a_catalog_that_contradicts_the_state_is_refused() {
     place.fail(RUN, 1, &["version 1", "\"pro\"", "immutable"]);
     place.write("catalog.json", CATALOG.replace("\"SUB-0\"", "\"SUB-9\""));
     place.fail(RUN, 1, &["\"api\"", "\"SUB-0\"", "does not have"]);
-    let customer = "{\"id\":\"CUS-0\",\"bill_cycle_day\":10}";
-    place.write("catalog.json", CATALOG.replace("{\"id\":\"CUS-0\"}", customer));
-    place.fail(RUN, 1, &["\"SUB-0\"", "billing periods are others"]);
+    let start = "\"start\":\"2026-01-01\"";
+    place.write("catalog.json", CATALOG.replace(start, "\"start\":\"2026-01-02\""));
+    place.fail(RUN, 1, &["\"SUB-0\"", "does not have"]);
     place.write("catalog.json", CATALOG);
     let server = Server::start(&place, "catalog = \"catalog.json\"\n");
     assert_eq!(server.connect().totals("SUB-0", "2026-01")[0]["records"], 3);

@@ -283,18 +283,23 @@ impl Oracle {
     }
 }
 
+/// A catalog whose customer has periods of so many months that begin on a day.
+fn under((day, months): (i8, i8)) -> String {
+    let length = match months {
+        1 => "month",
+        3 => "quarter",
+        6 => "half_year",
+        _ => "year",
+    };
+    let charge = r#"{"key":"x","meter":"sum","price":{"model":"per_unit","unit_price":"1"}}"#;
+    let customer = format!(r#"{{"id":"C","bill_cycle_day":{day},"billing_period":"{length}"}}"#);
+    catalog(&[("2026-01-01", charge)], SUBSCRIPTION).replace(r#"{"id":"C"}"#, &customer)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
     #[test]
     fn periods_are_those_of_the_days_one_by_one(steps in steps()) {
-        let charge = r#"{"key":"x","meter":"sum","price":{"model":"per_unit","unit_price":"1"}}"#;
-        let under = |(day, months): (i8, i8)| {
-            let length = match months { 1 => "month", 3 => "quarter", 6 => "half_year", _ => "year" };
-            let customer = format!(
-                r#"{{"id":"C","bill_cycle_day":{day},"billing_period":"{length}"}}"#
-            );
-            catalog(&[("2026-01-01", charge)], SUBSCRIPTION).replace(r#"{"id":"C"}"#, &customer)
-        };
         let (mut oracle, mut cycle) = (Oracle::new(), (1, 1));
         let mut trial = Trial::new(&under(cycle));
         for (number, step) in steps.iter().enumerate() {

@@ -5,7 +5,8 @@ use super::super::broker::Broker;
 use super::super::instance::Instance;
 use super::super::load::PARTITIONS;
 use super::{
-    CUSTOMERS, JSON, PUT, Scene, customer, entries, entry, eventually, file_of, plan, put, told,
+    CUSTOMERS, JSON, PUT, Scene, customer, entries, entry, eventually, file_of, plan, put,
+    subscription, told,
 };
 use usage_rater::stream::murmur2::partition_of;
 
@@ -22,9 +23,12 @@ fn home(customer: usize) -> u32 {
     partition_of(format!("C{customer}").as_bytes(), PARTITIONS)
 }
 
-/// The same catalog with billing periods cut anew.
-fn recut(catalog: &str) -> String {
-    catalog.replace("Europe/Berlin\"}", "Europe/Berlin\",\"bill_cycle_day\":9}")
+/// The day on which no subscription began.
+const MOVED: &str = "\"2026-01-02\"";
+
+/// The same catalog with subscriptions that begin a day later.
+fn moved(catalog: &str) -> String {
+    catalog.replace("\"2026-01-01\"", MOVED)
 }
 
 /// Only the partitions of the instance that decided were asked: what contradicted those of others
@@ -48,17 +52,17 @@ fn what_other_instances_have_rated_is_asked_for() {
     scene.use_by(&theirs, 1, 100);
     scene.all_rated_by(&other);
     let send = |server: &Instance, text: &str| server.client().send(PUT, JSON, text);
-    send(&decides, &recut(&file_of(&all))).expect(409, "cannot be cut anew");
-    send(&other, &recut(&file_of(&all))).expect(409, "cannot be cut anew");
+    send(&decides, &moved(&file_of(&all))).expect(409, "does not have");
+    send(&other, &moved(&file_of(&all))).expect(409, "does not have");
     // Nor does an entry come into force, and it keeps no other away.
-    let (key, text) = customer(theirs[0]);
-    scene.produce("catalog", &[(key.clone(), recut(&text)), customer(CUSTOMERS)]);
+    let (key, text) = subscription(theirs[0]);
+    scene.produce("catalog", &[(key.clone(), moved(&text)), customer(CUSTOMERS)]);
     eventually("that is told", || told(&decides, &format!("not in force yet: {key}: ")));
     let shows =
         |server: &Instance, words: &str| server.client().get("/v1/catalog").body.contains(words);
     eventually("the other entry is in force", || shows(&other, &format!("\"C{CUSTOMERS}\"")));
-    assert!(!shows(&decides, "bill_cycle_day") && !shows(&other, "bill_cycle_day"));
-    scene.produce("catalog", &[customer(theirs[0])]);
+    assert!(!shows(&decides, MOVED) && !shows(&other, MOVED));
+    scene.produce("catalog", &[subscription(theirs[0])]);
     all.push(customer(CUSTOMERS));
     // Of one that cannot be asked nothing is known, so nothing comes into force.
     other.kill();
@@ -67,7 +71,7 @@ fn what_other_instances_have_rated_is_asked_for() {
     assert!(!shows(&decides, "\"version\":2"));
     // Once its session has ended.
     put(&decides, &all);
-    send(&decides, &recut(&file_of(&all))).expect(409, "cannot be cut anew");
+    send(&decides, &moved(&file_of(&all))).expect(409, "does not have");
     scene.rate_by(&decides, 2, 100);
     decides.client().get("/readyz").expect(200, "ready");
     decides.stop();
@@ -82,8 +86,8 @@ fn a_partition_that_does_not_fit_says_so_and_goes_on_with_one_that_it_fits() {
     let all = entries();
     let server = scene.start_rating(&all);
     // As if it had been decided before that usage was rated.
-    let (key, text) = customer(1);
-    let decided = [entry(&format!("in_force/{key}"), &recut(&text)), entry("in_force", "{}")];
+    let (key, text) = subscription(1);
+    let decided = [entry(&format!("in_force/{key}"), &moved(&text)), entry("in_force", "{}")];
     scene.produce("catalog", &decided);
     let name = format!("partition {}", home(1));
     let unready = |server: &Instance, words: &str| {
@@ -94,7 +98,7 @@ fn a_partition_that_does_not_fit_says_so_and_goes_on_with_one_that_it_fits() {
                 .all(|words| reply.body.contains(words))
     };
     eventually("it says so", || unready(&server, "goes on with the catalog before"));
-    assert!(told(&server, "is not taken: ") && told(&server, "cannot be cut anew"));
+    assert!(told(&server, "is not taken: ") && told(&server, "does not have"));
     scene.rate_by(&server, 1, 50);
     server.stop();
     // The others start.
