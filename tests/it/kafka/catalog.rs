@@ -337,6 +337,50 @@ fn a_catalog_that_contradicts_what_was_rated_is_refused() {
     scene.check(&all);
 }
 
+/// Periods are cut by what each partition's state knows of them: also of one that is made from the
+/// log alone, and as a run over files cuts them whose catalog changes.
+#[test]
+fn another_cycle_day_holds_from_the_next_period_on() {
+    let Some(broker) = Broker::shared() else { return };
+    let mut scene = Scene::new(broker);
+    let mut all = entries();
+    let server = scene.start_rating(&all);
+    let rate = "rate --catalog catalog.json --usage usage.ndjson --state files --out out";
+    let rate_files = |scene: &Scene, all: &[Entry]| {
+        scene.place.write("catalog.json", file_of(all));
+        scene.place.write("usage.ndjson", &scene.file);
+        scene.place.succeed(rate);
+    };
+    rate_files(&scene, &all);
+    for (key, text) in &mut all {
+        if key.starts_with("customer/") {
+            *text = text.replace("Europe/Berlin\"}", "America/New_York\",\"bill_cycle_day\":9}");
+            scene.produce("catalog", &[(key.clone(), text.clone())]);
+        }
+    }
+    let from = "holds from 2026-01-31T23:00:00Z on";
+    let changes = || server.said().iter().filter(|line| line.contains(from)).count();
+    eventually("that is told", || changes() == CUSTOMERS);
+    scene.rate_by(&server, 1, 50);
+    scene.rate_by(&server, 2, 200);
+    server.stop();
+    let server = scene.start("b");
+    scene.rate_by(&server, 2, 50);
+    scene.rate_by(&server, 3, 50);
+    rate_files(&scene, &all);
+    let fields = ["subscription", "period_start", "period_end", "records", "quantity", "amount"];
+    let row = |total: &serde_json::Value| fields.map(|field| total[field].to_string()).join(" ");
+    let totals = (0..CUSTOMERS).flat_map(|n| server.client().totals(&format!("S{n}"), ""));
+    let mut totals: Vec<String> = totals.map(|total| row(&total)).collect();
+    let mut wanted: Vec<String> = scene.place.lines("out/totals.ndjson").iter().map(row).collect();
+    totals.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(totals, wanted);
+    let broken = "2026-01-31T23:00:00Z\" \"2026-02-09T05:00:00Z";
+    assert!(totals.iter().any(|total| total.contains(broken)), "{totals:?}");
+    server.stop();
+}
+
 #[test]
 fn a_file_is_read_again_at_a_signal() {
     let Some(broker) = Broker::shared() else { return };
