@@ -87,9 +87,9 @@ fuzz: bootstrap ## Feed hostile bytes to every reader, a minute each
 
 # The code that counts money, broken in one place at a time: a test of its crate must fail. What is
 # not optimised compiles and links in the least time, and `rating` needs no RocksDB.
-MUTANTS ?= $(addprefix rating/src/,aggregation.rs at_zero.rs charge.rs decimal.rs money.rs owed.rs \
-	position.rs position/*.rs price.rs price/*.rs quantity.rs rate.rs rounding.rs rows.rs share.rs \
-	total.rs unit.rs)
+MUTANTS ?= $(addprefix rating/src/,aggregation.rs at_zero.rs calendar.rs catalog/calendars.rs charge.rs \
+	decimal.rs money.rs owed.rs period.rs position.rs position/*.rs price.rs price/*.rs quantity.rs rate.rs \
+	rounding.rs rows.rs scope.rs share.rs total.rs unit.rs)
 MUTANTS_VERSION := 27.1.0
 MUTATOR := $(CACHE)/tools/bin/cargo-mutants
 

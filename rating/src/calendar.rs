@@ -325,7 +325,7 @@ mod tests {
             }
             let mut last = calendar.period_holding(hour(0)).unwrap();
             let mut day = calendar.day_of(hour(0));
-            for hours in 0..24 * 1_000 {
+            for hours in (0..24 * 1_000).step_by(7) {
                 let at = hour(hours);
                 let period = calendar.period_holding(at).unwrap();
                 prop_assert!(period == last || period.start == last.end, "{at}: {period:?}");
