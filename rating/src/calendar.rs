@@ -275,6 +275,27 @@ mod tests {
     }
 
     #[test]
+    fn changes_stand_in_the_order_of_time() {
+        let change = |from: &str, day: i8| CycleChange {
+            from: instant(from),
+            first_day: date(2026, 2, day),
+            cycle: monthly(day, "UTC"),
+        };
+        let (first, second) =
+            (change("2026-02-01T00:00:00Z", 1), change("2026-02-05T00:00:00Z", 5));
+        let made = |changes: &[&CycleChange]| {
+            let changes = changes.iter().map(|change| (*change).clone()).collect();
+            Calendar::with_changes(monthly(1, "UTC"), changes)
+        };
+        assert_eq!(made(&[&first, &second]).unwrap().changes(), [first.clone(), second.clone()]);
+        assert_eq!(made(&[&second, &first]), None);
+        assert_eq!(made(&[&first, &first]), None);
+        let same_day = CycleChange { first_day: first.first_day, ..second.clone() };
+        let same_time = CycleChange { from: first.from, ..second };
+        assert_eq!((made(&[&first, &same_day]), made(&[&first, &same_time])), (None, None));
+    }
+
+    #[test]
     fn a_month_of_monthly_periods_means_nothing() {
         let changed = cycle(PeriodLength::Month, 1, 7, "UTC");
         assert!(monthly(1, "UTC").cuts_as(&changed));

@@ -6,12 +6,13 @@
 
 use super::Partition;
 use super::load::{any_charge, frame_of, span_of};
+use crate::codec::decode_total;
 use crate::error::Error;
-use crate::keys::TotalKey;
+use crate::keys::{NO_CELL, TotalKey};
 use crate::position_codec::decode_position;
 use crate::positions;
 use crate::tables::Table;
-use rating::{Catalog, Charge, Instant, PositionPart, Scope, Share, Span, Timeline};
+use rating::{Catalog, Charge, Instant, Position, PositionPart, Scope, Share, Span, Timeline};
 
 /// A scope with usage that the catalog begins, or cuts, at another time than it was rated by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,13 +43,39 @@ impl Partition {
                 return Ok(());
             }
             // Where all records were taken back, nothing is lost.
-            if positions::load(&self.store, stored)?.is_some_and(|found| !found.is_empty()) {
+            if self.is_used(stored, (&key, &position))? {
                 let (subscription, charge) = (key.subscription.to_owned(), key.charge.to_owned());
                 moved = Some(MovedScope { subscription, charge, start: key.period_start });
             }
             Ok(())
         })?;
         Ok(moved)
+    }
+
+    /// Whether there are records in a scope. They may add up to nothing.
+    fn is_used(
+        &self,
+        stored: &[u8],
+        (key, position): (&TotalKey<'_>, &Position),
+    ) -> Result<bool, Error> {
+        if positions::load(&self.store, stored)?.is_some_and(|found| !found.is_empty()) {
+            return Ok(true);
+        }
+        for part in &position.parts {
+            let total = TotalKey { cell: NO_CELL, period_start: part.start, ..*key };
+            let mut bound = Vec::new();
+            total.write(&mut bound);
+            let Some((found, value)) = self.store.last_not_above(Table::Totals, &bound)? else {
+                continue;
+            };
+            let found = TotalKey::read(&found).ok_or(Error::Damaged { what: "key of a total" })?;
+            let is_its = found == TotalKey { period_start: found.period_start, ..total };
+            let value = decode_total(&value).ok_or(Error::Damaged { what: "total" })?;
+            if is_its && value.total.records > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

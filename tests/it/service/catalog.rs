@@ -92,6 +92,40 @@ fn a_catalog_that_cannot_be_leaves_the_one_before() {
     server.stop();
 }
 
+/// A total that has lost all times that it kept was asked for its terms up to where its last record
+/// might have been, and refused a version that begins behind the one that is left.
+#[test]
+fn a_version_may_begin_behind_the_last_record_that_stands() {
+    let place = Workplace::new();
+    let server = Server::start(&place, "");
+    let mut client = server.connect();
+    client.send(PUT, JSON, CATALOG).expect(200, "plans");
+    let used = |day: usize| format!("2026-01-{day:02}T00:00:00Z");
+    for day in 2..=20 {
+        let record = record_of(&format!("r{day}"), "SUB-0", &used(day), "20");
+        client.usage(ONE, &record).expect(200, "accepted");
+    }
+    for day in 6..=20 {
+        let cancel = format!(
+            r#"{{"specversion":"1.0","id":"no-{day}","source":"gw","type":"usage.cancelled",
+                "subject":"SUB-0","time":"{}","data":{{"of":{{"source":"gw","id":"r{day}"}}}}}}"#,
+            used(21)
+        );
+        client.usage(ONE, &cancel).expect(200, "accepted");
+    }
+    let version = |from: &str| {
+        let first = "\"plans\":[";
+        let second = format!(
+            r#"{first}{{"key":"pro","version":2,"effective_from":"{from}","currency":"USD","charges":[
+                {{"key":"api","meter":"calls","price":{{"model":"per_unit","unit_price":"0.02"}}}}]}},"#
+        );
+        CATALOG.replace(first, &second)
+    };
+    client.send(PUT, JSON, &version(&used(5))).expect(409, "takes effect before");
+    client.send(PUT, JSON, &version(&used(6))).expect(200, "plans");
+    server.stop();
+}
+
 #[test]
 fn a_first_period_with_usage_is_not_cut_anew() {
     let place = Workplace::new();

@@ -49,6 +49,20 @@ fn years_and_terms_with_usage_stay_where_they_began() {
     }
 }
 
+/// Records that add up to nothing were taken for none.
+#[test]
+fn a_year_whose_records_add_up_to_nothing_is_not_moved() {
+    let (from, to) = (with("year", &[("2026-02-01", "")]), with("year", &[("2026-01-01", "")]));
+    let mut trial = Trial::new(&from);
+    trial.rate(&[Told("b", "2026-05-20", "S", r#"{"n":"0"}"#)]);
+    trial.take(&to).unwrap();
+    assert!(trial.partition().moved_scope().unwrap().is_some());
+    trial.take(&from).unwrap();
+    trial.rate(&[Told("no", "2026-05-21", "S", r#"{"of":{"source":"s","id":"b"}}"#)]);
+    trial.take(&to).unwrap();
+    assert_eq!(trial.partition().moved_scope().unwrap(), None);
+}
+
 #[test]
 fn a_month_that_is_cut_otherwise_is_weighed_otherwise() {
     let moved = Some("2026-03-01T00:00:00Z");
