@@ -61,45 +61,56 @@ impl Partition {
 
     /// The calendars of a catalog's customers, who may have had others until now.
     pub(super) fn calendars_under(&self, given: &Arc<Catalog>) -> Result<Calendars, Error> {
-        let mut found = Vec::new();
-        self.store.scan_prefix(Table::Meta, CALENDAR, |key, value| {
-            let damaged = || Error::Damaged { what: "calendar of a customer" };
-            let name = customer_of_calendar(key).ok_or_else(damaged)?;
-            let kept = decode(value).ok_or_else(damaged)?;
-            if let Some(id) = customer_named(given, name) {
-                found.push((id, kept));
-            }
-            Ok(())
-        })?;
-        let mut delta = Delta::default();
         let mut kept = vec![false; given.customers().len()];
-        let mut changed = Vec::new();
-        let mut others: BTreeMap<Vec<u8>, (Calendar, Vec<CustomerId>)> = BTreeMap::new();
-        for (id, before) in found {
+        let others = self.kept_otherwise(given, &mut kept)?;
+        let mut found = Calendars {
+            catalog: Arc::clone(given),
+            delta: Delta::default(),
+            kept,
+            changed: Vec::new(),
+        };
+        let mut calendars: BTreeMap<Vec<u8>, (Calendar, Vec<CustomerId>)> = BTreeMap::new();
+        for (id, before) in others {
             let Some(customer) = given.customer_at(id) else { continue };
-            if let Some(one) = kept.get_mut(id.0 as usize) {
-                *one = true;
-            }
             let now = self.calendar_under((given, customer), &before)?;
             let bytes = encode(&now);
             if now != before {
-                delta.put(Table::Meta, &calendar_key(&customer.id), &bytes);
-                let last = now.calendar.changes().last().filter(|_| now.is_changed_from(&before));
-                changed.extend(last.map(|last| ChangedCalendar {
-                    customer: customer.id.clone(),
-                    from: last.from,
-                }));
+                found.delta.put(Table::Meta, &calendar_key(&customer.id), &bytes);
+                found.changed.extend(now.changed_from(&before, customer));
             }
             if now.calendar != Calendar::new(given.cycle_of(customer)) {
-                let other = others.entry(bytes).or_insert_with(|| (now.calendar, Vec::new()));
-                other.1.push(id);
+                let same = calendars.entry(bytes).or_insert_with(|| (now.calendar, Vec::new()));
+                same.1.push(id);
             }
         }
-        let mut catalog = Arc::clone(given);
-        if !others.is_empty() {
-            Arc::make_mut(&mut catalog).set_calendars(others.into_values());
+        if !calendars.is_empty() {
+            Arc::make_mut(&mut found.catalog).set_calendars(calendars.into_values());
         }
-        Ok(Calendars { catalog, delta, kept, changed })
+        Ok(found)
+    }
+
+    /// The calendars in the state that are not those which a catalog makes of its settings alone.
+    /// Notes of which customers there are some.
+    fn kept_otherwise(
+        &self,
+        catalog: &Catalog,
+        kept: &mut [bool],
+    ) -> Result<Vec<(CustomerId, Kept)>, Error> {
+        let mut others = Vec::new();
+        self.store.scan_prefix(Table::Meta, CALENDAR, |key, value| {
+            let damaged = || Error::Damaged { what: "calendar of a customer" };
+            let name = customer_of_calendar(key).ok_or_else(damaged)?;
+            let Some((id, customer)) = customer_named(catalog, name) else { return Ok(()) };
+            if let Some(one) = kept.get_mut(id.0 as usize) {
+                *one = true;
+            }
+            let found = decode(value).ok_or_else(damaged)?;
+            if found != Kept::of(catalog, customer) {
+                others.push((id, found));
+            }
+            Ok(())
+        })?;
+        Ok(others)
     }
 
     /// What becomes of a customer's calendar by the settings of a catalog.
@@ -155,22 +166,30 @@ impl Partition {
         if std::mem::replace(known, true) {
             return;
         }
-        let calendar = Calendar::new(catalog.cycle_of(customer));
-        let kept = Kept { is_first_start: is_first_start(customer), calendar };
+        let kept = Kept::of(catalog, customer);
         self.transaction.delta.put(Table::Meta, &calendar_key(&customer.id), &encode(&kept));
     }
 }
 
 impl Kept {
-    /// Whether it will cut otherwise from some time on.
-    fn is_changed_from(&self, before: &Self) -> bool {
-        self.calendar.changes() != before.calendar.changes()
+    /// The calendar of a customer that has never changed.
+    fn of(catalog: &Catalog, customer: &Customer) -> Self {
+        let calendar = Calendar::new(catalog.cycle_of(customer));
+        Self { is_first_start: is_first_start(customer), calendar }
+    }
+
+    /// From when on it cuts otherwise than another did.
+    fn changed_from(&self, before: &Self, customer: &Customer) -> Option<ChangedCalendar> {
+        let changes = self.calendar.changes();
+        let last = changes.last().filter(|_| changes != before.calendar.changes())?;
+        Some(ChangedCalendar { customer: customer.id.clone(), from: last.from })
     }
 }
 
-fn customer_named(catalog: &Catalog, id: &str) -> Option<CustomerId> {
+fn customer_named<'a>(catalog: &'a Catalog, id: &str) -> Option<(CustomerId, &'a Customer)> {
     let Some(Subject::Customer(found)) = catalog.subject(id) else { return None };
-    catalog.customer_at(found).is_some_and(|customer| customer.id == id).then_some(found)
+    let customer = catalog.customer_at(found).filter(|customer| customer.id == id)?;
+    Some((found, customer))
 }
 
 fn is_first_start(customer: &Customer) -> bool {

@@ -297,7 +297,7 @@ fn under((day, months): (i8, i8)) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
     fn periods_are_those_of_the_days_one_by_one(steps in steps()) {
         let (mut oracle, mut cycle) = (Oracle::new(), (1, 1));
