@@ -241,6 +241,15 @@ mod tests {
         assert_eq!(share("2026-01-05T00:00:00Z"), (Share::WHOLE.active, Share::WHOLE.whole));
         assert_eq!(share("2026-02-05T00:00:00Z"), (14, 31), "of 01-15 to 02-15");
         assert_eq!(share("2026-02-20T00:00:00Z"), (Share::WHOLE.active, Share::WHOLE.whole));
+        // A subscription may begin or end within any of them.
+        let part = |start: &str, end: &str| {
+            let share = changed.share_of(Period { start: instant(start), end: instant(end) });
+            share.map(|share| (share.active, share.whole)).unwrap()
+        };
+        assert_eq!(part("2026-01-10T00:00:00Z", "2026-02-01T00:00:00Z"), (22, 31));
+        assert_eq!(part("2026-01-01T00:00:00Z", "2026-01-10T00:00:00Z"), (9, 31));
+        assert_eq!(part("2026-02-03T00:00:00Z", "2026-02-15T00:00:00Z"), (12, 31));
+        assert_eq!(part("2026-02-15T00:00:00Z", "2026-02-20T00:00:00Z"), (5, 28));
     }
 
     #[test]

