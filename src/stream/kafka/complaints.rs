@@ -9,7 +9,7 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,8 +40,8 @@ struct Told {
 #[derive(Debug, Default)]
 struct Book {
     told: BTreeMap<(&'static str, Kind), Told>,
-    /// Since when no broker answers a client, where that was told.
-    away: BTreeMap<&'static str, Duration>,
+    /// The clients that were told of to be answered by no broker.
+    away: BTreeSet<&'static str>,
 }
 
 impl Book {
@@ -54,11 +54,6 @@ impl Book {
         }
         let before = self.told.insert((client, kind), Told { at: now, meanwhile: 0 });
         Some(before.map_or(0, |told| told.meanwhile))
-    }
-
-    /// Notes that a broker answers; for how long none did, if that was told.
-    fn answered(&mut self, client: &'static str, now: Duration) -> Option<Duration> {
-        self.away.remove(client).map(|since| now.saturating_sub(since))
     }
 }
 
@@ -87,7 +82,7 @@ impl Complaints {
         let mut book = self.book();
         let Some(kept_back) = book.note(client, Kind::Error(number), now) else { return };
         if code == Some(RDKafkaErrorCode::AllBrokersDown) {
-            book.away.entry(client).or_insert(now);
+            book.away.insert(client);
         }
         drop(book);
         let more = More(kept_back);
@@ -119,10 +114,8 @@ impl Complaints {
 
     /// Tells once that a broker answers a client again.
     pub(super) fn answered(&self, client: &'static str) {
-        let answered = self.book().answered(client, self.clock.elapsed());
-        if let Some(away) = answered {
-            let seconds = away.as_secs();
-            tracing::info!("the {client} of Kafka: a broker answers again, after {seconds} s");
+        if self.book().away.remove(client) {
+            tracing::info!("the {client} of Kafka: a broker answers again");
         }
     }
 }
@@ -186,13 +179,16 @@ mod tests {
     }
 
     #[test]
-    fn that_a_broker_answers_again_is_told_once_where_it_was_told_that_none_did() {
-        let mut book = Book::default();
-        assert_eq!(book.answered("producer", Duration::from_secs(5)), None);
-        book.away.insert("producer", Duration::from_secs(7));
-        assert_eq!(book.answered("reader", Duration::from_secs(9)), None);
-        let away = book.answered("producer", Duration::from_secs(30));
-        assert_eq!(away, Some(Duration::from_secs(23)));
-        assert_eq!(book.answered("producer", Duration::from_secs(31)), None);
+    fn that_no_broker_answers_is_noted_until_one_does() {
+        let complaints = Complaints::default();
+        let error = KafkaError::Global(RDKafkaErrorCode::AllBrokersDown);
+        complaints.error("producer", &error, "1/1 brokers are down");
+        complaints.answered("reader");
+        assert!(complaints.book().away.contains("producer"));
+        complaints.answered("producer");
+        assert!(complaints.book().away.is_empty());
+        // What is kept back does not call for an answer.
+        complaints.error("producer", &error, "1/1 brokers are down");
+        assert!(complaints.book().away.is_empty());
     }
 }

@@ -124,8 +124,7 @@ fn a_broker_that_hangs_costs_no_more_than_seconds_once_it_answers() {
     for seconds in [12, 25] {
         // One of the test's own would forget the broker, too.
         let wire = Wire::new(&broker.bootstrap);
-        load.send(&wire, &names, 1_000);
-        server.await_phase("open");
+        send_during(&mut load, (&wire, &names), || server.await_phase("open"));
         broker.pause();
         std::thread::sleep(Duration::from_secs(seconds));
         broker.go_on();
