@@ -117,23 +117,20 @@ fn a_broker_that_dies_loses_nothing() {
 #[test]
 fn a_broker_that_hangs_costs_no_more_than_seconds_once_it_answers() {
     let Some(broker) = Broker::dedicated() else { return };
-    let (place, names) = (Workplace::new(), Names::new());
+    let (place, names, wire) = (Workplace::new(), Names::new(), Wire::new(&broker.bootstrap));
     place.write("catalog.json", catalog());
     let mut load = Load::default();
     let server = start(&place, &names, &broker, "a");
     for seconds in [12, 25] {
-        // One of the test's own would forget the broker, too.
-        let wire = Wire::new(&broker.bootstrap);
         send_during(&mut load, (&wire, &names), || server.await_phase("open"));
         broker.pause();
         std::thread::sleep(Duration::from_secs(seconds));
         broker.go_on();
-        let wire = Wire::new(&broker.bootstrap);
         load.send(&wire, &names, 500);
         server.catch_up_within(BACK, &wire, &names);
     }
     server.stop();
-    load.check(&place, &Wire::new(&broker.bootstrap), &names);
+    load.check(&place, &wire, &names);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Kafka as a test speaks it: records in, committed records out.
 
+use super::sender::Sender;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use std::time::Duration;
 
@@ -27,17 +27,12 @@ pub(super) struct Read {
 /// A connection to a broker.
 pub(super) struct Wire {
     bootstrap: String,
-    producer: BaseProducer,
+    sender: Sender,
 }
 
 impl Wire {
     pub(super) fn new(bootstrap: &str) -> Self {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", bootstrap).set("linger.ms", "5");
-        // What a broker had when it died is not sent again: tests know how often they send.
-        config.set("enable.idempotence", "true");
-        let producer = config.create().unwrap();
-        Self { bootstrap: bootstrap.to_owned(), producer }
+        Self { bootstrap: bootstrap.to_owned(), sender: Sender::new(bootstrap) }
     }
 
     /// Makes a topic.
@@ -66,22 +61,12 @@ impl Wire {
     }
 
     /// Sends a record to a partition of a topic; [`Wire::flush`] waits for it.
-    pub(super) fn send(&self, topic: &str, partition: i32, (key, payload): (&str, &[u8])) {
-        let mut record = BaseRecord::to(topic).partition(partition).key(key).payload(payload);
-        while let Err((error, back)) = self.producer.send(record) {
-            assert_eq!(
-                error.rdkafka_error_code(),
-                Some(rdkafka::error::RDKafkaErrorCode::QueueFull),
-                "{error}"
-            );
-            self.producer.poll(Duration::from_millis(10));
-            record = back;
-        }
-        self.producer.poll(Duration::ZERO);
+    pub(super) fn send(&self, topic: &str, partition: i32, record: (&str, &[u8])) {
+        self.sender.send(topic, partition, record);
     }
 
     pub(super) fn flush(&self) {
-        self.producer.flush(PATIENCE).unwrap();
+        self.sender.flush(|topic, partition| bounds(&self.reader(), topic, partition).1);
     }
 
     fn reader(&self) -> BaseConsumer {
