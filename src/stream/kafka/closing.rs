@@ -9,8 +9,8 @@ use std::time::Duration;
 /// How long clients may take to end. The process should not end before they have.
 const CLOSE: Duration = Duration::from_secs(5);
 
-/// Ends clients where they can be given up, when it is dropped itself. All else that holds them must
-/// have been dropped before.
+/// Ends clients where they can be given up, when it is dropped itself. All else that holds them
+/// must have been dropped before.
 pub(super) struct Closing {
     clients: Option<Box<dyn Any + Send>>,
     calls: Arc<Calls>,

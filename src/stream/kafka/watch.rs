@@ -9,8 +9,9 @@
 //! `rd_kafka_coord_req` notes a timeout (`creq_ts_timeout`) that is read nowhere, and tries again
 //! only when the state of a broker changes. It waits for ever once a search has failed three times
 //! (`RD_KAFKA_REQUEST_DEFAULT_RETRIES`), or where no broker is known any more (`listener.rs`).
-//! `init_transactions`, `commit_transaction`, `abort_transaction` and `query_watermark_offsets` wait
-//! no longer than they are told; `rd_kafka_destroy` waits for all threads of its client.
+//! `init_transactions`, `commit_transaction` and `abort_transaction` wait no longer than they are
+//! told, but for a last step that needs no broker, nor does `query_watermark_offsets`;
+//! `rd_kafka_destroy` waits for all threads of its client.
 //!
 //! Time is counted in rounds of the watch, not by a clock: while the whole process is stopped, or
 //! its machine asleep, no call gets older.
