@@ -10,9 +10,10 @@ use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two of so many tries to learn the bounds of a partition.
-const PAUSE: Duration = Duration::from_millis(100);
-const TRIES_MAX: u32 = 300;
+/// How long a try to learn the bounds of a partition may take, and how many there are.
+const LOOK: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(500);
+const TRIES_MAX: u32 = 60;
 
 /// A record that was read.
 #[derive(Debug, Clone)]
@@ -66,7 +67,7 @@ impl Wire {
     }
 
     pub(super) fn flush(&self) {
-        self.sender.flush(|topic, partition| bounds(&self.reader(), topic, partition).1);
+        self.sender.flush(|topic, partition| self.bounds(&mut self.reader(), topic, partition).1);
     }
 
     fn reader(&self) -> BaseConsumer {
@@ -111,29 +112,29 @@ impl Wire {
 
     /// The first offsets that a topic holds, one for each partition.
     pub(super) fn starts(&self, topic: &str, partitions: i32) -> Vec<i64> {
-        let reader = self.reader();
-        let start = |partition| bounds(&reader, topic, partition).0;
+        let mut reader = self.reader();
+        let start = |partition| self.bounds(&mut reader, topic, partition).0;
         (0..partitions).map(start).collect()
     }
 
     /// The committed offsets of a group, one for each partition of a topic.
     pub(super) fn ends(&self, topic: &str, partitions: i32) -> Vec<i64> {
-        let reader = self.reader();
-        let end = |partition| bounds(&reader, topic, partition).1;
+        let mut reader = self.reader();
+        let end = |partition| self.bounds(&mut reader, topic, partition).1;
         (0..partitions).map(end).collect()
     }
-}
 
-/// The first offset that a partition holds and the one behind its last. A broker that has just come
-/// back may not know yet that it leads the partition.
-fn bounds(reader: &BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
-    let mut tries = 0;
-    loop {
-        match reader.fetch_watermarks(topic, partition, PATIENCE) {
-            Ok(found) => return found,
-            Err(error) if tries == TRIES_MAX => panic!("{topic}/{partition}: {error}"),
-            Err(_) => tries += 1,
+    /// The first offset that a partition holds and the one behind its last. A broker that has just
+    /// come back may not know yet that it leads the partition, and the reader may have forgotten the
+    /// broker (`sender.rs`).
+    fn bounds(&self, reader: &mut BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
+        for _ in 0..TRIES_MAX {
+            match reader.fetch_watermarks(topic, partition, LOOK) {
+                Ok(found) => return found,
+                Err(_) => *reader = self.reader(),
+            }
+            std::thread::sleep(PAUSE);
         }
-        std::thread::sleep(PAUSE);
+        panic!("the bounds of {topic}/{partition} cannot be learned");
     }
 }
