@@ -125,8 +125,8 @@ impl Wire {
     }
 
     /// The first offset that a partition holds and the one behind its last. A broker that has just
-    /// come back may not know yet that it leads the partition, and the reader may have forgotten the
-    /// broker (`sender.rs`).
+    /// come back may not know yet that it leads the partition, and the reader may have forgotten
+    /// the broker (`sender.rs`).
     fn bounds(&self, reader: &mut BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
         for _ in 0..TRIES_MAX {
             match reader.fetch_watermarks(topic, partition, LOOK) {
