@@ -40,6 +40,7 @@ pub(crate) struct Metrics {
     requests: IntCounterVec,
     rejected: IntCounterVec,
     stuck_calls: IntGauge,
+    given_up_calls: IntGauge,
     reads_elsewhere: IntCounterVec,
     stores: StoreMetrics,
     kafka: KafkaMetrics,
@@ -75,6 +76,11 @@ impl Metrics {
             "Calls of librdkafka that last longer than they were given.",
         )?;
         registry.register(Box::new(stuck_calls.clone()))?;
+        let given_up_calls = IntGauge::new(
+            "usage_rater_given_up_calls",
+            "Calls of librdkafka that were given up and have not come back.",
+        )?;
+        registry.register(Box::new(given_up_calls.clone()))?;
         Ok(Self {
             records: counters(
                 "usage_rater_records_total",
@@ -149,6 +155,7 @@ impl Metrics {
                 &["partition", "code"],
             )?,
             stuck_calls,
+            given_up_calls,
             reads_elsewhere: counters(
                 "usage_rater_http_reads_elsewhere_total",
                 "Reads that another instance was asked for, by whether it answered.",
@@ -242,9 +249,10 @@ impl Metrics {
         &self.kafka
     }
 
-    /// Shows how many calls of librdkafka last too long.
-    pub(crate) fn stuck_calls(&self, calls: usize) {
+    /// Shows how many calls of librdkafka last too long, and how many of them were given up.
+    pub(crate) fn stuck_calls(&self, calls: usize, given_up: usize) {
         self.stuck_calls.set(i64::try_from(calls).unwrap_or(i64::MAX));
+        self.given_up_calls.set(i64::try_from(given_up).unwrap_or(i64::MAX));
     }
 
     /// Counts a read that another instance was asked for.

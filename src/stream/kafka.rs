@@ -1,6 +1,8 @@
 //! Kafka behind the broker port, by librdkafka.
 
 mod client;
+mod closing;
+mod complaints;
 mod connection;
 mod deliverer;
 mod entry_reader;

@@ -23,6 +23,9 @@ pub(super) const REASONS_TOLD_MAX: usize = 64;
 pub(super) const KEEPER_SECONDS_MAX: u64 = 10;
 /// Seconds that partitions may take to say that they still fit a catalog, before it counts.
 pub(super) const ASKED_AGAIN_SECONDS_MAX: u64 = 30;
+/// Calls of librdkafka that were given up and have not come back, each with a client and its
+/// threads: with more of them, the process ends.
+pub(super) const GIVEN_UP_MAX: usize = 64;
 
 const _: () = assert!(
     2 * TRIAL_TURN_SECONDS_MAX + COMMAND_SECONDS_MAX < TRIAL_SECONDS_MAX,

@@ -10,6 +10,7 @@ mod member;
 mod metrics;
 mod moved;
 mod refused;
+mod sender;
 mod signals;
 mod snapshots;
 mod turmoil;

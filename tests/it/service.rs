@@ -18,5 +18,5 @@ mod world;
 
 pub(crate) use client::{Client, Reply};
 pub(crate) use metrics::promtool;
-pub(crate) use server::{eventually, holds};
+pub(crate) use server::{eventually, holds, holds_within};
 pub(crate) use world::BATCH;

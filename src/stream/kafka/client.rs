@@ -1,6 +1,7 @@
 //! Clients: what every connection to Kafka is set to.
 
 use super::super::broker::BrokerError;
+use super::complaints::{Complainant, Complaints};
 use super::listener::INTERVAL_MS;
 use super::watch::Calls;
 use crate::service::{Kafka, Metrics, Settings};
@@ -30,6 +31,7 @@ pub(crate) struct Clients {
     pub(super) advertise: String,
     pub(super) metrics: Arc<Metrics>,
     pub(super) calls: Arc<Calls>,
+    complaints: Arc<Complaints>,
 }
 
 impl Clients {
@@ -46,7 +48,13 @@ impl Clients {
             advertise,
             metrics,
             calls: Arc::default(),
+            complaints: Arc::default(),
         }
+    }
+
+    /// Whoever tells the complaints of a client that plays this part.
+    pub(super) fn complainant(&self, client: &'static str) -> Complainant {
+        Complainant { client, complaints: Arc::clone(&self.complaints) }
     }
 
     /// The calls of all clients that have not come back.

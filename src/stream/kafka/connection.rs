@@ -2,6 +2,7 @@
 
 use super::super::broker::{Broker, BrokerError, Incoming, Input, Outgoing, Output, StateRecord};
 use super::client::{CALL, Clients, failed, mends_itself};
+use super::closing::Closing;
 use super::group::Group;
 use super::listener::Listener;
 use super::owners::OWNER;
@@ -9,6 +10,7 @@ use super::topics::Topics;
 use crate::clock::Stopwatch;
 use crate::service::PartitionMetrics;
 use rating::Instant;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers as _, OwnedHeaders};
@@ -29,6 +31,8 @@ const DELIVERY_READS: u32 = 256;
 const FENCE: Duration = Duration::from_secs(30);
 /// How long a transaction that is given up may take to be aborted.
 const ABORT: Duration = Duration::from_secs(2);
+/// Events that are taken of a producer that was given up, between two rounds of the watch.
+const EVENTS: usize = 64;
 /// The header that counts how often a record was sent on.
 const HOPS: &str = "hops";
 
@@ -55,6 +59,10 @@ impl Deliveries {
 impl ClientContext for Deliveries {
     fn stats(&self, told: Statistics) {
         self.listener.show(&told);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, kind: &str, text: &str) {
+        self.listener.log(level, kind, text);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -90,16 +98,20 @@ pub(crate) struct Connection {
     partition: i32,
     group: Arc<Group>,
     clients: Clients,
-    producer: BaseProducer<Deliveries>,
-    inputs: BaseConsumer<Listener>,
+    producer: Arc<BaseProducer<Deliveries>>,
+    inputs: Arc<BaseConsumer<Listener>>,
     /// Reads the state log, while that is followed.
-    state: RefCell<Option<BaseConsumer>>,
+    state: RefCell<Option<BaseConsumer<Listener>>>,
     is_open: Cell<bool>,
+    /// Whether a call of the producer was given up: it is of no more use then.
+    is_given_up: Cell<bool>,
     /// The ends of the inputs when they were last asked for.
     ends: Cell<[i64; 2]>,
     /// How often a record was asked for.
     reads: Cell<u32>,
     metrics: Arc<PartitionMetrics>,
+    /// Behind all else that holds the clients.
+    _closing: Closing,
 }
 
 impl fmt::Debug for Connection {
@@ -118,20 +130,23 @@ impl Connection {
     ) -> Result<Self, BrokerError> {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
         let deliveries = Deliveries {
-            listener: Listener::new("producer", Some(number), &clients.metrics),
+            listener: Listener::new("producer", Some(number), clients),
             state: AtomicU64::new(0),
             failed: Mutex::new(None),
         };
         let transactional_id = format!("{}/{}/{partition}", clients.group, topics.raw);
-        let producer = clients
+        let producer: BaseProducer<Deliveries> = clients
             .producer(&transactional_id)
             .create_with_context(deliveries)
             .map_err(|error| failed(&error))?;
-        let listener = Listener::new("reader", Some(number), &clients.metrics);
-        let inputs = clients
+        let producer = Arc::new(producer);
+        let listener = Listener::new("reader", Some(number), clients);
+        let inputs: BaseConsumer<Listener> = clients
             .reader()
             .create_with_context(listener.with_lag(&topics.forward))
             .map_err(|error| failed(&error))?;
+        let inputs = Arc::new(inputs);
+        let closing = Closing::of((Arc::clone(&producer), Arc::clone(&inputs)), &clients.calls);
         Ok(Self {
             topics,
             partition: number,
@@ -141,9 +156,11 @@ impl Connection {
             inputs,
             state: RefCell::new(None),
             is_open: Cell::new(false),
+            is_given_up: Cell::new(false),
             ends: Cell::new([-1; 2]),
             reads: Cell::new(0),
             metrics,
+            _closing: closing,
         })
     }
 
@@ -186,9 +203,32 @@ impl Connection {
         }
     }
 
-    /// Makes a call that is given so much time, under watch.
-    fn watched<T>(&self, name: &'static str, given: Duration, call: impl FnOnce() -> T) -> T {
-        self.clients.calls.during(name, given, call)
+    /// Makes a call of the producer that is given so much time, where it can be given up. The
+    /// producer is, too, then: whoever is next to make one fences it, so that nothing counts that
+    /// the call may still do, and learns from the log what it has done.
+    fn transact(
+        &self,
+        name: &'static str,
+        given: Duration,
+        call: impl FnOnce(&BaseProducer<Deliveries>) -> Result<(), KafkaError> + Send + 'static,
+    ) -> Result<(), BrokerError> {
+        let (called, tended) = (Arc::clone(&self.producer), Arc::clone(&self.producer));
+        let tend = move || (0..EVENTS).for_each(|_| tended.poll(Duration::ZERO));
+        match self.clients.calls.apart((name, given), move || call(&called), tend) {
+            Ok(done) => done.map_err(|error| self.failed(&error)),
+            Err(reason) => {
+                self.is_given_up.set(true);
+                self.producer.context().listener.mute();
+                Err(BrokerError::Failed(reason))
+            }
+        }
+    }
+
+    /// Whether librdkafka will never find a broker again.
+    fn refuse_cut_off(&self) -> Result<(), BrokerError> {
+        let (producer, inputs) = (&self.producer.context().listener, self.inputs.context());
+        let cut_off = producer.cut_off().or_else(|| inputs.cut_off());
+        cut_off.map_or(Ok(()), |reason| Err(BrokerError::Failed(reason)))
     }
 
     /// Waits until everything sent is delivered. A flush of the producer itself would take steps
@@ -209,23 +249,26 @@ impl Connection {
         }
     }
 
-    fn send_offsets(&self, read: &[(Input, u64)]) -> Result<(), KafkaError> {
+    fn send_offsets(&self, read: &[(Input, u64)]) -> Result<(), BrokerError> {
         let Some(metadata) = self.group.metadata() else { return Ok(()) };
         let mut offsets = TopicPartitionList::new();
         for (input, next) in read {
             let topic = self.input_topic(*input);
             let next = i64::try_from(*next).unwrap_or(i64::MAX);
-            offsets.add_partition_offset(topic, self.partition, Offset::Offset(next))?;
+            offsets
+                .add_partition_offset(topic, self.partition, Offset::Offset(next))
+                .map_err(|error| failed(&error))?;
         }
-        self.watched("send_offsets_to_transaction", CALL, || {
-            self.producer.send_offsets_to_transaction(&offsets, &metadata, CALL)
+        self.transact("send_offsets_to_transaction", CALL, move |producer| {
+            producer.send_offsets_to_transaction(&offsets, &metadata, CALL)
         })
     }
 
     fn range(&self, topic: &str) -> Result<Range<u64>, BrokerError> {
         let asked = || self.inputs.fetch_watermarks(topic, self.partition, CALL);
-        let (low, high) = self
-            .watched("fetch_watermarks", CALL, asked)
+        let calls = &self.clients.calls;
+        let (low, high) = calls
+            .during("query_watermark_offsets", CALL, asked)
             .map_err(|error| BrokerError::Failed(format!("{topic}: {error}")))?;
         Ok(u64::try_from(low).unwrap_or_default()..u64::try_from(high).unwrap_or_default())
     }
@@ -283,8 +326,7 @@ impl Broker for Connection {
     type Message<'a> = Message<'a>;
 
     fn fence(&self) -> Result<(), BrokerError> {
-        self.watched("init_transactions", FENCE, || self.producer.init_transactions(FENCE))
-            .map_err(|error| self.failed(&error))
+        self.transact("init_transactions", FENCE, |producer| producer.init_transactions(FENCE))
     }
 
     fn begin(&self) -> Result<(), BrokerError> {
@@ -338,11 +380,10 @@ impl Broker for Connection {
     fn commit(&self, read: &[(Input, u64)]) -> Result<Option<u64>, BrokerError> {
         let clock = Stopwatch::start();
         if !read.is_empty() {
-            self.send_offsets(read).map_err(|error| self.failed(&error))?;
+            self.send_offsets(read)?;
         }
         self.deliver()?;
-        self.watched("commit_transaction", CALL, || self.producer.commit_transaction(CALL))
-            .map_err(|error| self.failed(&error))?;
+        self.transact("commit_transaction", CALL, |producer| producer.commit_transaction(CALL))?;
         self.is_open.set(false);
         self.metrics.commit_seconds(clock.elapsed());
         Ok(self.producer.context().state.swap(0, Ordering::Relaxed).checked_sub(1))
@@ -353,10 +394,9 @@ impl Broker for Connection {
     }
 
     fn follow_state(&self, from: u64) -> Result<(), BrokerError> {
-        let mut config = self.clients.reader();
-        // Nobody would hear them.
-        config.set("statistics.interval.ms", "0");
-        let reader: BaseConsumer = config.create().map_err(|error| failed(&error))?;
+        let listener = Listener::unseen("state reader", Some(self.partition), &self.clients);
+        let reader = self.clients.reader().create_with_context(listener);
+        let reader: BaseConsumer<Listener> = reader.map_err(|error| failed(&error))?;
         let mut list = TopicPartitionList::new();
         let from = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
         list.add_partition_offset(&self.topics.state, self.partition, from)
@@ -370,7 +410,10 @@ impl Broker for Connection {
         let reader = self.state.borrow();
         let Some(reader) = reader.as_ref() else { return Ok(None) };
         match reader.poll(wait) {
-            None | Some(Err(KafkaError::PartitionEOF(_))) => Ok(None),
+            None | Some(Err(KafkaError::PartitionEOF(_))) => {
+                let cut_off = reader.context().cut_off();
+                cut_off.map_or(Ok(None), |reason| Err(BrokerError::Failed(reason)))
+            }
             Some(Err(error)) if mends_itself(&error) => Ok(None),
             Some(Err(error)) => Err(read_failed(&self.topics.state, &error)),
             Some(Ok(message)) => Ok(Some(StateRecord {
@@ -411,6 +454,7 @@ impl Broker for Connection {
             None | Some(Err(KafkaError::PartitionEOF(_))) => {
                 // What the producer has to tell would pile up while there is nothing to send.
                 self.producer.poll(Duration::ZERO);
+                self.refuse_cut_off()?;
                 Ok(None)
             }
             Some(Err(error)) if mends_itself(&error) => Ok(None),
@@ -449,11 +493,14 @@ fn read_failed(topic: &str, error: &KafkaError) -> BrokerError {
 impl Drop for Connection {
     fn drop(&mut self) {
         // Readers of the outputs would wait for the open transaction until it times out.
-        if self.is_open.get() && self.producer.client().fatal_error().is_none() {
+        let is_open = self.is_open.get() && !self.is_given_up.get();
+        if is_open && self.producer.client().fatal_error().is_none() {
             // What is still on its way would be waited for.
             self.producer.purge(PurgeConfig::default().queue().inflight());
             self.producer.poll(Duration::ZERO);
-            _ = self.watched("abort_transaction", ABORT, || self.producer.abort_transaction(ABORT));
+            let abort = |producer: &BaseProducer<_>| producer.abort_transaction(ABORT);
+            // If it is not aborted here, it is by whoever fences this producer.
+            _ = self.transact("abort_transaction", ABORT, abort);
         }
     }
 }

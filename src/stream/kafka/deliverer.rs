@@ -2,12 +2,15 @@
 
 use super::super::broker::BrokerError;
 use super::client::{CALL, Clients, failed};
+use super::closing::Closing;
 use super::listener::Listener;
 use crate::clock::Stopwatch;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{ClientContext, Statistics};
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -47,6 +50,10 @@ impl ClientContext for Deliveries {
         self.0.show(&told);
     }
 
+    fn log(&self, level: RDKafkaLogLevel, kind: &str, text: &str) {
+        self.0.log(level, kind, text);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         self.0.error(error, reason);
     }
@@ -65,16 +72,15 @@ impl ProducerContext for Deliveries {
 
 /// The producer of the raw topic.
 pub(crate) struct Deliverer {
-    producer: BaseProducer<Deliveries>,
+    producer: RefCell<BaseProducer<Deliveries>>,
+    clients: Clients,
     topic: String,
 }
 
 impl Deliverer {
     pub(crate) fn new(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
-        let context = Deliveries(Listener::new("deliverer", None, &clients.metrics));
-        let producer =
-            clients.deliverer().create_with_context(context).map_err(|error| failed(&error))?;
-        Ok(Self { producer, topic: topic.to_owned() })
+        let producer = RefCell::new(producer(clients)?);
+        Ok(Self { producer, clients: clients.clone(), topic: topic.to_owned() })
     }
 
     /// Sends a record to the partition of its key, without one to any; what became of it comes by
@@ -93,9 +99,9 @@ impl Deliverer {
         if let Some(key) = key {
             record = record.key(key);
         }
-        let clock = Stopwatch::start();
+        let (clock, producer) = (Stopwatch::start(), self.producer.borrow());
         loop {
-            match self.producer.send(record) {
+            match producer.send(record) {
                 Ok(()) => return,
                 Err((error, back)) => {
                     let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
@@ -104,7 +110,7 @@ impl Deliverer {
                         delivery.come.fetch_add(1, Ordering::SeqCst);
                         return;
                     }
-                    self.producer.poll(Duration::from_millis(1));
+                    producer.poll(Duration::from_millis(1));
                     record = back;
                 }
             }
@@ -113,6 +119,32 @@ impl Deliverer {
 
     /// Looks for what has been delivered.
     pub(crate) fn poll(&self) {
-        self.producer.poll(Duration::ZERO);
+        let cut_off = {
+            let producer = self.producer.borrow();
+            producer.poll(Duration::ZERO);
+            producer.context().0.cut_off()
+        };
+        if let Some(reason) = cut_off {
+            self.renew(&reason);
+        }
     }
+
+    /// Puts another producer in the place of one that was cut off; what that had not delivered
+    /// fails.
+    fn renew(&self, reason: &str) {
+        match producer(&self.clients) {
+            Ok(new) => {
+                tracing::warn!("{reason}, so there is another");
+                let old = self.producer.replace(new);
+                old.context().0.mute();
+                Closing::of(old, &self.clients.calls).begin();
+            }
+            Err(error) => tracing::warn!("{reason}: {error}"),
+        }
+    }
+}
+
+fn producer(clients: &Clients) -> Result<BaseProducer<Deliveries>, BrokerError> {
+    let context = Deliveries(Listener::new("deliverer", None, clients));
+    clients.deliverer().create_with_context(context).map_err(|error| failed(&error))
 }

@@ -2,6 +2,7 @@
 
 use super::super::broker::BrokerError;
 use super::client::{CALL, Clients, failed, mends_itself};
+use super::closing::Closing;
 use super::listener::Listener;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -12,7 +13,10 @@ use std::time::Duration;
 
 /// A reader of all partitions of a topic.
 pub(crate) struct EntryReader {
-    reader: BaseConsumer<Listener>,
+    reader: RefCell<BaseConsumer<Listener>>,
+    clients: Clients,
+    /// Where each partition is read next, as far as it has been read.
+    at: RefCell<Vec<Offset>>,
     /// Records that stood in the topic when the reading began and are still to be passed.
     ends: RefCell<Vec<i64>>,
     topic: String,
@@ -33,30 +37,39 @@ impl EntryReader {
     /// # Errors
     /// [`BrokerError`] if it cannot be read, or is not there: it is not taken for an empty one.
     pub(crate) fn new(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
-        let mut config = clients.reader();
-        config.set("enable.partition.eof", "true");
-        let listener = Listener::new("catalog", None, &clients.metrics);
-        let reader: BaseConsumer<Listener> =
-            config.create_with_context(listener).map_err(|error| failed(&error))?;
+        let reader = reader(clients)?;
         let metadata = reader.fetch_metadata(Some(topic), CALL).map_err(|error| failed(&error))?;
         let partitions = metadata.topics().iter().find(|found| found.name() == topic);
         let partitions =
             count(partitions.map(|found| (found.error(), found.partitions().len())))
                 .map_err(|reason| BrokerError::Failed(format!("topic {topic} {reason}")))?;
-        let mut list = TopicPartitionList::new();
-        for partition in (0i32..).take(partitions) {
-            list.add_partition_offset(topic, partition, Offset::Beginning)
-                .map_err(|error| failed(&error))?;
-        }
-        reader.assign(&list).map_err(|error| failed(&error))?;
+        let at = vec![Offset::Beginning; partitions];
+        assign(&reader, topic, &at)?;
         let ends = RefCell::new((0i64..).take(partitions).collect());
-        Ok(Self { reader, ends, topic: topic.to_owned() })
+        let (reader, clients) = (RefCell::new(reader), clients.clone());
+        Ok(Self { reader, clients, at: RefCell::new(at), ends, topic: topic.to_owned() })
+    }
+
+    /// Puts another reader in the place of one that was cut off.
+    fn renew(&self, reason: &str) -> Result<(), BrokerError> {
+        let new = reader(&self.clients)?;
+        assign(&new, &self.topic, &self.at.borrow())?;
+        tracing::warn!("{reason}, so there is another");
+        let old = self.reader.replace(new);
+        old.context().mute();
+        Closing::of(old, &self.clients.calls).begin();
+        Ok(())
     }
 
     /// The next entry; `None` if none came within `wait`, or the end is reached.
     pub(crate) fn next(&self, wait: Duration) -> Result<Option<Entry>, BrokerError> {
+        let cut_off = self.reader.borrow().context().cut_off();
+        if let Some(reason) = cut_off {
+            self.renew(&reason)?;
+        }
+        let reader = self.reader.borrow();
         loop {
-            match self.reader.poll(wait) {
+            match reader.poll(wait) {
                 None => return Ok(None),
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     self.ends.borrow_mut().retain(|open| *open != i64::from(partition));
@@ -69,6 +82,10 @@ impl EntryReader {
                     return Err(BrokerError::Failed(format!("{}: {error}", self.topic)));
                 }
                 Some(Ok(message)) => {
+                    let partition = usize::try_from(message.partition()).unwrap_or_default();
+                    if let Some(at) = self.at.borrow_mut().get_mut(partition) {
+                        *at = Offset::Offset(message.offset().saturating_add(1));
+                    }
                     let value = message.payload().filter(|value| !value.is_empty());
                     return Ok(Some(Entry {
                         offset: u64::try_from(message.offset()).unwrap_or_default(),
@@ -84,6 +101,22 @@ impl EntryReader {
     pub(crate) fn has_read_all(&self) -> bool {
         self.ends.borrow().is_empty()
     }
+}
+
+fn reader(clients: &Clients) -> Result<BaseConsumer<Listener>, BrokerError> {
+    let mut config = clients.reader();
+    config.set("enable.partition.eof", "true");
+    let listener = Listener::new("catalog", None, clients);
+    config.create_with_context(listener).map_err(|error| failed(&error))
+}
+
+/// Has partitions read from these offsets on.
+fn assign(reader: &BaseConsumer<Listener>, topic: &str, at: &[Offset]) -> Result<(), BrokerError> {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in (0i32..).zip(at) {
+        list.add_partition_offset(topic, partition, *offset).map_err(|error| failed(&error))?;
+    }
+    reader.assign(&list).map_err(|error| failed(&error))
 }
 
 /// How many partitions a topic has, of what the broker says of it; why it cannot be read otherwise.

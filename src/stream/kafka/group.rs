@@ -3,10 +3,16 @@
 //! The member of the group reads nothing; it only learns what it owns, and vouches for it when
 //! offsets are committed. Records are read by the connections of the partitions. What the broker
 //! assigns or takes away is noted here; the supervisor acts on it and answers when it has let go.
+//!
+//! A member that is cut off (`listener.rs`) is made anew once it has lost what it had: it could not
+//! come back to the group.
 
-use super::client::{CALL, Clients, failed};
+use super::client::{CALL, Clients, failed, mends_itself};
+use super::closing::Closing;
 use super::listener::Listener;
+use crate::clock::Stopwatch;
 use crate::stream::broker::BrokerError;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{
     BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata, RebalanceProtocol,
 };
@@ -14,11 +20,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// How librdkafka calls a member that has been told what is its own.
 const AT_REST: &str = "steady";
+/// A member that is cut off has lost what it had after so long, whatever it says itself: nobody has
+/// heard it.
+const UNHEARD: Duration = Duration::from_secs(60);
 
 /// What the group says of partitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +68,10 @@ impl ClientContext for Changes {
             self.has_joined.store(true, Ordering::SeqCst);
         }
         self.listener.show(&told);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, kind: &str, text: &str) {
+        self.listener.log(level, kind, text);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -110,17 +123,36 @@ impl ConsumerContext for Changes {
     }
 }
 
+fn join(clients: &Clients, topic: &str) -> Result<Member, BrokerError> {
+    let changes = Changes {
+        listener: Listener::new("member", None, clients),
+        has_joined: AtomicBool::new(false),
+        noted: Mutex::default(),
+        is_leaving: AtomicBool::new(false),
+        failures: Mutex::default(),
+    };
+    let member: Member =
+        clients.member().create_with_context(changes).map_err(|error| failed(&error))?;
+    member.subscribe(&[topic]).map_err(|error| failed(&error))?;
+    Ok(member)
+}
+
 fn partitions_of(list: &TopicPartitionList) -> Vec<u32> {
     let elements = list.elements();
     elements.iter().filter_map(|element| u32::try_from(element.partition()).ok()).collect()
 }
 
+/// A client that is a member of the group.
+type Member = BaseConsumer<Changes>;
+
 /// This instance's membership.
 pub(crate) struct Group {
-    member: BaseConsumer<Changes>,
+    /// The present one.
+    member: RwLock<Arc<Member>>,
+    clients: Clients,
     topic: String,
-    /// The name that it keeps over restarts.
-    instance_id: Option<String>,
+    /// Since when it has been cut off.
+    cut_off: Mutex<Option<Stopwatch>>,
 }
 
 impl std::fmt::Debug for Group {
@@ -132,42 +164,72 @@ impl std::fmt::Debug for Group {
 impl Group {
     /// Joins the group for the partitions of a topic.
     pub(crate) fn join(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
-        let changes = Changes {
-            listener: Listener::new("member", None, &clients.metrics),
-            has_joined: AtomicBool::new(false),
-            noted: Mutex::default(),
-            is_leaving: AtomicBool::new(false),
-            failures: Mutex::default(),
-        };
-        let member: BaseConsumer<Changes> =
-            clients.member().create_with_context(changes).map_err(|error| failed(&error))?;
-        member.subscribe(&[topic]).map_err(|error| failed(&error))?;
-        Ok(Self { member, topic: topic.to_owned(), instance_id: clients.instance_id.clone() })
+        let member = RwLock::new(Arc::new(join(clients, topic)?));
+        let (clients, topic) = (clients.clone(), topic.to_owned());
+        Ok(Self { member, clients, topic, cut_off: Mutex::default() })
+    }
+
+    fn member(&self) -> Arc<Member> {
+        Arc::clone(&self.member.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Speaks with the group for a while, and says what changed.
     pub(crate) fn poll(&self, wait: Duration) -> (Vec<Change>, Vec<String>) {
-        let mut failures = Vec::new();
+        let (mut failures, member) = (Vec::new(), self.member());
+        let changes = member.context();
         // Everything is paused; what was fetched before that is read by the connections.
-        if let Some(Err(error)) = self.member.poll(wait) {
-            failures.push(error.to_string());
+        match member.poll(wait) {
+            Some(Err(error)) if mends_itself(&error) => {
+                changes.listener.error(error, "as it reads")
+            }
+            Some(Err(error)) => failures.push(error.to_string()),
+            Some(Ok(_)) | None => {}
         }
-        let changes = self.member.context();
-        failures.append(&mut changes.failures.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut noted = changes.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        (std::mem::take(&mut noted), failures)
+        let mut noted = {
+            failures.append(&mut changes.failures.lock().unwrap_or_else(PoisonError::into_inner));
+            std::mem::take(&mut *changes.noted.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        if let Some(reason) = changes.listener.cut_off() {
+            match self.renew(member, &mut noted) {
+                Ok(true) => failures.push(format!("{reason}, so it is joined anew")),
+                Ok(false) => {}
+                Err(error) => failures.push(error.to_string()),
+            }
+        }
+        (noted, failures)
+    }
+
+    /// Joins the group anew if the member that was cut off has lost what it had; whether it has.
+    fn renew(&self, member: Arc<Member>, noted: &mut Vec<Change>) -> Result<bool, BrokerError> {
+        let cut_off = {
+            let mut since = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
+            since.get_or_insert_with(Stopwatch::start).elapsed()
+        };
+        let held = member.assignment().map_err(|error| failed(&error))?;
+        if held.count() > 0 && cut_off < UNHEARD {
+            return Ok(false);
+        }
+        let new = Arc::new(join(&self.clients, &self.topic)?);
+        if held.count() > 0 {
+            noted.push(Change::Lost(partitions_of(&held)));
+        }
+        member.context().listener.mute();
+        *self.member.write().unwrap_or_else(PoisonError::into_inner) = new;
+        *self.cut_off.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Closing::of(member, &self.clients.calls).begin();
+        Ok(true)
     }
 
     /// Whether the group has said which partitions are ours, be it none.
     pub(crate) fn has_joined(&self) -> bool {
-        self.member.context().has_joined.load(Ordering::SeqCst)
+        self.member().context().has_joined.load(Ordering::SeqCst)
     }
 
     /// Why this member can never be one again, if it cannot: another has its instance id.
     pub(crate) fn fatal_error(&self) -> Option<String> {
-        let (code, reason) = self.member.client().fatal_error()?;
+        let (code, reason) = self.member().client().fatal_error()?;
         if code == RDKafkaErrorCode::FencedInstanceId
-            && let Some(name) = &self.instance_id
+            && let Some(name) = &self.clients.instance_id
         {
             return Some(format!(
                 "another instance has the name \"{name}\" ({reason}); give each one a \
@@ -186,7 +248,7 @@ impl Group {
         let mut list = TopicPartitionList::new();
         list.add_partition(topic, partition);
         let committed =
-            self.member.committed_offsets(list, CALL).map_err(|error| failed(&error))?;
+            self.member().committed_offsets(list, CALL).map_err(|error| failed(&error))?;
         let offset = committed.find_partition(topic, partition).map(|found| found.offset());
         Ok(match offset {
             Some(Offset::Offset(offset)) => u64::try_from(offset).ok(),
@@ -200,20 +262,21 @@ impl Group {
         for partition in partitions {
             list.add_partition(&self.topic, i32::try_from(*partition).unwrap_or(i32::MAX));
         }
-        self.member.incremental_unassign(&list).map_err(|error| failed(&error))
+        self.member().incremental_unassign(&list).map_err(|error| failed(&error))
     }
 
     /// What vouches for this member when offsets are committed.
     pub(crate) fn metadata(&self) -> Option<ConsumerGroupMetadata> {
-        self.member.group_metadata()
+        self.member().group_metadata()
     }
 
     /// Leaves the group; what was assigned has been let go.
     pub(crate) fn leave(&self) {
-        self.member.context().is_leaving.store(true, Ordering::SeqCst);
+        let member = self.member();
+        member.context().is_leaving.store(true, Ordering::SeqCst);
         // A member with a name of its own keeps its partitions until it is back.
-        if self.instance_id.is_none() {
-            self.member.unsubscribe();
+        if self.clients.instance_id.is_none() {
+            member.unsubscribe();
         }
     }
 }

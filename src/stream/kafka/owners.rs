@@ -4,7 +4,8 @@
 
 use super::super::broker::BrokerError;
 use super::client::{Clients, failed};
-use super::watch::Calls;
+use super::closing::Closing;
+use super::complaints::Complainant;
 use crate::clock::Stopwatch;
 use crate::service::Owners;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -13,7 +14,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// The header of state records that says where their writer answers HTTP.
@@ -37,14 +38,17 @@ type Found = Result<Option<String>, String>;
 /// What was found by partition.
 type Known = BTreeMap<u32, (Found, Stopwatch)>;
 
+/// A client that reads them.
+type Reader = BaseConsumer<Complainant>;
+
 /// Reads the tails of state logs.
 pub(crate) struct StateTails {
     topic: String,
-    reader: Mutex<BaseConsumer>,
+    reader: Mutex<Reader>,
     /// How many wait for the reader.
     waiting: AtomicUsize,
     known: Mutex<Known>,
-    calls: Arc<Calls>,
+    clients: Clients,
 }
 
 impl std::fmt::Debug for StateTails {
@@ -55,18 +59,22 @@ impl std::fmt::Debug for StateTails {
 
 impl StateTails {
     pub(crate) fn new(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
-        let mut config = clients.reader();
-        config.set("enable.partition.eof", "true");
-        // It is asked for its next record only while somebody looks.
-        config.set("statistics.interval.ms", "0");
-        let reader = config.create().map_err(|error| failed(&error))?;
-        let (reader, known) = (Mutex::new(reader), Mutex::default());
+        let (reader, known) = (Mutex::new(reader(clients)?), Mutex::default());
         let (topic, waiting) = (topic.to_owned(), AtomicUsize::new(0));
-        Ok(Self { topic, reader, waiting, known, calls: Arc::clone(clients.calls()) })
+        Ok(Self { topic, reader, waiting, known, clients: clients.clone() })
+    }
+
+    /// Puts another reader in the place of one that has failed: that may have forgotten all brokers
+    /// (`listener.rs`). Without another, it is tried again with the old one.
+    fn renew(&self, failed: &mut Reader) {
+        if let Ok(new) = reader(&self.clients) {
+            let old = std::mem::replace(failed, new);
+            Closing::of(old, self.clients.calls()).begin();
+        }
     }
 
     /// The reader, once whoever has it is done, within the time of one look.
-    fn reader(&self) -> Result<MutexGuard<'_, BaseConsumer>, String> {
+    fn reader(&self) -> Result<MutexGuard<'_, Reader>, String> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let reader = self.free_reader();
         self.waiting.fetch_sub(1, Ordering::SeqCst);
@@ -81,7 +89,7 @@ impl StateTails {
         }
     }
 
-    fn free_reader(&self) -> Result<MutexGuard<'_, BaseConsumer>, String> {
+    fn free_reader(&self) -> Result<MutexGuard<'_, Reader>, String> {
         let clock = Stopwatch::start();
         loop {
             match self.reader.try_lock() {
@@ -106,12 +114,15 @@ impl StateTails {
 
     /// The header of the last record of a partition's log that has one; `None` where nothing was
     /// ever written to it.
-    fn look(&self, reader: &BaseConsumer, partition: i32) -> Result<Option<String>, String> {
+    fn look(&self, reader: &Reader, partition: i32) -> Result<Option<String>, String> {
         let clock = Stopwatch::start();
         let broken = |error: KafkaError| error.to_string();
         let watermarks = || reader.fetch_watermarks(&self.topic, partition, LOOK);
-        let (first, end) =
-            self.calls.during("query_watermark_offsets", LOOK, watermarks).map_err(broken)?;
+        let (first, end) = self
+            .clients
+            .calls()
+            .during("query_watermark_offsets", LOOK, watermarks)
+            .map_err(broken)?;
         let mut tail = TAIL;
         loop {
             let from = end.saturating_sub(tail).max(first);
@@ -136,6 +147,15 @@ impl StateTails {
     }
 }
 
+fn reader(clients: &Clients) -> Result<Reader, BrokerError> {
+    let mut config = clients.reader();
+    config.set("enable.partition.eof", "true");
+    // It is asked for its next record only while somebody looks.
+    config.set("statistics.interval.ms", "0");
+    let context = clients.complainant("reader of owners");
+    config.create_with_context(context).map_err(|error| failed(&error))
+}
+
 /// What stands at the end of a log.
 #[derive(Debug, Default)]
 struct Tail {
@@ -145,7 +165,7 @@ struct Tail {
 }
 
 /// Reads a log from the reader's place to its end.
-fn read_to_end(reader: &BaseConsumer, end: i64, clock: Stopwatch) -> Result<Tail, String> {
+fn read_to_end(reader: &Reader, end: i64, clock: Stopwatch) -> Result<Tail, String> {
     let mut tail = Tail::default();
     loop {
         let left = LOOK.saturating_sub(clock.elapsed());
@@ -179,7 +199,7 @@ impl Owners for StateTails {
         if let Some(found) = self.known(partition, wrong) {
             return found;
         }
-        let reader = self.reader()?;
+        let mut reader = self.reader()?;
         // Somebody else may have looked meanwhile.
         if let Some(found) = self.known(partition, wrong) {
             return found;
@@ -188,6 +208,9 @@ impl Owners for StateTails {
         let found = self
             .look(&reader, number)
             .map_err(|error| format!("{} partition {partition}: {error}", self.topic));
+        if found.is_err() {
+            self.renew(&mut reader);
+        }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(partition, (found.clone(), Stopwatch::start()));
         drop((known, reader));

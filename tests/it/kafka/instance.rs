@@ -3,7 +3,7 @@
 use super::signals::Signals;
 use super::wire::Wire;
 use crate::program::{Workplace, signal};
-use crate::service::{Client, holds};
+use crate::service::{Client, holds, holds_within};
 use crate::simulation::dice::Dice;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -58,6 +58,8 @@ pub(super) struct Instance {
     reading: Option<JoinHandle<()>>,
 }
 
+/// How long it may take to read and commit everything.
+const CATCH_UP: Duration = Duration::from_secs(60);
 /// How long a phase is waited for that must come.
 const PHASE: Duration = Duration::from_secs(60);
 /// How long what a stopped process has said may take to be read.
@@ -219,6 +221,12 @@ impl Instance {
     /// Waits until everything in raw and forward is read and committed.
     #[track_caller]
     pub(super) fn catch_up(&self, wire: &Wire, names: &Names) {
+        self.catch_up_within(CATCH_UP, wire, names);
+    }
+
+    /// As [`Instance::catch_up`], but no longer than `most`.
+    #[track_caller]
+    pub(super) fn catch_up_within(&self, most: Duration, wire: &Wire, names: &Names) {
         let wanted: i64 = wire.ends(&names.topic("raw"), 4).iter().sum();
         let mut last = String::new();
         let is_there = || {
@@ -231,7 +239,7 @@ impl Instance {
             // What was forwarded is read twice, and counted once more.
             rated + duplicate + rejected + waiting == wanted
         };
-        if !holds(is_there) {
+        if !holds_within(most, is_there) {
             panic!("it does not catch up: {last}\n{}", self.said().join("\n"));
         }
     }

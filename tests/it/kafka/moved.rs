@@ -15,6 +15,10 @@ use std::time::Duration;
 const LIVE: &str = "live, with";
 /// The phase in which a transaction has begun, and nothing is known of its end.
 const OPEN: &[&str] = &["open"];
+/// How long an instance may take to be up to date once the broker answers again: a call that hangs
+/// is given up after 13 s, a client that has forgotten all brokers says so within 10 s, and what
+/// follows is a partition's restart, after a back-off of some seconds, or a rebalance.
+const BACK: Duration = Duration::from_secs(45);
 /// How long that is waited for.
 const OPENED: Duration = Duration::from_secs(20);
 
@@ -103,6 +107,28 @@ fn a_broker_that_dies_loses_nothing() {
     broker.go_on();
     load.send(&wire, &names, 500);
     server.catch_up(&wire, &names);
+    server.stop();
+    load.check(&place, &wire, &names);
+}
+
+/// A broker that said nothing for longer than its controller waits for it was no broker of its
+/// cluster for a moment. Clients that asked who is forgot it, and some never asked again: calls
+/// hung, and members never came back to their group.
+#[test]
+fn a_broker_that_hangs_costs_no_more_than_seconds_once_it_answers() {
+    let Some(broker) = Broker::dedicated() else { return };
+    let (place, names, wire) = (Workplace::new(), Names::new(), Wire::new(&broker.bootstrap));
+    place.write("catalog.json", catalog());
+    let mut load = Load::default();
+    let server = start(&place, &names, &broker, "a");
+    for seconds in [12, 25] {
+        send_during(&mut load, (&wire, &names), || server.await_phase("open"));
+        broker.pause();
+        std::thread::sleep(Duration::from_secs(seconds));
+        broker.go_on();
+        load.send(&wire, &names, 500);
+        server.catch_up_within(BACK, &wire, &names);
+    }
     server.stop();
     load.check(&place, &wire, &names);
 }

@@ -1,18 +1,19 @@
 //! Kafka as a test speaks it: records in, committed records out.
 
+use super::sender::Sender;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two of so many tries to learn the bounds of a partition.
-const PAUSE: Duration = Duration::from_millis(100);
-const TRIES_MAX: u32 = 300;
+/// How long a try to learn the bounds of a partition may take, and how many there are.
+const LOOK: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(500);
+const TRIES_MAX: u32 = 60;
 
 /// A record that was read.
 #[derive(Debug, Clone)]
@@ -27,17 +28,12 @@ pub(super) struct Read {
 /// A connection to a broker.
 pub(super) struct Wire {
     bootstrap: String,
-    producer: BaseProducer,
+    sender: Sender,
 }
 
 impl Wire {
     pub(super) fn new(bootstrap: &str) -> Self {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", bootstrap).set("linger.ms", "5");
-        // What a broker had when it died is not sent again: tests know how often they send.
-        config.set("enable.idempotence", "true");
-        let producer = config.create().unwrap();
-        Self { bootstrap: bootstrap.to_owned(), producer }
+        Self { bootstrap: bootstrap.to_owned(), sender: Sender::new(bootstrap) }
     }
 
     /// Makes a topic.
@@ -66,22 +62,12 @@ impl Wire {
     }
 
     /// Sends a record to a partition of a topic; [`Wire::flush`] waits for it.
-    pub(super) fn send(&self, topic: &str, partition: i32, (key, payload): (&str, &[u8])) {
-        let mut record = BaseRecord::to(topic).partition(partition).key(key).payload(payload);
-        while let Err((error, back)) = self.producer.send(record) {
-            assert_eq!(
-                error.rdkafka_error_code(),
-                Some(rdkafka::error::RDKafkaErrorCode::QueueFull),
-                "{error}"
-            );
-            self.producer.poll(Duration::from_millis(10));
-            record = back;
-        }
-        self.producer.poll(Duration::ZERO);
+    pub(super) fn send(&self, topic: &str, partition: i32, record: (&str, &[u8])) {
+        self.sender.send(topic, partition, record);
     }
 
     pub(super) fn flush(&self) {
-        self.producer.flush(PATIENCE).unwrap();
+        self.sender.flush(|topic, partition| self.bounds(&mut self.reader(), topic, partition).1);
     }
 
     fn reader(&self) -> BaseConsumer {
@@ -126,29 +112,29 @@ impl Wire {
 
     /// The first offsets that a topic holds, one for each partition.
     pub(super) fn starts(&self, topic: &str, partitions: i32) -> Vec<i64> {
-        let reader = self.reader();
-        let start = |partition| bounds(&reader, topic, partition).0;
+        let mut reader = self.reader();
+        let start = |partition| self.bounds(&mut reader, topic, partition).0;
         (0..partitions).map(start).collect()
     }
 
     /// The committed offsets of a group, one for each partition of a topic.
     pub(super) fn ends(&self, topic: &str, partitions: i32) -> Vec<i64> {
-        let reader = self.reader();
-        let end = |partition| bounds(&reader, topic, partition).1;
+        let mut reader = self.reader();
+        let end = |partition| self.bounds(&mut reader, topic, partition).1;
         (0..partitions).map(end).collect()
     }
-}
 
-/// The first offset that a partition holds and the one behind its last. A broker that has just come
-/// back may not know yet that it leads the partition.
-fn bounds(reader: &BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
-    let mut tries = 0;
-    loop {
-        match reader.fetch_watermarks(topic, partition, PATIENCE) {
-            Ok(found) => return found,
-            Err(error) if tries == TRIES_MAX => panic!("{topic}/{partition}: {error}"),
-            Err(_) => tries += 1,
+    /// The first offset that a partition holds and the one behind its last. A broker that has just
+    /// come back may not know yet that it leads the partition, and the reader may have forgotten
+    /// the broker (`sender.rs`).
+    fn bounds(&self, reader: &mut BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
+        for _ in 0..TRIES_MAX {
+            match reader.fetch_watermarks(topic, partition, LOOK) {
+                Ok(found) => return found,
+                Err(_) => *reader = self.reader(),
+            }
+            std::thread::sleep(PAUSE);
         }
-        std::thread::sleep(PAUSE);
+        panic!("the bounds of {topic}/{partition} cannot be learned");
     }
 }

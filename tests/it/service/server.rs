@@ -115,8 +115,13 @@ pub(crate) fn eventually(what: &str, is_so: impl FnMut() -> bool) {
 }
 
 /// Waits until something holds; whether it did at last.
-pub(crate) fn holds(mut is_so: impl FnMut() -> bool) -> bool {
-    let tries = PATIENCE.as_millis() / PAUSE.as_millis();
+pub(crate) fn holds(is_so: impl FnMut() -> bool) -> bool {
+    holds_within(PATIENCE, is_so)
+}
+
+/// Waits until something holds, but no longer than `most`; whether it did at last.
+pub(crate) fn holds_within(most: Duration, mut is_so: impl FnMut() -> bool) -> bool {
+    let tries = most.as_millis() / PAUSE.as_millis();
     (0..tries).any(|_| {
         let so = is_so();
         if !so {
