@@ -1,6 +1,7 @@
 //! What is told when a catalog changes when customers' billing periods begin.
 
 use aggregator::{ChangedCalendar, Partition};
+use rating::Cycle;
 
 /// Customers that are told of one by one.
 const TOLD_MAX: usize = 20;
@@ -18,11 +19,22 @@ fn lines(partition: &Partition) -> Vec<String> {
     lines
 }
 
-fn line(ChangedCalendar { customer, from }: &ChangedCalendar) -> String {
-    format!(
-        "customer \"{customer}\": another time zone, cycle day or billing period holds from {from} \
-         on, with the next period"
-    )
+fn line(changed: &ChangedCalendar) -> String {
+    let ChangedCalendar { customer, from, cycle, is_taken_back } = changed;
+    let Cycle { length, day, month, zone } = cycle;
+    let months = match length.months() {
+        1 => "a month".to_owned(),
+        months => format!("{months} months, one of which begins in month {month}"),
+    };
+    let zone = zone.iana_name().unwrap_or("UTC");
+    let periods = format!("{months}, begin on day {day} and have the time zone {zone}");
+    if *is_taken_back {
+        return format!(
+            "customer \"{customer}\": billing periods stay what they are, also from {from} on: they \
+             are of {periods}"
+        );
+    }
+    format!("customer \"{customer}\": from {from} on, billing periods are of {periods}")
 }
 
 /// Says it to whoever has started a run.

@@ -9,7 +9,7 @@ use aggregator::{
     StoreMemory, Verdict, Waiting,
 };
 use ingest::{DeadLetter, Decoder, LineSource, Place, ReadLine, SourcePosition};
-use rating::{Catalog, Code, Customer, Instant, Rejection};
+use rating::{Calendar, Catalog, Code, Instant, Rejection};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -59,11 +59,11 @@ impl RatingRun {
         &mut self.partition
     }
 
-    /// Closes every period that ended by the instant that `until` gives for its customer.
+    /// Closes every period that ended by the instant that `until` gives for its calendar.
     ///
     /// # Errors
     /// [`Failure`] if the state cannot be written.
-    pub fn close(&mut self, until: impl Fn(&Customer) -> Instant) -> Result<(), Failure> {
+    pub fn close(&mut self, until: impl Fn(&Calendar) -> Instant) -> Result<(), Failure> {
         Ok(self.partition.close(until, &mut self.port)?)
     }
 

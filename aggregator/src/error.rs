@@ -111,6 +111,16 @@ pub enum Error {
         /// Where the period or scope begins.
         start: Instant,
     },
+    /// A customer with usage whose billing periods orders would make others.
+    #[error(
+        "the state has usage of customer \"{customer}\", but by this catalog and orders its billing \
+         periods are others; what was rated cannot be cut anew: where orders decide, time zone, \
+         cycle day and billing period stay what they were, or another state is used"
+    )]
+    OrderedCalendar {
+        /// The customer.
+        customer: String,
+    },
     /// A customer whose billing periods have changed more often than a state remembers.
     #[error(
         "time zone, cycle day and billing period of customer \"{customer}\" have changed {} times, \
@@ -150,6 +160,7 @@ impl Error {
             | Self::Unbalanced { .. }
             | Self::Recut { .. }
             | Self::ManyCalendars { .. }
+            | Self::OrderedCalendar { .. }
             | Self::Repriced { .. } => false,
         }
     }
@@ -170,6 +181,7 @@ impl Error {
             | Self::Unbalanced { .. }
             | Self::Recut { .. }
             | Self::ManyCalendars { .. }
+            | Self::OrderedCalendar { .. }
             | Self::Repriced { .. } => ErrorKind::State,
         }
     }

@@ -1,9 +1,10 @@
 //! Calendars: the days and billing periods of a customer, through changes of time zone and cycle.
 //!
 //! A change takes effect where a billing period of the settings before it ends. Days are counted
-//! by their dates, so each date has one day, also where the zone changes: the day from which the
+//! by their dates, so no date has two days, also where the zone changes: the day from which the
 //! new zone holds begins when the last period of the old one ends, and is longer or shorter by
-//! what lies between the zones.
+//! what lies between the zones. A zone that is a day or more ahead leaves the next date out, as
+//! zones themselves have done that changed sides of the date line.
 
 use crate::instant::Instant;
 use crate::period::{Cycle, Period, PeriodDates, PeriodLength, day_of, start_of_day};
@@ -86,9 +87,11 @@ impl Calendar {
     /// The day on which an instant lies.
     #[must_use]
     pub fn day_of(&self, at: Instant) -> Date {
-        let (cycle, change) = self.at(at);
-        let day = day_of(at, &cycle.zone);
-        change.map_or(day, |change| day.max(change.first_day))
+        match self.at(at) {
+            (cycle, None) => day_of(at, &cycle.zone),
+            (_, Some(change)) if at < change.second_start() => change.first_day,
+            (cycle, Some(_)) => day_of(at, &cycle.zone),
+        }
     }
 
     /// The first instant of a day.
@@ -100,7 +103,7 @@ impl Calendar {
         let start = match change {
             None => start_of_day(date, &self.first.zone),
             Some(change) if change.first_day == date => change.from,
-            Some(change) => start_of_day(date, &change.cycle.zone).max(change.from),
+            Some(change) => start_of_day(date, &change.cycle.zone).max(change.second_start()),
         };
         start.min(next)
     }
@@ -134,14 +137,29 @@ impl Calendar {
         if whole == cut && self.period_of(whole) == period {
             return Some(Share::WHOLE);
         }
-        let active = self.days_of(period)?;
-        Some(Share { active, whole: days_between(whole.start, whole.end)? })
+        Some(Share { active: self.days_of(period)?, whole: self.days_of(self.period_of(whole))? })
     }
 
     /// Days in a stretch of time that begins and ends with days.
     #[must_use]
     pub fn days_of(&self, time: Period) -> Option<u32> {
         days_between(self.day_of(time.start), self.day_of(time.end))
+    }
+}
+
+impl CycleChange {
+    /// Where the day after its first begins: the next that the new zone has. A zone that is a day
+    /// or more ahead has left one out by then.
+    fn second_start(&self) -> Instant {
+        let mut day = self.first_day;
+        loop {
+            let Ok(next) = day.tomorrow() else { return Instant::MAX };
+            let start = start_of_day(next, &self.cycle.zone);
+            if start > self.from {
+                return start;
+            }
+            day = next;
+        }
     }
 }
 
@@ -283,6 +301,32 @@ mod tests {
         assert_eq!(east.share_of(february), Some(Share::WHOLE));
     }
 
+    /// The old period once got the day that the new zone leaves out, after it was billed.
+    #[test]
+    fn a_zone_a_day_ahead_leaves_a_day_out_behind_the_change() {
+        let used = instant("2026-01-20T00:00:00Z");
+        let honolulu = Calendar::new(monthly(1, "Pacific/Honolulu"));
+        let ahead = honolulu.changed(used, &monthly(1, "Pacific/Kiritimati")).unwrap();
+        check(&ahead, "2026-01-20T00:00:00Z", "2026-01-01T10:00:00Z", "2026-02-01T10:00:00Z");
+        check(&ahead, "2026-02-01T10:00:00Z", "2026-02-01T10:00:00Z", "2026-02-28T10:00:00Z");
+        assert_eq!(ahead.day_of(instant("2026-02-01T10:00:00Z")), date(2026, 2, 1));
+        assert_eq!(ahead.day_of(instant("2026-02-02T09:59:59Z")), date(2026, 2, 1));
+        assert_eq!(ahead.day_of(instant("2026-02-02T10:00:00Z")), date(2026, 2, 3));
+        assert_eq!(ahead.start_of(date(2026, 2, 2)), ahead.start_of(date(2026, 2, 3)));
+        let start = honolulu.start_of(date(2026, 1, 10));
+        let january = Period { start, end: instant("2026-02-01T10:00:00Z") };
+        assert_eq!(ahead.share_of(january), Some(Share { active: 22, whole: 31 }));
+    }
+
+    /// The thirtieth of December 2011, which Samoa left out, counts in both or in neither.
+    #[test]
+    fn a_cycle_day_that_was_left_out_is_counted_as_any() {
+        let apia = Calendar::new(monthly(30, "Pacific/Apia"));
+        let period = apia.period_holding(instant("2011-12-25T00:00:00Z")).unwrap();
+        let part = Period { start: apia.start_of(date(2011, 12, 19)), ..period };
+        assert_eq!(apia.share_of(part), Some(Share { active: 12, whole: 31 }));
+    }
+
     #[test]
     fn changes_stand_in_the_order_of_time() {
         let change = |from: &str, day: i8| CycleChange {
@@ -312,7 +356,9 @@ mod tests {
         assert!(!quarter(1).cuts_as(&quarter(2)));
     }
 
-    const ZONES: [&str; 6] = [
+    const ZONES: [&str; 8] = [
+        "Pacific/Honolulu",
+        "Pacific/Kiritimati",
         "UTC",
         "Pacific/Apia",
         "Europe/Berlin",
@@ -345,9 +391,15 @@ mod tests {
                 let used_until = hour(day * 24);
                 let changed = calendar.changed(used_until, &cycle).unwrap();
                 let end = changed.period_holding(used_until).unwrap().end;
+                prop_assert_eq!(calendar.day_of(end), changed.day_of(end));
                 for hours in (0..day * 24 + 1).step_by(37) {
                     let at = hour(hours);
-                    prop_assert_eq!(calendar.period_holding(at), changed.period_holding(at));
+                    let period = calendar.period_holding(at).unwrap();
+                    prop_assert_eq!(Some(period), changed.period_holding(at));
+                    let part = Period { start: calendar.start_of(calendar.day_of(at)), ..period };
+                    if part.start < part.end {
+                        prop_assert_eq!(calendar.share_of(part), changed.share_of(part));
+                    }
                 }
                 prop_assert!(changed.last().cuts_as(&cycle));
                 prop_assert_eq!(calendar.period_holding(used_until).unwrap().end, end);

@@ -14,7 +14,7 @@ use billing_bridge::{
     export,
 };
 use clap::Args;
-use rating::{Catalog, Date, PeriodDates, start_of_day};
+use rating::{Catalog, Date, PeriodDates};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ pub(crate) fn bill(
     book: &OrderBook,
     as_of: Date,
 ) -> Result<Documents, Failure> {
-    run.close(|customer| start_of_day(as_of, &customer.zone))?;
+    run.close(|calendar| calendar.start_of(as_of))?;
     run.find_times()?;
     let mut totals = Vec::new();
     let calendars = run.partition().catalog();

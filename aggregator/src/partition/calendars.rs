@@ -5,6 +5,9 @@
 //! change takes effect with the next period: where the one ends that holds the watermark, or the
 //! last that the customer has a total of, whichever is later. What was cut before is never cut
 //! anew, also for records that come late.
+//!
+//! What orders decide they decide for all that a customer was ever sold, so they do not decide
+//! anew where there is usage.
 
 use super::Partition;
 use crate::codec::{Reader, put_signed, put_text};
@@ -20,22 +23,53 @@ use rating::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// From when on another time zone, cycle day or billing period of a customer is in force.
+/// From when on a customer's billing periods are others than they were to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangedCalendar {
     /// The customer.
     pub customer: String,
     /// The end of the last billing period that is cut as before.
     pub from: Instant,
+    /// What holds from then on.
+    pub cycle: Cycle,
+    /// Whether it held until now, and what was to take its place was taken back.
+    pub is_taken_back: bool,
 }
 
 /// A customer's calendar as the state keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Kept {
-    /// Whether its last cycle day is the one on which the first subscription started, which is
-    /// fixed once.
-    is_first_start: bool,
+    decider: Decider,
     calendar: Calendar,
+}
+
+/// Who decided about the last cycle of a calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decider {
+    /// The catalog.
+    Settings = 0,
+    /// The catalog, by the day on which the first subscription started, which is fixed once.
+    FirstStart = 1,
+    /// Orders: a run without them keeps what they decided, and they do not decide anew.
+    Orders = 2,
+}
+
+impl Decider {
+    fn of(customer: &Customer) -> Self {
+        match customer.settings.bill_cycle_day {
+            _ if customer.cycle.is_some() => Self::Orders,
+            Some(CycleDay::FirstSubscriptionStart) => Self::FirstStart,
+            Some(CycleDay::Fixed(_)) | None => Self::Settings,
+        }
+    }
+
+    /// Who decides now about what another has decided.
+    const fn after(self, before: Self) -> Self {
+        match before {
+            Self::Orders => before,
+            Self::Settings | Self::FirstStart => self,
+        }
+    }
 }
 
 /// What becomes of a catalog in a state that knows calendars.
@@ -121,11 +155,18 @@ impl Partition {
     ) -> Result<Kept, Error> {
         let last = before.calendar.last();
         let mut wanted = catalog.cycle_of(customer);
-        let is_first_start = is_first_start(customer);
-        if is_first_start && before.is_first_start {
-            (wanted.day, wanted.month) = (last.day, last.month);
+        let now = Decider::of(customer);
+        let decider = now.after(before.decider);
+        match (before.decider, now) {
+            (Decider::FirstStart, Decider::FirstStart) => {
+                (wanted.day, wanted.month) = (last.day, last.month);
+            }
+            (Decider::Orders, Decider::Settings | Decider::FirstStart) => {
+                wanted = Cycle { zone: wanted.zone, ..last.clone() };
+            }
+            (Decider::Settings | Decider::FirstStart | Decider::Orders, _) => {}
         }
-        let keep = |calendar| Ok(Kept { is_first_start, calendar });
+        let keep = |calendar| Ok(Kept { decider, calendar });
         if last.cuts_as(&wanted) {
             return keep(before.calendar.clone());
         }
@@ -133,6 +174,9 @@ impl Partition {
             // Its first record was refused in the end.
             return keep(Calendar::new(wanted));
         };
+        if now == Decider::Orders {
+            return Err(Error::OrderedCalendar { customer: customer.id.clone() });
+        }
         let calendar = before.calendar.changed(self.watermark.max(used), &wanted);
         let calendar = calendar.ok_or(Error::Damaged { what: "calendar of a customer" })?;
         if calendar.changes().len() > CALENDAR_CHANGES_MAX {
@@ -175,14 +219,20 @@ impl Kept {
     /// The calendar of a customer that has never changed.
     fn of(catalog: &Catalog, customer: &Customer) -> Self {
         let calendar = Calendar::new(catalog.cycle_of(customer));
-        Self { is_first_start: is_first_start(customer), calendar }
+        Self { decider: Decider::of(customer), calendar }
     }
 
-    /// From when on it cuts otherwise than another did.
+    /// From when on it cuts otherwise than another was to.
     fn changed_from(&self, before: &Self, customer: &Customer) -> Option<ChangedCalendar> {
-        let changes = self.calendar.changes();
-        let last = changes.last().filter(|_| changes != before.calendar.changes())?;
-        Some(ChangedCalendar { customer: customer.id.clone(), from: last.from })
+        let (now, before) = (self.calendar.changes(), before.calendar.changes());
+        let taken_back = before.get(now.len()).filter(|_| before.starts_with(now));
+        let changed = now.last().filter(|_| !before.starts_with(now));
+        Some(ChangedCalendar {
+            customer: customer.id.clone(),
+            from: taken_back.or(changed)?.from,
+            cycle: self.calendar.last().clone(),
+            is_taken_back: taken_back.is_some(),
+        })
     }
 }
 
@@ -192,13 +242,9 @@ fn customer_named<'a>(catalog: &'a Catalog, id: &str) -> Option<(CustomerId, &'a
     Some((found, customer))
 }
 
-fn is_first_start(customer: &Customer) -> bool {
-    customer.settings.bill_cycle_day == Some(CycleDay::FirstSubscriptionStart)
-}
-
 // Frozen, as `decode` is.
 fn encode(kept: &Kept) -> Vec<u8> {
-    let mut out = vec![u8::from(kept.is_first_start)];
+    let mut out = vec![kept.decider as u8];
     put_cycle(&mut out, kept.calendar.first());
     for CycleChange { from, first_day, cycle } in kept.calendar.changes() {
         put_signed(&mut out, from.nanos());
@@ -217,7 +263,12 @@ fn put_cycle(out: &mut Vec<u8>, cycle: &Cycle) {
 
 fn decode(bytes: &[u8]) -> Option<Kept> {
     let mut reader = Reader::new(bytes);
-    let is_first_start = reader.byte()? == 1;
+    let decider = match reader.byte()? {
+        0 => Decider::Settings,
+        1 => Decider::FirstStart,
+        2 => Decider::Orders,
+        _ => return None,
+    };
     let first = read_cycle(&mut reader)?;
     let mut changes = Vec::new();
     while !reader.is_empty() {
@@ -227,7 +278,7 @@ fn decode(bytes: &[u8]) -> Option<Kept> {
         let first_day = Date::new(year, month, day).ok()?;
         changes.push(CycleChange { from, first_day, cycle: read_cycle(&mut reader)? });
     }
-    Some(Kept { is_first_start, calendar: Calendar::with_changes(first, changes)? })
+    Some(Kept { decider, calendar: Calendar::with_changes(first, changes)? })
 }
 
 fn read_cycle(reader: &mut Reader<'_>) -> Option<Cycle> {
@@ -256,8 +307,8 @@ mod tests {
             calendar = calendar.changed(Instant::parse(at).unwrap(), &next).unwrap();
         }
         assert_eq!(calendar.changes().len(), 2);
-        for is_first_start in [false, true] {
-            let kept = Kept { is_first_start, calendar: calendar.clone() };
+        for decider in [Decider::Settings, Decider::FirstStart, Decider::Orders] {
+            let kept = Kept { decider, calendar: calendar.clone() };
             let bytes = encode(&kept);
             assert_eq!(decode(&bytes), Some(kept));
             for end in 1..bytes.len() {

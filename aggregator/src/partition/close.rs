@@ -6,18 +6,18 @@ use crate::commit::CommitPort;
 use crate::error::Error;
 use crate::limits::CLOSE_TOTALS_MAX;
 use crate::tables::Table;
-use rating::{Catalog, Customer, Instant, Period, SubscriptionId};
+use rating::{Calendar, Catalog, Instant, Period, SubscriptionId};
 use std::sync::Arc;
 
 impl Partition {
-    /// Closes every period that ended by the instant that `until` gives for its customer, and
+    /// Closes every period that ended by the instant that `until` gives for its calendar, and
     /// commits. Closing again changes nothing.
     ///
     /// # Errors
     /// As [`Partition::commit`].
     pub fn close(
         &mut self,
-        until: impl Fn(&Customer) -> Instant,
+        until: impl Fn(&Calendar) -> Instant,
         port: &mut dyn CommitPort,
     ) -> Result<(), Error> {
         let catalog = Arc::clone(&self.catalog);
@@ -25,19 +25,17 @@ impl Partition {
             self.commit(port)?;
         }
         // No transaction is open, and one pass serves all that close.
-        let latest = catalog.customers().iter().map(&until).max().unwrap_or(Instant::MIN);
+        let latest = catalog.calendars().iter().map(&until).max().unwrap_or(Instant::MIN);
         self.find_times_until(latest)?;
         for index in 0..catalog.subscriptions().len() {
             let id = SubscriptionId(u32::try_from(index).unwrap_or(u32::MAX));
-            let customer =
-                catalog.subscription_at(id).and_then(|found| catalog.customer_at(found.customer));
-            let Some(customer) = customer else { continue };
+            let Some(subscription) = catalog.subscription_at(id) else { continue };
+            let Some(calendar) = catalog.calendar_of(subscription) else { continue };
             // Their own partitions close the periods of the others.
-            let owner = catalog.subscription_at(id).map(|found| found.customer);
-            if owner.is_some_and(|owner| self.elsewhere(owner).is_some()) {
+            if self.elsewhere(subscription.customer).is_some() {
                 continue;
             }
-            self.close_subscription(&catalog, id, until(customer))?;
+            self.close_subscription(&catalog, id, until(calendar))?;
             if self.slots.dirty_count() >= CLOSE_TOTALS_MAX {
                 self.commit(port)?;
             }

@@ -146,8 +146,8 @@ fn periods_are_not_cut_anew_under_a_state() {
     let other = usage::CATALOG.replace(customer, "\"id\":\"CUS-1\",\"bill_cycle_day\":15,");
     place.write("catalog.json", other);
     let ran = place.succeed(&format!("{RATE} --close-at 2026-03-20T00:00:00Z"));
-    let told = "customer \"CUS-1\": another time zone, cycle day or billing period holds from \
-                2026-02-28T23:00:00Z on";
+    let told = "customer \"CUS-1\": from 2026-02-28T23:00:00Z on, billing periods are of a month, \
+                begin on day 15 and have the time zone Europe/Berlin";
     assert!(ran.stderr.starts_with(told), "{}", ran.stderr);
     let totals = place.lines("out/totals.ndjson");
     let periods = |subscription: &str| -> Vec<[String; 3]> {

@@ -358,7 +358,7 @@ fn another_cycle_day_holds_from_the_next_period_on() {
             scene.produce("catalog", &[(key.clone(), text.clone())]);
         }
     }
-    let from = "holds from 2026-01-31T23:00:00Z on";
+    let from = "from 2026-01-31T23:00:00Z on, billing periods are of a month, begin on day 9";
     let changes = || server.said().iter().filter(|line| line.contains(from)).count();
     eventually("that is told", || changes() == CUSTOMERS);
     scene.rate_by(&server, 1, 50);

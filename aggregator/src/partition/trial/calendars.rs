@@ -2,10 +2,11 @@
 //! from the next period on; nothing is ever cut anew, and all is counted in one period.
 
 use super::{Told, Trial, catalog};
-use crate::partition::Verdict;
+use crate::error::Error;
+use crate::partition::{ChangedCalendar, Verdict};
 use jiff::ToSpan as _;
 use proptest::prelude::*;
-use rating::{Catalog, Date};
+use rating::{Catalog, CycleRule, Date, PeriodLength};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -66,7 +67,7 @@ fn another_cycle_day_holds_from_the_next_period_on() {
                 trial.commit();
                 let after = Arc::new(Catalog::parse(after.as_bytes()).unwrap());
                 trial.partition().set_catalog(after).unwrap();
-                assert_eq!(changes(&mut trial), ["C 2026-02-01T00:00:00Z"]);
+                assert_eq!(changes(&mut trial), ["C 2026-02-01T00:00:00Z 15"]);
             }
             trial.rate(&FIRST[change_after + 1..]);
             trial.rate(&LATER);
@@ -107,7 +108,11 @@ fn another_cycle_day_holds_from_the_next_period_on() {
 
 fn changes(trial: &mut Trial) -> Vec<String> {
     let changes = trial.partition().changed_calendars().iter();
-    changes.map(|change| format!("{} {}", change.customer, change.from)).collect()
+    let line = |change: &ChangedCalendar| {
+        let back = if change.is_taken_back { " taken back" } else { "" };
+        format!("{} {} {}{back}", change.customer, change.from, change.cycle.day)
+    };
+    changes.map(line).collect()
 }
 
 /// A catalog that was only tried leaves nothing of its calendars.
@@ -134,8 +139,10 @@ fn the_last_change_before_the_period_ends_holds() {
     trial.rate(&FIRST[..1]);
     trial.take(&with("\"billing_period\":\"quarter\"")).unwrap();
     trial.take(&with("\"bill_cycle_day\":20")).unwrap();
+    assert_eq!(changes(&mut trial), ["C 2026-02-01T00:00:00Z 20"]);
     trial.rate(&FIRST[1..]);
     trial.take(&with("\"bill_cycle_day\":1")).unwrap();
+    assert_eq!(changes(&mut trial), ["C 2026-02-01T00:00:00Z 1 taken back"]);
     trial.rate(&LATER);
     let months = ["2026-01-01 2026-02-01 40 40", "2026-02-01 2026-03-01 40 40"];
     assert_eq!(periods(&mut trial, "peak"), months);
@@ -186,6 +193,34 @@ fn another_zone_makes_no_day_twice() {
             "2026-02-01T00:00:00Z 2026-03-01T05:00:00Z 10 7",
             "2026-03-01T05:00:00Z 2026-04-01T04:00:00Z 2 1"
         ]
+    );
+}
+
+/// Orders decide for all that was ever sold, so what was rated by them would be cut anew.
+#[test]
+fn what_orders_have_decided_stays() {
+    let ordered = |day: i8, settings: &str| {
+        let mut catalog = Catalog::parse(with(settings).as_bytes()).unwrap();
+        let (length, month) = (PeriodLength::Month, 1);
+        catalog.set_cycles(|_| Some(CycleRule { length, day, month }));
+        catalog.finish();
+        Arc::new(catalog)
+    };
+    let mut trial = Trial::new(&with("\"time_zone\":\"UTC\""));
+    trial.partition().set_catalog(ordered(10, "\"time_zone\":\"UTC\"")).unwrap();
+    trial.rate(&FIRST);
+    trial.commit();
+    for (day, settings) in [(12, "\"time_zone\":\"UTC\""), (10, "\"time_zone\":\"Asia/Tokyo\"")] {
+        let refused = trial.partition().set_catalog(ordered(day, settings)).unwrap_err();
+        assert!(matches!(refused, Error::OrderedCalendar { .. }), "{refused}");
+    }
+    // A run without orders does not know what they decided.
+    trial.take(&with("\"bill_cycle_day\":20")).unwrap();
+    assert!(changes(&mut trial).is_empty());
+    trial.rate(&LATER);
+    assert_eq!(
+        periods(&mut trial, "peak"),
+        ["2026-01-10 2026-02-10 40 40", "2026-02-10 2026-03-10 40 40"]
     );
 }
 
