@@ -206,3 +206,43 @@ fn a_state_that_was_never_finished_is_made_anew() {
     check(&place, "10 records read: 10 rated", 10);
     assert_eq!(place.names("state"), ["partition-0"]);
 }
+
+const ORDERS: &str = r#"{"settings":{"currency":"USD"},
+"products":[{"sku":"P","name":"P","provisions":"subscription","revenue_model":"overage_usage"}],
+"orders":[{"id":"O","customer":"CUS-0","kind":"new","activated_on":"2026-01-01","order_products":[
+  {"id":"OP","sku":"P","reference":"SUB-0","quantity":"1","unit_price":"0","price_period":"month",
+   "start":"2026-01-01","end":null,"plan":"pro"}]}]}"#;
+
+/// A bill closed periods by the zone of the catalog, which does not hold yet, and billed the last
+/// month of a zone a day behind twice. Orders cannot change what was cut.
+#[test]
+fn bills_take_periods_as_they_were_cut() {
+    for (before, after) in
+        [("America/New_York", "Europe/Berlin"), ("Pacific/Honolulu", "Pacific/Kiritimati")]
+    {
+        let place = place();
+        let zone = |name: &str| {
+            let customer = format!("{{\"id\":\"CUS-0\",\"time_zone\":\"{name}\"}}");
+            usage::CATALOG.replace("{\"id\":\"CUS-0\"}", &customer)
+        };
+        place.write("orders.json", ORDERS);
+        place.write("usage.ndjson", usage::record(30) + "\n");
+        place.write("catalog.json", zone(before));
+        place.succeed(RATE);
+        place.write("catalog.json", zone(after));
+        place.succeed(RATE);
+        let bill = "bill --catalog catalog.json --orders orders.json --state state --out out";
+        let bill_as_of = |day: &str| format!("{bill} --as-of {day}");
+        for day in ["2026-02-01", "2026-02-03"] {
+            place.succeed(&bill_as_of(day));
+            let invoices = place.json("out/invoices.json");
+            let used = &invoices[0]["items"][0]["usage"];
+            let days = ["period_start", "period_end"].map(|name| used[0][name].clone());
+            assert_eq!(invoices.as_array().unwrap().len(), 1, "{invoices}");
+            assert_eq!(used.as_array().unwrap().len(), 1, "{invoices}");
+            assert_eq!(days, ["2026-01-01", "2026-01-31"], "{day} {after}: {invoices}");
+        }
+        place.write("catalog.json", zone(before));
+        place.fail(&bill_as_of("2026-02-03"), 1, &["\"CUS-0\"", "where orders decide"]);
+    }
+}
