@@ -77,6 +77,18 @@ impl Calendar {
         Some(changed)
     }
 
+    /// The same calendar with a last cycle that cuts as its own does.
+    #[must_use]
+    pub fn said_otherwise(mut self, cycle: Cycle) -> Self {
+        if self.last().cuts_as(&cycle) {
+            match self.changes.last_mut() {
+                Some(change) => change.cycle = cycle,
+                None => self.first = cycle,
+            }
+        }
+        self
+    }
+
     /// The cycle that holds at an instant, and since when.
     fn at(&self, at: Instant) -> (&Cycle, Option<&CycleChange>) {
         let passed = self.changes.partition_point(|change| change.from <= at);

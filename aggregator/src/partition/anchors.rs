@@ -52,7 +52,8 @@ impl Partition {
         Ok(moved)
     }
 
-    /// Whether there are records in a scope. They may add up to nothing.
+    /// Whether there are records in a scope. They may add up to nothing; then those of the billing
+    /// periods that it lies in count as its own.
     fn is_used(
         &self,
         stored: &[u8],

@@ -50,7 +50,7 @@ enum Decider {
     Settings = 0,
     /// The catalog, by the day on which the first subscription started, which is fixed once.
     FirstStart = 1,
-    /// Orders: a run without them keeps what they decided, and they do not decide anew.
+    /// Orders: a run without them keeps what they decided, and nobody decides anew.
     Orders = 2,
 }
 
@@ -162,23 +162,26 @@ impl Partition {
                 (wanted.day, wanted.month) = (last.day, last.month);
             }
             (Decider::Orders, Decider::Settings | Decider::FirstStart) => {
-                wanted = Cycle { zone: wanted.zone, ..last.clone() };
+                wanted = stated(customer, last);
             }
             (Decider::Settings | Decider::FirstStart | Decider::Orders, _) => {}
         }
         let keep = |calendar| Ok(Kept { decider, calendar });
         if last.cuts_as(&wanted) {
-            return keep(before.calendar.clone());
+            // The month of monthly periods means something once they get longer.
+            return keep(before.calendar.clone().said_otherwise(wanted));
         }
         let Some(used) = self.last_period_of((catalog, customer))? else {
             // Its first record was refused in the end.
             return keep(Calendar::new(wanted));
         };
-        if now == Decider::Orders {
+        if decider == Decider::Orders {
             return Err(Error::OrderedCalendar { customer: customer.id.clone() });
         }
-        let calendar = before.calendar.changed(self.watermark.max(used), &wanted);
-        let calendar = calendar.ok_or(Error::Damaged { what: "calendar of a customer" })?;
+        let Some(calendar) = before.calendar.changed(self.watermark.max(used), &wanted) else {
+            // The next period would begin beyond the years that there are.
+            return keep(before.calendar.clone());
+        };
         if calendar.changes().len() > CALENDAR_CHANGES_MAX {
             return Err(Error::ManyCalendars { customer: customer.id.clone() });
         }
@@ -240,6 +243,18 @@ fn customer_named<'a>(catalog: &'a Catalog, id: &str) -> Option<(CustomerId, &'a
     let Some(Subject::Customer(found)) = catalog.subject(id) else { return None };
     let customer = catalog.customer_at(found).filter(|customer| customer.id == id)?;
     Some((found, customer))
+}
+
+/// What a customer's entry itself states of its billing periods, and for the rest what holds.
+fn stated(customer: &Customer, last: &Cycle) -> Cycle {
+    let settings = &customer.settings;
+    let (day, month) = match settings.bill_cycle_day {
+        Some(CycleDay::Fixed(day)) => (day, settings.bill_cycle_month.unwrap_or(last.month)),
+        Some(CycleDay::FirstSubscriptionStart) => (last.day, last.month),
+        None => (last.day, settings.bill_cycle_month.unwrap_or(last.month)),
+    };
+    let length = settings.billing_period.unwrap_or(last.length);
+    Cycle { length, day, month, zone: customer.zone.clone() }
 }
 
 // Frozen, as `decode` is.

@@ -323,9 +323,10 @@ impl Ledger for EmbeddedLedger {
         if has_catalog && partition.lacks_times() {
             // The terms that a total was rated by are asked for up to its last record.
             partition.find_times()?;
-            self.changed = true;
-            self.commit()?;
         }
+        // The state that is opened below knows only what is committed, the watermark among it.
+        self.changed = true;
+        self.commit()?;
         let store = self.partition.take().ok_or_else(gone)?.into_store();
         let refused = match self.try_catalog(store, &new)? {
             Ok(partition) => match catalog_file::write(&self.directory, &new.text) {

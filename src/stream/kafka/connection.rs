@@ -249,6 +249,13 @@ impl Connection {
         }
     }
 
+    /// Ends the reader of the state log, if there is one.
+    fn leave_state(&self) {
+        if let Some(reader) = self.state.take() {
+            Closing::of(reader, &self.clients.calls).begin();
+        }
+    }
+
     fn send_offsets(&self, read: &[(Input, u64)]) -> Result<(), BrokerError> {
         let Some(metadata) = self.group.metadata() else { return Ok(()) };
         let mut offsets = TopicPartitionList::new();
@@ -433,7 +440,7 @@ impl Broker for Connection {
     }
 
     fn follow_inputs(&self, from: &[(Input, u64)]) -> Result<(), BrokerError> {
-        *self.state.borrow_mut() = None;
+        self.leave_state();
         let mut list = TopicPartitionList::new();
         for (input, next) in from {
             let next = Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX));
@@ -502,5 +509,6 @@ impl Drop for Connection {
             // If it is not aborted here, it is by whoever fences this producer.
             _ = self.transact("abort_transaction", ABORT, abort);
         }
+        self.leave_state();
     }
 }

@@ -38,7 +38,9 @@ impl EntryReader {
     /// [`BrokerError`] if it cannot be read, or is not there: it is not taken for an empty one.
     pub(crate) fn new(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
         let reader = reader(clients)?;
-        let metadata = reader.fetch_metadata(Some(topic), CALL).map_err(|error| failed(&error))?;
+        let asked = || reader.fetch_metadata(Some(topic), CALL);
+        let metadata = clients.calls().during("metadata", CALL, asked);
+        let metadata = metadata.map_err(|error| failed(&error))?;
         let partitions = metadata.topics().iter().find(|found| found.name() == topic);
         let partitions =
             count(partitions.map(|found| (found.error(), found.partitions().len())))

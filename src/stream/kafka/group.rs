@@ -173,6 +173,21 @@ impl Group {
         Arc::clone(&self.member.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Asks the present member. Another may take its place meanwhile, and whoever holds the old one
+    /// last ends it.
+    fn ask<T>(&self, question: impl FnOnce(&Member) -> T) -> T {
+        let member = self.member();
+        let answer = question(&member);
+        self.let_go(member);
+        answer
+    }
+
+    fn let_go(&self, member: Arc<Member>) {
+        if let Some(last) = Arc::into_inner(member) {
+            Closing::of(last, &self.clients.calls).begin();
+        }
+    }
+
     /// Speaks with the group for a while, and says what changed.
     pub(crate) fn poll(&self, wait: Duration) -> (Vec<Change>, Vec<String>) {
         let (mut failures, member) = (Vec::new(), self.member());
@@ -190,17 +205,18 @@ impl Group {
             std::mem::take(&mut *changes.noted.lock().unwrap_or_else(PoisonError::into_inner))
         };
         if let Some(reason) = changes.listener.cut_off() {
-            match self.renew(member, &mut noted) {
+            match self.renew(&member, &mut noted) {
                 Ok(true) => failures.push(format!("{reason}, so it is joined anew")),
                 Ok(false) => {}
                 Err(error) => failures.push(error.to_string()),
             }
         }
+        self.let_go(member);
         (noted, failures)
     }
 
     /// Joins the group anew if the member that was cut off has lost what it had; whether it has.
-    fn renew(&self, member: Arc<Member>, noted: &mut Vec<Change>) -> Result<bool, BrokerError> {
+    fn renew(&self, member: &Member, noted: &mut Vec<Change>) -> Result<bool, BrokerError> {
         let cut_off = {
             let mut since = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
             since.get_or_insert_with(Stopwatch::start).elapsed()
@@ -214,20 +230,25 @@ impl Group {
             noted.push(Change::Lost(partitions_of(&held)));
         }
         member.context().listener.mute();
-        *self.member.write().unwrap_or_else(PoisonError::into_inner) = new;
+        // It gives back what it holds when it ends: librdkafka waits for that without end.
+        member.context().is_leaving.store(true, Ordering::SeqCst);
+        let old = {
+            let mut present = self.member.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *present, new)
+        };
+        self.let_go(old);
         *self.cut_off.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        Closing::of(member, &self.clients.calls).begin();
         Ok(true)
     }
 
     /// Whether the group has said which partitions are ours, be it none.
     pub(crate) fn has_joined(&self) -> bool {
-        self.member().context().has_joined.load(Ordering::SeqCst)
+        self.ask(|member| member.context().has_joined.load(Ordering::SeqCst))
     }
 
     /// Why this member can never be one again, if it cannot: another has its instance id.
     pub(crate) fn fatal_error(&self) -> Option<String> {
-        let (code, reason) = self.member().client().fatal_error()?;
+        let (code, reason) = self.ask(|member| member.client().fatal_error())?;
         if code == RDKafkaErrorCode::FencedInstanceId
             && let Some(name) = &self.clients.instance_id
         {
@@ -247,8 +268,11 @@ impl Group {
     ) -> Result<Option<u64>, BrokerError> {
         let mut list = TopicPartitionList::new();
         list.add_partition(topic, partition);
-        let committed =
-            self.member().committed_offsets(list, CALL).map_err(|error| failed(&error))?;
+        let asked = |member: &Member| {
+            let calls = &self.clients.calls;
+            calls.during("committed_offsets", CALL, || member.committed_offsets(list, CALL))
+        };
+        let committed = self.ask(asked).map_err(|error| failed(&error))?;
         let offset = committed.find_partition(topic, partition).map(|found| found.offset());
         Ok(match offset {
             Some(Offset::Offset(offset)) => u64::try_from(offset).ok(),
@@ -262,21 +286,22 @@ impl Group {
         for partition in partitions {
             list.add_partition(&self.topic, i32::try_from(*partition).unwrap_or(i32::MAX));
         }
-        self.member().incremental_unassign(&list).map_err(|error| failed(&error))
+        self.ask(|member| member.incremental_unassign(&list)).map_err(|error| failed(&error))
     }
 
     /// What vouches for this member when offsets are committed.
     pub(crate) fn metadata(&self) -> Option<ConsumerGroupMetadata> {
-        self.member().group_metadata()
+        self.ask(BaseConsumer::group_metadata)
     }
 
     /// Leaves the group; what was assigned has been let go.
     pub(crate) fn leave(&self) {
-        let member = self.member();
-        member.context().is_leaving.store(true, Ordering::SeqCst);
-        // A member with a name of its own keeps its partitions until it is back.
-        if self.clients.instance_id.is_none() {
-            member.unsubscribe();
-        }
+        self.ask(|member| {
+            member.context().is_leaving.store(true, Ordering::SeqCst);
+            // A member with a name of its own keeps its partitions until it is back.
+            if self.clients.instance_id.is_none() {
+                member.unsubscribe();
+            }
+        });
     }
 }

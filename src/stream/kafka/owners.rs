@@ -139,13 +139,15 @@ impl StateTails {
             if from <= first || tail >= TAIL_MAX {
                 // Nobody has held it, if nothing was ever written.
                 let is_new = first == 0 && from == 0 && records == 0;
-                let reason = "its last records do not say who wrote them";
-                return if is_new { Ok(None) } else { Err(reason.to_owned()) };
+                return if is_new { Ok(None) } else { Err(UNSAID.to_owned()) };
             }
             tail *= 8;
         }
     }
 }
+
+/// The answer of a log that could be read.
+const UNSAID: &str = "its last records do not say who wrote them";
 
 fn reader(clients: &Clients) -> Result<Reader, BrokerError> {
     let mut config = clients.reader();
@@ -205,12 +207,11 @@ impl Owners for StateTails {
             return found;
         }
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
-        let found = self
-            .look(&reader, number)
-            .map_err(|error| format!("{} partition {partition}: {error}", self.topic));
-        if found.is_err() {
+        let found = self.look(&reader, number);
+        if found.as_ref().is_err_and(|reason| reason != UNSAID) {
             self.renew(&mut reader);
         }
+        let found = found.map_err(|error| format!("{} partition {partition}: {error}", self.topic));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(partition, (found.clone(), Stopwatch::start()));
         drop((known, reader));

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::partition::{ChangedCalendar, Verdict};
 use jiff::ToSpan as _;
 use proptest::prelude::*;
-use rating::{Catalog, CycleRule, Date, PeriodLength};
+use rating::{Catalog, CycleRule, Date, Instant, PeriodLength};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -196,6 +196,54 @@ fn another_zone_makes_no_day_twice() {
     );
 }
 
+/// The month of monthly periods means nothing, until they get longer.
+#[test]
+fn a_first_start_that_comes_later_has_its_month() {
+    let march = r#"{"id":"S","customer":"C","plan":"p","start":"2026-03-07"}"#;
+    let first = "\"bill_cycle_day\":\"first_subscription_start\"";
+    let mut trial = Trial::new(&with_subscriptions("\"bill_cycle_day\":7", march));
+    trial.rate(&[Told("a", "2026-03-10", "S", r#"{"n":"4"}"#)]);
+    trial.take(&with_subscriptions(first, march)).unwrap();
+    assert!(changes(&mut trial).is_empty());
+    trial.rate(&[Told("b", "2026-04-10", "S", r#"{"n":"4"}"#)]);
+    trial
+        .take(&with_subscriptions(&format!("{first},\"billing_period\":\"quarter\""), march))
+        .unwrap();
+    trial.rate(&[Told("c", "2026-05-10", "S", r#"{"n":"4"}"#)]);
+    let last = periods(&mut trial, "peak").pop().unwrap();
+    assert_eq!(last, "2026-05-07 2026-06-07 4 4");
+}
+
+/// Whatever has been used by others: time has gone on.
+#[test]
+fn a_change_waits_for_the_period_that_holds_the_watermark() {
+    let mut trial = Trial::new(&with("\"bill_cycle_day\":1"));
+    trial.rate(&FIRST);
+    let march = Instant::parse("2026-03-10T00:00:00Z").unwrap();
+    trial.partition().advance_watermark(march);
+    trial.take(&with("\"bill_cycle_day\":15")).unwrap();
+    assert_eq!(changes(&mut trial), ["C 2026-04-01T00:00:00Z 15"]);
+    trial.rate(&LATER[..2]);
+    let last = periods(&mut trial, "peak").pop().unwrap();
+    assert_eq!(last, "2026-02-01 2026-03-01 20 20");
+}
+
+/// The last day of a subscription is one of the zone that holds then.
+#[test]
+fn a_subscription_ends_with_its_day_in_the_new_zone() {
+    let short = r#"{"id":"S","customer":"C","plan":"p","start":"2026-01-01","end":"2026-02-10"}"#;
+    let mut trial = Trial::new(&with_subscriptions("\"time_zone\":\"UTC\"", short));
+    trial.rate(&FIRST);
+    trial.take(&with_subscriptions("\"time_zone\":\"America/New_York\"", short)).unwrap();
+    trial.rate(&[Told("c", "2026-02-11T04:59:59", "S", r#"{"n":"2"}"#)]);
+    let late = trial.apply(Told("d", "2026-02-11T05:00:00", "S", r#"{"n":"2"}"#));
+    assert!(matches!(late, Verdict::Rejected(_)), "{late:?}");
+    let last = said(&mut trial, "plain", ["period_start", "period_end", "status", "amount"]);
+    assert_eq!(last[1][..2], ["2026-02-01T00:00:00Z", "2026-02-11T05:00:00Z"]);
+    // 10 of the 28 days of February.
+    assert_eq!(last[1][3], "0");
+}
+
 /// Orders decide for all that was ever sold, so what was rated by them would be cut anew.
 #[test]
 fn what_orders_have_decided_stays() {
@@ -214,8 +262,11 @@ fn what_orders_have_decided_stays() {
         let refused = trial.partition().set_catalog(ordered(day, settings)).unwrap_err();
         assert!(matches!(refused, Error::OrderedCalendar { .. }), "{refused}");
     }
-    // A run without orders does not know what they decided.
-    trial.take(&with("\"bill_cycle_day\":20")).unwrap();
+    // A run without orders does not know what they decided, but what it says must agree.
+    let silent = Catalog::parse(with("\"bill_cycle_day\":20").as_bytes()).unwrap();
+    let refused = trial.partition().set_catalog(Arc::new(silent)).unwrap_err();
+    assert!(matches!(refused, Error::OrderedCalendar { .. }), "{refused}");
+    trial.take(&with("\"time_zone\":\"UTC\"")).unwrap();
     assert!(changes(&mut trial).is_empty());
     trial.rate(&LATER);
     assert_eq!(
