@@ -30,8 +30,8 @@ fn line(changed: &ChangedCalendar) -> String {
     let periods = format!("{months}, begin on day {day} and have the time zone {zone}");
     if *is_taken_back {
         return format!(
-            "customer \"{customer}\": billing periods stay what they are, also from {from} on: they \
-             are of {periods}"
+            "customer \"{customer}\": billing periods stay what they are, also from {from} on: \
+             they are of {periods}"
         );
     }
     format!("customer \"{customer}\": from {from} on, billing periods are of {periods}")

@@ -113,9 +113,9 @@ pub enum Error {
     },
     /// A customer with usage whose billing periods orders would make others.
     #[error(
-        "the state has usage of customer \"{customer}\", but by this catalog and orders its billing \
-         periods are others; what was rated cannot be cut anew: where orders decide, time zone, \
-         cycle day and billing period stay what they were, or another state is used"
+        "the state has usage of customer \"{customer}\", but by this catalog and orders its \
+         billing periods are others; what was rated cannot be cut anew: where orders decide, time \
+         zone, cycle day and billing period stay what they were, or another state is used"
     )]
     OrderedCalendar {
         /// The customer.

@@ -116,8 +116,9 @@ fn a_version_may_begin_behind_the_last_record_that_stands() {
     let version = |from: &str| {
         let first = "\"plans\":[";
         let second = format!(
-            r#"{first}{{"key":"pro","version":2,"effective_from":"{from}","currency":"USD","charges":[
-                {{"key":"api","meter":"calls","price":{{"model":"per_unit","unit_price":"0.02"}}}}]}},"#
+            r#"{first}{{"key":"pro","version":2,"effective_from":"{from}","currency":"USD",
+                "charges":[{{"key":"api","meter":"calls",
+                    "price":{{"model":"per_unit","unit_price":"0.02"}}}}]}},"#
         );
         CATALOG.replace(first, &second)
     };
