@@ -87,8 +87,8 @@ impl App {
     ) -> Result<T, Problem> {
         let (reply, answer) = oneshot::channel();
         self.desk.submit(request(reply))?;
-        // Without an answer nothing was promised: the worker has failed or is gone.
-        answer.await.map_err(|_| Problem::stopping())
+        // Without an answer nothing was promised: the worker has failed or is gone, or a broker.
+        answer.await.map_err(|_| Problem::unanswered())
     }
 }
 

@@ -58,6 +58,7 @@ fn serve(
     let Begun { address, desk, requests, metrics } = begun;
     let advertise = advertised(&settings.http, address)?;
     let clients = Clients::new(settings, advertise.clone(), Arc::clone(&metrics));
+    clients.check_properties()?;
     let topics = Arc::new(find_topics(settings, &clients, runtime)?);
     let broken = |error: BrokerError| Failure::Dependency(error.to_string());
     let group = Arc::new(Group::join(&clients, &topics.raw).map_err(broken)?);

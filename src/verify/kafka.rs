@@ -5,6 +5,7 @@
 //! line that is read has its record. What comes meanwhile is left for another time. Every topic is
 //! read once, from its beginning.
 
+use super::finding::Kind;
 use super::records::Input;
 use super::{Audit, Facts, LogId, Place, Question, Report, Written};
 use crate::failure::Failure;
@@ -69,6 +70,7 @@ pub(crate) fn verify_kafka(facts: Facts, cluster: &Cluster) -> Result<Report, Fa
         return Err(Failure::Input(vec![format!("{}: there is no such topic", cluster.raw)]));
     }
     note_what_is_gone(&mut audit, [&raw, &forward], [&rated, &rejected, &forward]);
+    find_unread_gaps(&mut audit, &raw, |partition| read.get(&(cluster.raw.clone(), partition)));
     reader.each(&cluster.rejected, &rejected, |place, message| {
         audit.letter(place, message.payload().unwrap_or_default());
     })?;
@@ -111,6 +113,21 @@ fn note_what_is_gone(audit: &mut Audit, inputs: [&Vec<Stretch>; 2], outputs: [&V
     for Stretch { log, low, .. } in late {
         let log = audit.cx.logs.name(log);
         audit.notes.push(format!("{log} begins at {low}: what was before is gone"));
+    }
+}
+
+/// What was deleted before the group had read it is lost.
+fn find_unread_gaps<'a>(
+    audit: &mut Audit,
+    raw: &[Stretch],
+    next_of: impl Fn(i32) -> Option<&'a i64>,
+) {
+    for Stretch { log, partition, low, .. } in raw {
+        let Some(next) = next_of(*partition).filter(|next| *next < low) else { continue };
+        let (name, last) = (audit.cx.logs.name(*log).to_owned(), low.saturating_sub(1));
+        audit.cx.findings.add(Kind::Lost, || {
+            format!("{name}: {next} to {last} were deleted before they were read")
+        });
     }
 }
 
@@ -265,4 +282,36 @@ fn is_final(error: &KafkaError) -> bool {
 
 fn failed(what: &str, error: &KafkaError) -> Failure {
     Failure::Dependency(format!("{what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A topic that lost its beginning was only noted, whatever had been read of it.
+    #[test]
+    fn what_was_deleted_before_it_was_read_is_lost() {
+        let question = Question {
+            written: Written::Closed,
+            has_input: true,
+            begins_late: true,
+            outputs_begin_late: false,
+            subjects_may_wait: true,
+        };
+        let catalog = br#"{"meters":[],"plans":[],"customers":[],"subscriptions":[]}"#;
+        let mut audit = Audit::new(Facts::read(catalog).unwrap(), question);
+        let log = |audit: &mut Audit, partition| audit.cx.logs.topic("raw", partition).unwrap();
+        let raw: Vec<Stretch> = [(0, 5), (1, 109), (2, 7)]
+            .map(|(partition, low)| {
+                let log = log(&mut audit, partition);
+                Stretch { log, partition, low, high: 168 }
+            })
+            .into();
+        let read = BTreeMap::from([(0, 5), (1, 89)]);
+        find_unread_gaps(&mut audit, &raw, |partition| read.get(&partition));
+        let report = audit.finish();
+        let told = format!("{:?}", report.findings);
+        assert!(told.contains("raw[1]: 89 to 108 were deleted before they were read"), "{told}");
+        assert!(!told.contains("raw[0]") && !told.contains("raw[2]"), "{told}");
+    }
 }

@@ -280,7 +280,9 @@ impl Records {
         }
         let mut unmet: Vec<Place> = self.forwards.values().flatten().copied().collect();
         unmet.sort_unstable();
-        for place in unmet {
+        // What they were sent on from may be gone.
+        let are_told = !cx.asked.begins_late;
+        for place in unmet.into_iter().filter(|_| are_told) {
             cx.findings.add(Kind::ForwardOfNothing, || {
                 format!("{}: was not sent on from any record", cx.logs.show(place))
             });

@@ -44,10 +44,12 @@ impl Report {
         if cx.asked.written == Written::Closed && open > 0 {
             _ = writeln!(
                 summary,
-                "{open} open total{} not written yet: only the chain of their lines was checked",
+                "{open} open total{} not written yet: of their lines the chain of quantities was \
+                 checked, but no amount",
                 plural(open as u64)
             );
         }
+        let are_unpriced = cx.asked.written == Written::Closed && open > 0;
         if without_record > 0 {
             let of = "rated lines are of records that are no longer there";
             _ = writeln!(summary, "{without_record} {of}");
@@ -66,6 +68,8 @@ impl Report {
         if cx.findings.is_empty() {
             summary.push_str(if cx.asked.outputs_begin_late {
                 "nothing contradicts the promise, but outputs are gone: sums were not checked\n"
+            } else if cx.asked.has_input && are_unpriced {
+                "every record is accounted for once, and every sum that is written is exact\n"
             } else if cx.asked.has_input {
                 "every record is accounted for once, and every sum is exact\n"
             } else {

@@ -330,6 +330,17 @@ fn what_was_sent_on_is_rated_at_its_owner() {
     world.check(Kind::WrongPartition, "raw[0]@4: rated in another partition: rated[1]@7");
 }
 
+/// Retention may have taken the record that a message was sent on from.
+#[test]
+fn what_was_sent_on_may_outlast_its_record() {
+    let mut world = good();
+    world.forward.push(record("d", "T", "1"));
+    world.rated.push(line("d", "D", ("0", "1"), ",\"elsewhere\":1"));
+    world.check(Kind::ForwardOfNothing, "forward[1]@0: was not sent on from any record");
+    let report = world.audit(Question { begins_late: true, ..QUESTION });
+    assert!(report.findings.is_empty(), "{report:?}");
+}
+
 #[test]
 fn corrections_are_in_force() {
     let mut world = good();

@@ -38,6 +38,14 @@ impl Problem {
         Self::unready("the service is stopping; what was sent was not taken")
     }
 
+    /// Whoever was to answer has given up, and what became of the request is not known.
+    pub(super) fn unanswered() -> Self {
+        Self::unready(
+            "there is no answer: a broker may be away, or the service is ending. What was sent may \
+             have been taken: send it again as it is, and it counts once",
+        )
+    }
+
     /// A document with faults at places.
     pub(super) fn faulty(detail: &str, faults: Vec<Fault>) -> Self {
         Self { faults, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }

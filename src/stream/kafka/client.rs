@@ -4,6 +4,7 @@ use super::super::broker::BrokerError;
 use super::complaints::{Complainant, Complaints};
 use super::listener::INTERVAL_MS;
 use super::watch::Calls;
+use crate::failure::Failure;
 use crate::service::{Kafka, Metrics, Settings};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -76,6 +77,25 @@ impl Clients {
             config.set(key, value);
         }
         config
+    }
+
+    /// Whether librdkafka knows all properties, and takes their values.
+    ///
+    /// # Errors
+    /// [`Failure`] that names the one that it does not.
+    pub(crate) fn check_properties(&self) -> Result<(), Failure> {
+        let all = [self.producer(""), self.deliverer(), self.reader(), self.member(), self.admin()];
+        for config in all {
+            match config.create_native_config() {
+                Ok(_) => {}
+                Err(KafkaError::ClientConfig(_, reason, key, value)) => {
+                    let fault = format!("error: kafka.properties: {key} = \"{value}\": {reason}");
+                    return Err(Failure::Input(vec![fault]));
+                }
+                Err(error) => return Err(Failure::Dependency(error.to_string())),
+            }
+        }
+        Ok(())
     }
 
     /// The producer of one partition; whoever makes the next one with this id fences it.

@@ -253,8 +253,9 @@ impl Group {
             && let Some(name) = &self.clients.instance_id
         {
             return Some(format!(
-                "another instance has the name \"{name}\" ({reason}); give each one a \
-                 kafka.instance_id of its own, or none"
+                "another instance has the name \"{name}\", or a broker that did not answer for \
+                 long takes this one for another ({reason}); give each one a kafka.instance_id of \
+                 its own, or none, and start it again"
             ));
         }
         Some(format!("{reason} ({code})"))

@@ -119,3 +119,21 @@ fn a_state_topic_that_forgets() {
     let settings = names.settings(&broker.bootstrap, "");
     refused(&settings, &["kafka.topics.state", "retention.ms"]);
 }
+
+/// What only the clients of partitions look at was found when they were made, again and again.
+#[test]
+fn properties_that_nobody_knows() {
+    let names = Names::new();
+    for (property, words) in [
+        ("\"no.such.property\" = \"1\"", "no.such.property"),
+        ("\"linger.ms\" = \"soon\"", "linger.ms"),
+        ("\"partitioner\" = \"crc32\"", "partitioner"),
+    ] {
+        let lines = format!("[kafka.properties]\n{property}\n");
+        let settings = names.settings("127.0.0.1:1", "").replace("[kafka.properties]\n", &lines);
+        let place = Workplace::new();
+        place.write("catalog.json", catalog());
+        place.write("a.toml", settings);
+        place.fail("run --config a.toml", 1, &["kafka.properties", words]);
+    }
+}
