@@ -71,21 +71,22 @@ pub(crate) fn kept_catalog(settings: &Settings) -> Result<(PathBuf, Vec<u8>), Fa
 /// # Errors
 /// [`Failure`] if the service cannot start, or if its worker fails.
 pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
-    let given = settings.catalog.as_deref().map(catalog_file::load).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(HTTP_THREADS)
         .enable_all()
         .build()
         .map_err(|error| Failure::Dependency(format!("cannot start a runtime: {error}")))?;
-    let served = runtime.block_on(serve(settings, given));
+    let served = runtime.block_on(serve(settings));
     // Connections that have outlived the service have nobody left to ask.
     runtime.shutdown_timeout(Duration::from_millis(100));
     served
 }
 
-async fn serve(settings: Settings, given: Option<CatalogText>) -> Result<(), Failure> {
+async fn serve(settings: Settings) -> Result<(), Failure> {
     let mut signals = Signals::new()
         .map_err(|error| Failure::Dependency(format!("cannot watch signals: {error}")))?;
+    // Nobody is served yet, so that nothing waits for it.
+    let given = settings.catalog.as_deref().map(catalog_file::load).transpose()?;
     let cannot_listen =
         |error| Failure::Dependency(format!("cannot listen on {}: {error}", settings.http.listen));
     let listener = TcpListener::bind(&settings.http.listen).await.map_err(cannot_listen)?;

@@ -21,8 +21,9 @@ mod kafka;
 mod keeping;
 mod limits;
 mod log_port;
-pub mod murmur2;
+mod murmur2;
 mod outbox;
+mod partitioner;
 mod provenance;
 pub mod rater;
 pub mod restore;
@@ -36,6 +37,7 @@ mod worker;
 pub(crate) use crate::clock::{earlier, later};
 pub use catalog_topic::InForce;
 pub(crate) use kafka::TopicNames;
+pub use partitioner::Partitioner;
 pub(crate) use rater::first_end_after;
 pub(crate) use run::{read_catalog, start};
 

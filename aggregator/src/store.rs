@@ -247,6 +247,11 @@ impl Store {
         Ok(seen)
     }
 
+    /// Where it lies.
+    pub(crate) fn directory(&self) -> &str {
+        &self.directory
+    }
+
     /// The secrets of this state.
     #[must_use]
     pub const fn seeds(&self) -> Seeds {

@@ -5,7 +5,7 @@ mod read;
 #[cfg(test)]
 mod schema;
 
-use crate::stream::TopicNames;
+use crate::stream::{Partitioner, TopicNames};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +48,8 @@ pub(crate) struct Kafka {
     pub(crate) group: String,
     /// A name of this instance that survives restarts; with one, a restart moves no partitions.
     pub(crate) instance_id: Option<String>,
+    /// How producers of raw usage spread customers over partitions.
+    pub(crate) partitioner: Partitioner,
     /// Partitions of the topics that are made because they are missing.
     pub(crate) partitions: u32,
     pub(crate) topics: TopicNames,
@@ -111,6 +113,7 @@ impl Default for Settings {
                 bootstrap_servers: "127.0.0.1:9092".to_owned(),
                 group: "usage-rater".to_owned(),
                 instance_id: None,
+                partitioner: Partitioner::default(),
                 partitions: 4,
                 topics: TopicNames::default(),
                 properties: BTreeMap::new(),

@@ -10,7 +10,7 @@ use super::command::Command;
 use super::directory::{Directory, Unsent};
 use super::kafka::{Clients, Deliverer, Delivery, Topics};
 use super::limits::OWED_MAX;
-use super::murmur2::partition_of;
+use super::partitioner::Partitioner;
 use crate::failure::Failure;
 use crate::service::{
     Answer, DeadLetters, Desk, Metrics, Read, Refusal, Request, Submission, Told, Unread,
@@ -43,6 +43,7 @@ pub(super) struct Front {
     decoder: Decoder,
     tape: Tape,
     partitions: u32,
+    partitioner: Partitioner,
     /// The topic of dead letters.
     rejected: String,
     catalog: Arc<CatalogBoard>,
@@ -67,6 +68,7 @@ impl Front {
             decoder: Decoder::new(0),
             tape: Tape::default(),
             partitions: topics.partitions,
+            partitioner: clients.partitioner,
             rejected: topics.rejected.clone(),
             catalog: Arc::clone(&here.board),
             directory: Arc::clone(&here.directory),
@@ -210,7 +212,7 @@ impl Front {
         let catalog = self.catalog();
         let found = catalog.subscription(subscription)?;
         let owner = &catalog.customer_at(found.customer)?.id;
-        Some(partition_of(owner.as_bytes(), self.partitions))
+        Some(self.partitioner.partition_of(owner.as_bytes(), self.partitions))
     }
 }
 

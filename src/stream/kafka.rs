@@ -1,5 +1,6 @@
 //! Kafka behind the broker port, by librdkafka.
 
+mod claims;
 mod client;
 mod closing;
 mod complaints;
@@ -11,6 +12,7 @@ mod listener;
 mod owners;
 mod pen;
 mod probe;
+mod topic_watch;
 mod topics;
 mod trim;
 mod watch;
@@ -22,6 +24,7 @@ pub(crate) use entry_reader::EntryReader;
 pub(crate) use group::{Change, Group};
 pub(crate) use owners::StateTails;
 pub(crate) use pen::Pen;
+pub(crate) use topic_watch::{TopicFaults, watch_topics};
 pub(crate) use topics::{TopicNames, Topics, TopicsError};
 pub(crate) use trim::trim;
 pub(crate) use watch::watch;

@@ -1,8 +1,10 @@
-//! Keeping: the thread of the catalog's keeper, as the one that started it sees it.
+//! Keeping: the thread of the catalog's keeper or of the watch over topics, as the one that started
+//! it sees it.
 //!
-//! It may be in the middle of a transaction on the catalog's topic, or wait for another instance.
-//! So it is waited for when the service stops, but not for as long as that may take: what it was
-//! about to put in force then is not, and a transaction that stays open is aborted by the broker.
+//! A keeper may be in the middle of a transaction on the catalog's topic, or wait for another
+//! instance. So it is waited for when the service stops, but not for as long as that may take: what
+//! it was about to put in force then is not, and a transaction that stays open is aborted by the
+//! broker. A process that ends while a thread talks by TLS may crash at its end.
 
 use super::limits::KEEPER_SECONDS_MAX;
 use crate::failure::Failure;
@@ -11,18 +13,23 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-/// The thread of a keeper.
+/// A thread that keeps something.
 #[derive(Debug)]
 pub(super) struct Keeping {
     /// Comes when it has ended and let go of everything.
     end: oneshot::Receiver<Result<(), Failure>>,
     ended: Option<Result<(), Failure>>,
     patience: Duration,
+    name: &'static str,
 }
 
 impl Keeping {
-    pub(super) const fn new(end: oneshot::Receiver<Result<(), Failure>>) -> Self {
-        Self { end, ended: None, patience: Duration::from_secs(KEEPER_SECONDS_MAX) }
+    /// The thread that plays this part.
+    pub(super) const fn new(
+        name: &'static str,
+        end: oneshot::Receiver<Result<(), Failure>>,
+    ) -> Self {
+        Self { end, ended: None, patience: Duration::from_secs(KEEPER_SECONDS_MAX), name }
     }
 
     /// Whether it has ended; before it is told to, only by a defect.
@@ -31,7 +38,7 @@ impl Keeping {
             self.ended = match self.end.try_recv() {
                 Ok(ended) => Some(ended),
                 Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::Closed) => Some(Err(vanished())),
+                Err(TryRecvError::Closed) => Some(Err(vanished(self.name))),
             };
         }
         self.ended.is_some()
@@ -45,21 +52,19 @@ impl Keeping {
         if self.has_ended() {
             return self.ended.unwrap_or(Ok(()));
         }
-        let Self { end, patience, .. } = self;
+        let Self { end, patience, name, .. } = self;
         match runtime.block_on(async { tokio::time::timeout(patience, end).await }) {
-            Ok(ended) => ended.unwrap_or_else(|_| Err(vanished())),
+            Ok(ended) => ended.unwrap_or_else(|_| Err(vanished(name))),
             Err(_) => {
-                tracing::warn!(
-                    "the keeper of the catalog has not ended within {patience:?} and is left alone"
-                );
+                tracing::warn!("the {name} has not ended within {patience:?} and is left alone");
                 Ok(())
             }
         }
     }
 }
 
-fn vanished() -> Failure {
-    Failure::Dependency("the keeper of the catalog vanished".to_owned())
+fn vanished(name: &str) -> Failure {
+    Failure::Dependency(format!("the {name} vanished"))
 }
 
 #[cfg(test)]
@@ -79,7 +84,7 @@ mod tests {
                 _ = told.recv();
                 ended
             });
-            (go, Keeping::new(end.unwrap()))
+            (go, Keeping::new("keeper", end.unwrap()))
         };
         let join = |keeping: Keeping| {
             keeping.join(runtime.handle()).map_err(|failure| failure.to_string())

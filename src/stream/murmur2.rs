@@ -1,7 +1,7 @@
 //! The partition of a key as Java clients have it: murmur2 of its bytes.
 
 /// The partition of a key among so many.
-pub fn partition_of(key: &[u8], partitions: u32) -> u32 {
+pub(super) fn partition_of(key: &[u8], partitions: u32) -> u32 {
     (murmur2(key) & 0x7FFF_FFFF).checked_rem(partitions).unwrap_or(0)
 }
 

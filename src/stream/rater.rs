@@ -140,7 +140,7 @@ impl<B: Broker> Rater<B> {
         let mut partition = Partition::open(catalog.catalog, store).map_err(unfit)?;
         partition.at_catalog(catalog.position.unwrap_or(0));
         let decoder = Decoder::new(partition.store().seeds().content);
-        partition.route(setup.routing.clone());
+        partition.route(setup.routing.clone())?;
         partition.publish_totals();
         partition.let_subjects_wait(setup.rules.waiting_bytes);
         if let Some(reason) = crate::contradiction::find(&partition)? {

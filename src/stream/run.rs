@@ -7,7 +7,9 @@ use super::catalog_keeper::{Replacement, TopicKeeper, keep_file};
 use super::catalog_topic::{CatalogBoard, InForce};
 use super::elsewhere::Elsewhere;
 use super::front::Front;
-use super::kafka::{Clients, EntryReader, Group, StateTails, Topics, TopicsError, watch};
+use super::kafka::{
+    Clients, EntryReader, Group, StateTails, TopicFaults, Topics, TopicsError, watch, watch_topics,
+};
 use super::keeping::Keeping;
 use super::limits::OUTBOX_BYTES_MAX;
 use super::rater::Rules;
@@ -59,7 +61,11 @@ fn serve(
     let advertise = advertised(&settings.http, address)?;
     let clients = Clients::new(settings, advertise.clone(), Arc::clone(&metrics));
     clients.check_properties()?;
-    let topics = Arc::new(find_topics(settings, &clients, runtime)?);
+    let is_ending = || desk.is_closed();
+    let Some(topics) = find_topics(settings, &clients, (runtime, &is_ending))? else {
+        return Ok(());
+    };
+    let topics = Arc::new(topics);
     let broken = |error: BrokerError| Failure::Dependency(error.to_string());
     let group = Arc::new(Group::join(&clients, &topics.raw).map_err(broken)?);
     let owners = Arc::new(StateTails::new(&clients, &topics.state).map_err(broken)?);
@@ -81,7 +87,8 @@ fn serve(
     let is_ending = Arc::new(AtomicBool::new(false));
     // Until the supervisor has looked for the first time.
     desk.show_missing(vec![NOT_JOINED.to_owned()]);
-    let held = (Arc::clone(&here.directory), Arc::clone(&desk));
+    let (faults, watching) = watch_over_topics(&clients, &topics, &is_ending)?;
+    let held = (Arc::clone(&here.directory), Arc::clone(&desk), faults);
     let supervisor = Supervisor::new(job, Arc::clone(&metrics), held, Arc::clone(&is_ending));
     let supervising = std::thread::Builder::new()
         .name("supervisor".to_owned())
@@ -94,7 +101,7 @@ fn serve(
     }
     let (replacements, received) = sync_channel(1);
     let keeping = keep_catalog((settings, given), (&clients, &audience), received, &is_ending)?;
-    let mut keeping = Keeping::new(keeping);
+    let mut keeping = Keeping::new("keeper of the catalog", keeping);
     desk.set_open();
     tracing::info!(
         "listening on http://{address}; topic {} has {} partitions",
@@ -106,10 +113,11 @@ fn serve(
     is_ending.store(true, Ordering::SeqCst);
     let supervised = supervising.join();
     let panicked = |_| Failure::Dependency("the supervisor panicked".to_owned());
-    let kept = keeping.join(runtime);
+    let (kept, watched) = (keeping.join(runtime), watching.join(runtime));
     // Why they have ended says more than that they have.
     supervised.map_err(panicked)??;
     kept?;
+    watched?;
     served
 }
 
@@ -178,6 +186,22 @@ fn watch_calls(clients: &Clients, metrics: &Arc<Metrics>) -> Result<(), Failure>
     let (calls, metrics) = (Arc::clone(clients.calls()), Arc::clone(metrics));
     // What it ends with is heard by nobody: it does not end.
     start_thread("watch", move || watch(&calls, &metrics)).map(drop)
+}
+
+/// Starts the watch over topics, and gives where it tells what it found.
+fn watch_over_topics(
+    clients: &Clients,
+    topics: &Arc<Topics>,
+    is_ending: &Arc<AtomicBool>,
+) -> Result<(Arc<TopicFaults>, Keeping), Failure> {
+    let (clients, topics) = (clients.clone(), Arc::clone(topics));
+    let (faults, is_ending) = (Arc::<TopicFaults>::default(), Arc::clone(is_ending));
+    let found = Arc::clone(&faults);
+    let watching = start_thread("topics", move || {
+        watch_topics(&clients, &topics, &found, &is_ending);
+        Ok(())
+    })?;
+    Ok((faults, Keeping::new("watch over topics", watching)))
 }
 
 /// Where other instances reach this one's HTTP: as set, or where it listens.
@@ -265,22 +289,25 @@ fn rules(settings: &Settings) -> Rules {
     }
 }
 
-/// Finds or makes the topics, waiting for a broker that is not there yet.
+/// Finds or makes the topics, waiting for a broker that is not there yet; `None` if it was to end
+/// meanwhile.
 fn find_topics(
     settings: &Settings,
     clients: &Clients,
-    runtime: &Handle,
-) -> Result<Topics, Failure> {
+    (runtime, is_ending): (&Handle, &dyn Fn() -> bool),
+) -> Result<Option<Topics>, Failure> {
     let waited = Stopwatch::start();
     let (names, window) = (&settings.kafka.topics, settings.dedupe_window);
     loop {
-        let ensured = Topics::ensure(clients, names, settings.kafka.partitions, window);
+        let sizes = (settings.kafka.partitions, window);
+        let ensured = Topics::ensure(clients, names, sizes, is_ending);
         match runtime.block_on(ensured) {
+            Err(TopicsError::Unavailable(_)) if is_ending() => return Ok(None),
             Ok((topics, odd)) => {
                 for warning in odd {
                     tracing::warn!("{warning}");
                 }
-                return Ok(topics);
+                return Ok(Some(topics));
             }
             Err(TopicsError::Unusable(reason)) => return Err(Failure::Dependency(reason)),
             Err(TopicsError::Unavailable(reason)) if waited.elapsed() > BROKER_PATIENCE => {

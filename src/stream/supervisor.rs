@@ -4,7 +4,7 @@ use super::assignment::{Decision, Facts, decide};
 use super::catalog_topic::REMEDY;
 use super::command::Command;
 use super::directory::{Directory, Unsent};
-use super::kafka::{Change, Group};
+use super::kafka::{Change, Group, TopicFaults};
 use super::limits::COMMANDS_MAX;
 use super::stop::Stop;
 use super::worker::{Job, work};
@@ -53,6 +53,7 @@ pub(crate) struct Supervisor {
     metrics: Arc<Metrics>,
     directory: Arc<Directory>,
     desk: Arc<Desk>,
+    topic_faults: Arc<TopicFaults>,
     is_ending: Arc<AtomicBool>,
     slots: BTreeMap<u32, Slot>,
     ended: Receiver<(u32, Result<(), Stop>)>,
@@ -64,13 +65,13 @@ impl Supervisor {
     pub(crate) fn new(
         job: Job,
         metrics: Arc<Metrics>,
-        (directory, desk): (Arc<Directory>, Arc<Desk>),
+        (directory, desk, topic_faults): (Arc<Directory>, Arc<Desk>, Arc<TopicFaults>),
         is_ending: Arc<AtomicBool>,
     ) -> Self {
         let (end, ended) = channel();
         let group = Arc::clone(&job.group);
         let slots = BTreeMap::new();
-        Self { job, group, metrics, directory, desk, is_ending, slots, ended, end }
+        Self { job, group, metrics, directory, desk, topic_faults, is_ending, slots, ended, end }
     }
 
     /// Runs until it is to end and everything has been let go.
@@ -110,7 +111,9 @@ impl Supervisor {
         match change {
             Change::Assigned(partitions) => {
                 tracing::info!("assigned: partitions {partitions:?}");
-                for partition in partitions {
+                // Those that were added to raw have no state; the watch over topics tells of them.
+                let known = |partition: &&u32| **partition < self.job.topics.partitions;
+                for partition in partitions.iter().filter(known) {
                     let slot = self.slots.entry(*partition).or_default();
                     (slot.is_assigned, slot.is_revoked) = (true, false);
                     (slot.fenced, slot.failed) = (None, None);
@@ -208,7 +211,7 @@ impl Supervisor {
 
     /// What keeps this instance from answering for all that is assigned to it.
     fn missing(&self) -> Vec<String> {
-        let mut missing = Vec::new();
+        let mut missing = self.topic_faults.all();
         if !self.group.has_joined() {
             missing.push(NOT_JOINED.to_owned());
         }
@@ -331,7 +334,7 @@ mod tests {
             snapshots: Plan { bucket, interval: Duration::ZERO, is_shared: false, runtime },
             metrics: Arc::new(metrics.partition(0).unwrap()),
         };
-        let held = (Arc::default(), Desk::new(1, 1).0);
+        let held = (Arc::default(), Desk::new(1, 1).0, Arc::default());
         Supervisor::new(job, metrics, held, Arc::default())
     }
 

@@ -9,7 +9,7 @@ use super::rater::{Rater, Rules, Setup, Tick};
 use super::restore::{Restore, Restored};
 use super::snapshotter::{Plan, Snapshotter, Whose};
 use super::stop::Stop;
-use super::{murmur2, phase, store_directory};
+use super::{phase, store_directory};
 use crate::clock::{self, Stopwatch};
 use crate::service::PartitionMetrics;
 use aggregator::{Routing, Seeds, StoreMemory};
@@ -204,12 +204,13 @@ pub(super) fn draw_seeds() -> Result<Seeds, Stop> {
 }
 
 fn setup(job: &Job) -> Setup {
-    let partitions = job.topics.partitions;
+    let (partitioner, partitions) = (job.clients.partitioner, job.topics.partitions);
     Setup {
         partition: job.partition,
         routing: Routing {
             own: job.partition,
-            home: Arc::new(move |owner| murmur2::partition_of(owner.as_bytes(), partitions)),
+            partitioner: partitioner.name(),
+            home: Arc::new(move |owner| partitioner.partition_of(owner.as_bytes(), partitions)),
         },
         raw_topic: job.topics.raw.clone(),
         forward_topic: job.topics.forward.clone(),

@@ -3,6 +3,7 @@
 use super::{Kafka, Mode, Settings, Snapshots, TopicNames, duration};
 use crate::failure::Failure;
 use crate::input;
+use crate::stream::Partitioner;
 use rating::fault::did_you_mean;
 use rating::{Fault, Faults};
 use std::ops::RangeInclusive;
@@ -73,9 +74,8 @@ pub(super) const PERIODS: &[&str] = &["grace", "idle"];
 pub(super) const DEDUPE: &[&str] = &["window"];
 pub(super) const WAITING: &[&str] = &["bytes_max", "age"];
 pub(super) const MODES: [(&str, Mode); 2] = [("embedded", Mode::Embedded), ("kafka", Mode::Kafka)];
-/// The one value that each of these keys has.
-pub(super) const ONLY: [(&str, &str); 2] =
-    [("partitioner", "murmur2"), ("partition_by", "customer")];
+/// What owns records, and so the partition that they belong to.
+pub(super) const PARTITION_BY: &str = "customer";
 /// Longest time that a commit may be put off, in milliseconds.
 pub(super) const COMMIT_INTERVAL_MAX: u64 = 60_000;
 /// Longest duration that a setting may be: a hundred years.
@@ -205,10 +205,23 @@ fn read_kafka(section: &Section<'_>, kafka: &mut Kafka, faults: &mut Faults<'_>)
     section.whole("partitions", 1..=PARTITIONS_MAX, faults, |count| {
         kafka.partitions = u32::try_from(count).unwrap_or(u32::MAX);
     });
-    for (key, only) in ONLY {
-        if let Some((text, at)) = section.text(key, faults).filter(|(text, _)| *text != only) {
-            faults.add_at(at, format!("{key} = \"{text}\" is not supported; \"{only}\" is"));
+    if let Some((name, at)) = section.text("partitioner", faults) {
+        match Partitioner::ALL.iter().find(|(known, _)| *known == name) {
+            Some((_, partitioner)) => kafka.partitioner = *partitioner,
+            None => {
+                let known = Partitioner::ALL.map(|(known, _)| known);
+                let hint = did_you_mean(name, known);
+                let known = known.join(", ");
+                let reason = format!("partitioner is one of {known}, not \"{name}\"{hint}");
+                faults.add_at(at, reason);
+            }
         }
+    }
+    if let Some((text, at)) = section.text("partition_by", faults)
+        && text != PARTITION_BY
+    {
+        let reason = format!("partition_by = \"{text}\" is not supported; \"{PARTITION_BY}\" is");
+        faults.add_at(at, reason);
     }
     let topics = section.section("topics", TOPICS, faults);
     let names = &mut kafka.topics;

@@ -7,10 +7,11 @@
 mod agreement;
 
 use super::read::{
-    BYTES_MAX, COMMIT, COMMIT_INTERVAL_MAX, DEDUPE, FIXED_PROPERTIES, HTTP, KAFKA, MODES, ONLY,
-    PARTITIONS_MAX, PERIODS, ROOT, SNAPSHOT_URLS, SNAPSHOTS, STATE, TOPICS, WAITING,
+    BYTES_MAX, COMMIT, COMMIT_INTERVAL_MAX, DEDUPE, FIXED_PROPERTIES, HTTP, KAFKA, MODES,
+    PARTITION_BY, PARTITIONS_MAX, PERIODS, ROOT, SNAPSHOT_URLS, SNAPSHOTS, STATE, TOPICS, WAITING,
 };
 use super::{Settings, duration};
+use crate::stream::Partitioner;
 use rating::schema::{Object, Schema, document, map, one_of, text};
 
 /// The tables of the file, with their keys.
@@ -90,10 +91,11 @@ fn form(section: &str, key: &str) -> Option<Schema> {
 }
 
 fn of_kafka(key: &str) -> Option<Schema> {
-    if let Some((_, only)) = ONLY.iter().find(|(name, _)| *name == key) {
-        return Some(Schema::exactly(only));
-    }
     Some(match key {
+        "partitioner" => {
+            one_of(&Partitioner::ALL).described("How producers of raw usage spread customers")
+        }
+        "partition_by" => Schema::exactly(PARTITION_BY),
         "bootstrap_servers" => text().described("Brokers as host:port, with commas between them"),
         "group" => text().described("The consumer group, and the name under which it writes"),
         "instance_id" => text().described("A name of this instance that survives its restarts"),

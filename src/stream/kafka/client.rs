@@ -1,13 +1,16 @@
 //! Clients: what every connection to Kafka is set to.
 
 use super::super::broker::BrokerError;
+use super::super::partitioner::Partitioner;
 use super::complaints::{Complainant, Complaints};
 use super::listener::INTERVAL_MS;
 use super::watch::Calls;
 use crate::failure::Failure;
 use crate::service::{Kafka, Metrics, Settings};
 use rdkafka::ClientConfig;
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::BaseProducer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +29,7 @@ pub(crate) struct Clients {
     pub(super) bootstrap_servers: String,
     pub(super) group: String,
     pub(super) instance_id: Option<String>,
+    pub(crate) partitioner: Partitioner,
     pub(super) properties: BTreeMap<String, String>,
     pub(super) commit_interval: Duration,
     /// Where this instance answers HTTP, as a host and a port.
@@ -38,12 +42,13 @@ pub(crate) struct Clients {
 impl Clients {
     /// Clients of an instance that answers HTTP at `advertise`.
     pub(crate) fn new(settings: &Settings, advertise: String, metrics: Arc<Metrics>) -> Self {
-        let Kafka { bootstrap_servers, group, instance_id, properties, .. } =
+        let Kafka { bootstrap_servers, group, instance_id, partitioner, properties, .. } =
             settings.kafka.clone();
         Self {
             bootstrap_servers,
             group,
             instance_id,
+            partitioner,
             properties,
             commit_interval: settings.commit_interval,
             advertise,
@@ -79,21 +84,31 @@ impl Clients {
         config
     }
 
-    /// Whether librdkafka knows all properties, and takes their values.
+    /// Whether librdkafka knows all properties, and takes their values and what goes together.
     ///
     /// # Errors
-    /// [`Failure`] that names the one that it does not.
+    /// [`Failure`] that says what it does not take.
     pub(crate) fn check_properties(&self) -> Result<(), Failure> {
-        let all = [self.producer(""), self.deliverer(), self.reader(), self.member(), self.admin()];
-        for config in all {
-            match config.create_native_config() {
-                Ok(_) => {}
-                Err(KafkaError::ClientConfig(_, reason, key, value)) => {
-                    let fault = format!("error: kafka.properties: {key} = \"{value}\": {reason}");
-                    return Err(Failure::Input(vec![fault]));
-                }
-                Err(error) => return Err(Failure::Dependency(error.to_string())),
+        let fault = |what: String| Failure::Input(vec![format!("error: kafka.properties: {what}")]);
+        let judge = |made: Result<(), KafkaError>| match made {
+            Ok(()) => Ok(()),
+            Err(KafkaError::ClientConfig(_, reason, key, value)) => {
+                Err(fault(format!("{key} = \"{value}\": {reason}")))
             }
+            Err(KafkaError::ClientCreation(reason)) => Err(fault(reason)),
+            Err(error) => Err(Failure::Dependency(error.to_string())),
+        };
+        let context = || self.complainant("check of the properties");
+        for mut config in [self.reader(), self.member()] {
+            // It is to talk to nobody.
+            config.remove("bootstrap.servers");
+            let made = config.create_with_context(context());
+            judge(made.map(|_: BaseConsumer<Complainant>| ()))?;
+        }
+        for mut config in [self.producer("check"), self.deliverer(), self.admin()] {
+            config.remove("bootstrap.servers");
+            let made = config.create_with_context(context());
+            judge(made.map(|_: BaseProducer<Complainant>| ()))?;
         }
         Ok(())
     }
@@ -118,6 +133,8 @@ impl Clients {
         config.set("transaction.timeout.ms", timeout.as_millis().to_string());
         config.set("transactional.id", transactional_id);
         config.set("acks", "all");
+        // A topic that was deleted would come back, with as many partitions as brokers like.
+        config.set("allow.auto.create.topics", "false");
         config
     }
 
@@ -133,9 +150,9 @@ impl Clients {
             is_consumer_property,
         );
         config.set("enable.idempotence", "true");
+        config.set("allow.auto.create.topics", "false");
         config.set("acks", "all");
-        // As Java clients spread keys.
-        config.set("partitioner", "murmur2_random");
+        config.set("partitioner", self.partitioner.property());
         config
     }
 
@@ -177,6 +194,14 @@ impl Clients {
         config.set("statistics.interval.ms", "1000");
         // It fetches nothing; what little it might is dropped.
         config.set("queued.max.messages.kbytes", "64");
+        config
+    }
+
+    /// The client that looks at topics while the service runs.
+    pub(super) fn looker(&self) -> ClientConfig {
+        let mut config = self.reader();
+        // Nobody would hear them.
+        config.set("statistics.interval.ms", "0");
         config
     }
 

@@ -9,6 +9,8 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::ProducerContext;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -78,6 +80,10 @@ impl Complaints {
     /// Tells of an error that librdkafka mends by itself, or that the next call gives back.
     pub(super) fn error(&self, client: &'static str, error: &KafkaError, reason: &str) {
         let (now, code) = (self.clock.elapsed(), error.rdkafka_error_code());
+        // Readers that ask for it are told so by what they read, too.
+        if code == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         let number = code.map_or(i32::MIN, |code| code as i32);
         let mut book = self.book();
         let Some(kept_back) = book.note(client, Kind::Error(number), now) else { return };
@@ -150,6 +156,12 @@ impl ClientContext for Complainant {
 }
 
 impl ConsumerContext for Complainant {}
+
+impl ProducerContext for Complainant {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
 
 #[cfg(test)]
 mod tests {

@@ -5,9 +5,10 @@
 //! assigns or takes away is noted here; the supervisor acts on it and answers when it has let go.
 //!
 //! A member that is cut off (`listener.rs`) is made anew once it has lost what it had: it could not
-//! come back to the group.
+//! come back to the group. So is one whose name was taken, a few times (`claims.rs`).
 
-use super::client::{CALL, Clients, failed, mends_itself};
+use super::claims::{Claims, Verdict};
+use super::client::{CALL, Clients, failed};
 use super::closing::Closing;
 use super::listener::Listener;
 use crate::clock::Stopwatch;
@@ -142,6 +143,11 @@ fn partitions_of(list: &TopicPartitionList) -> Vec<u32> {
     elements.iter().filter_map(|element| u32::try_from(element.partition()).ok()).collect()
 }
 
+/// Whether an error is the fault of a setting, which stays as it is while this instance runs.
+fn is_setting(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidSessionTimeout)
+}
+
 /// A client that is a member of the group.
 type Member = BaseConsumer<Changes>;
 
@@ -153,6 +159,10 @@ pub(crate) struct Group {
     topic: String,
     /// Since when it has been cut off.
     cut_off: Mutex<Option<Stopwatch>>,
+    clock: Stopwatch,
+    claims: Mutex<Claims>,
+    /// Why this instance can never be a member again.
+    shut_out: Mutex<Option<String>>,
 }
 
 impl std::fmt::Debug for Group {
@@ -166,7 +176,8 @@ impl Group {
     pub(crate) fn join(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
         let member = RwLock::new(Arc::new(join(clients, topic)?));
         let (clients, topic) = (clients.clone(), topic.to_owned());
-        Ok(Self { member, clients, topic, cut_off: Mutex::default() })
+        let (cut_off, claims, shut_out) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Self { member, clients, topic, cut_off, clock: Stopwatch::start(), claims, shut_out })
     }
 
     fn member(&self) -> Arc<Member> {
@@ -194,37 +205,65 @@ impl Group {
         let changes = member.context();
         // Everything is paused; what was fetched before that is read by the connections.
         match member.poll(wait) {
-            Some(Err(error)) if mends_itself(&error) => {
-                changes.listener.error(error, "as it reads")
+            Some(Err(error)) if is_setting(&error) => {
+                let advice = "the brokers do not take it: see session.timeout.ms in \
+                              kafka.properties, and group.min.session.timeout.ms and \
+                              group.max.session.timeout.ms of the brokers";
+                self.shut_out(format!("{error}; {advice}"));
             }
-            Some(Err(error)) => failures.push(error.to_string()),
+            Some(Err(error)) => changes.listener.error(error, "as it reads"),
             Some(Ok(_)) | None => {}
         }
         let mut noted = {
             failures.append(&mut changes.failures.lock().unwrap_or_else(PoisonError::into_inner));
             std::mem::take(&mut *changes.noted.lock().unwrap_or_else(PoisonError::into_inner))
         };
-        if let Some(reason) = changes.listener.cut_off() {
-            match self.renew(&member, &mut noted) {
-                Ok(true) => failures.push(format!("{reason}, so it is joined anew")),
-                Ok(false) => {}
-                Err(error) => failures.push(error.to_string()),
-            }
+        match self.mend(&member, &mut noted) {
+            Ok(None) => {}
+            Ok(Some(reason)) => failures.push(format!("{reason}, so it is joined anew")),
+            Err(error) => failures.push(error.to_string()),
         }
         self.let_go(member);
         (noted, failures)
     }
 
-    /// Joins the group anew if the member that was cut off has lost what it had; whether it has.
-    fn renew(&self, member: &Member, noted: &mut Vec<Change>) -> Result<bool, BrokerError> {
+    /// Joins the group anew if the member is of no more use; why, if it was.
+    fn mend(
+        &self,
+        member: &Member,
+        noted: &mut Vec<Change>,
+    ) -> Result<Option<String>, BrokerError> {
+        if let Some((code, reason)) = member.client().fatal_error() {
+            let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+            return match claims.judge(code, self.clock.elapsed()) {
+                Verdict::Claim => {
+                    self.renew(member, noted)?;
+                    Ok(Some(self.told(code, &reason)))
+                }
+                Verdict::Wait => Ok(None),
+                Verdict::GiveUp => {
+                    self.shut_out(self.told(code, &reason));
+                    Ok(None)
+                }
+            };
+        }
+        let Some(reason) = member.context().listener.cut_off() else { return Ok(None) };
         let cut_off = {
             let mut since = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
             since.get_or_insert_with(Stopwatch::start).elapsed()
         };
         let held = member.assignment().map_err(|error| failed(&error))?;
         if held.count() > 0 && cut_off < UNHEARD {
-            return Ok(false);
+            return Ok(None);
         }
+        self.renew(member, noted)?;
+        *self.cut_off.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(Some(reason))
+    }
+
+    /// Puts another member in the place of this one, whose partitions are lost.
+    fn renew(&self, member: &Member, noted: &mut Vec<Change>) -> Result<(), BrokerError> {
+        let held = member.assignment().map_err(|error| failed(&error))?;
         let new = Arc::new(join(&self.clients, &self.topic)?);
         if held.count() > 0 {
             noted.push(Change::Lost(partitions_of(&held)));
@@ -237,8 +276,30 @@ impl Group {
             std::mem::replace(&mut *present, new)
         };
         self.let_go(old);
-        *self.cut_off.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        Ok(true)
+        Ok(())
+    }
+
+    fn shut_out(&self, reason: String) {
+        let mut shut_out = self.shut_out.lock().unwrap_or_else(PoisonError::into_inner);
+        shut_out.get_or_insert(reason);
+    }
+
+    /// Says what has ended a member for good.
+    fn told(&self, code: RDKafkaErrorCode, reason: &str) -> String {
+        let name = self.clients.instance_id.as_deref().unwrap_or_default();
+        match code {
+            RDKafkaErrorCode::FencedInstanceId => format!(
+                "another instance has the name \"{name}\", or a broker that did not answer for \
+                 long takes this one for another ({reason}); each needs a kafka.instance_id of \
+                 its own, or none"
+            ),
+            RDKafkaErrorCode::UnreleasedInstanceId => format!(
+                "another instance has the name \"{name}\", or one that died had it and its \
+                 session has not ended yet ({reason}); each needs a kafka.instance_id of its own, \
+                 or none"
+            ),
+            _ => format!("{reason} ({code})"),
+        }
     }
 
     /// Whether the group has said which partitions are ours, be it none.
@@ -246,19 +307,9 @@ impl Group {
         self.ask(|member| member.context().has_joined.load(Ordering::SeqCst))
     }
 
-    /// Why this member can never be one again, if it cannot: another has its instance id.
+    /// Why this instance can never be a member again, if it cannot.
     pub(crate) fn fatal_error(&self) -> Option<String> {
-        let (code, reason) = self.ask(|member| member.client().fatal_error())?;
-        if code == RDKafkaErrorCode::FencedInstanceId
-            && let Some(name) = &self.clients.instance_id
-        {
-            return Some(format!(
-                "another instance has the name \"{name}\", or a broker that did not answer for \
-                 long takes this one for another ({reason}); give each one a kafka.instance_id of \
-                 its own, or none, and start it again"
-            ));
-        }
-        Some(format!("{reason} ({code})"))
+        self.shut_out.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Up to where the group has committed a partition of a topic, if it has.

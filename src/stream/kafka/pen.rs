@@ -6,9 +6,12 @@
 use super::super::broker::BrokerError;
 use super::super::catalog_entries::{Change, IN_FORCE};
 use super::client::{CALL, Clients, failed};
+use super::closing::Closing;
+use super::complaints::Complainant;
 use super::watch::Calls;
 use crate::clock::Stopwatch;
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
@@ -24,8 +27,9 @@ const DELIVERY_POLL: Duration = Duration::from_millis(1);
 const PARTITION: i32 = 0;
 
 /// What came of the records.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Deliveries {
+    complainant: Complainant,
     /// Behind the greatest offset; 0 without any.
     end: AtomicU64,
     /// Whether a record was delivered nobody says where to: a repeated delivery may be.
@@ -34,6 +38,11 @@ struct Deliveries {
 }
 
 impl Deliveries {
+    const fn new(complainant: Complainant) -> Self {
+        let (end, is_unplaced) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { complainant, end, is_unplaced, failed: Mutex::new(None) }
+    }
+
     /// Forgets what came of earlier records.
     fn reset(&self) {
         self.end.store(0, Ordering::Relaxed);
@@ -58,7 +67,15 @@ impl Deliveries {
     }
 }
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, kind: &str, text: &str) {
+        self.complainant.log(level, kind, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.complainant.error(error, reason);
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
@@ -78,9 +95,11 @@ impl ProducerContext for Deliveries {
 
 /// The right to write; dropped, nothing that was not committed counts.
 pub(crate) struct Pen {
-    producer: BaseProducer<Deliveries>,
+    producer: Arc<BaseProducer<Deliveries>>,
     topic: String,
     calls: Arc<Calls>,
+    /// Behind all else that holds the producer.
+    _closing: Closing,
 }
 
 impl Pen {
@@ -91,11 +110,16 @@ impl Pen {
         let mut config = clients.producer(&format!("usage-rater/{topic}"));
         // It is not held for long enough to tell of itself.
         config.set("statistics.interval.ms", "0");
+        let deliveries = Deliveries::new(clients.complainant("pen"));
         let producer: BaseProducer<Deliveries> =
-            config.create_with_context(Deliveries::default()).map_err(|error| failed(&error))?;
-        let taken = calls.during("init_transactions", TAKE, || producer.init_transactions(TAKE));
-        taken.map_err(|error| failed(&error))?;
-        Ok(Self { producer, topic: topic.to_owned(), calls })
+            config.create_with_context(deliveries).map_err(|error| failed(&error))?;
+        let producer = Arc::new(producer);
+        let closing = Closing::of(Arc::clone(&producer), &calls);
+        let called = Arc::clone(&producer);
+        let take = move || called.init_transactions(TAKE);
+        let taken = calls.apart(("init_transactions", TAKE), take, || {});
+        taken.map_err(BrokerError::Failed)?.map_err(|error| failed(&error))?;
+        Ok(Self { producer, topic: topic.to_owned(), calls, _closing: closing })
     }
 
     /// Writes records and, behind them, the mark; gives the offset behind that.
@@ -123,9 +147,10 @@ impl Pen {
         if let Some(error) = broken {
             return Err(failed(error));
         }
-        self.calls
-            .during("commit_transaction", CALL, || self.producer.commit_transaction(CALL))
-            .map_err(failed)?;
+        let called = Arc::clone(&self.producer);
+        let commit = move || called.commit_transaction(CALL);
+        let committed = self.calls.apart(("commit_transaction", CALL), commit, || {});
+        committed.map_err(BrokerError::Failed)?.map_err(failed)?;
         deliveries.end().ok_or_else(|| {
             let reason = "the place of what was written did not come";
             BrokerError::Failed(reason.to_owned())
@@ -157,12 +182,16 @@ impl Pen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::{Metrics, Settings};
 
     /// A repeated delivery has no offset: the end of the write before it was taken for its own, so
     /// a catalog was said to be in force before it was.
     #[test]
     fn an_end_is_that_of_the_last_write() {
-        let deliveries = Deliveries::default();
+        let complainant =
+            Clients::new(&Settings::default(), String::new(), Arc::new(Metrics::new().unwrap()))
+                .complainant("pen");
+        let deliveries = Deliveries::new(complainant);
         assert_eq!(deliveries.end(), None);
         deliveries.note(6);
         deliveries.note(4);

@@ -4,10 +4,12 @@
 //! events of a client tell them apart.
 
 use super::client::{CALL, Clients};
+use super::complaints::Complainant;
 use super::listener::refused_credentials;
 use super::topics::TopicsError;
 use crate::clock::Stopwatch;
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, NoCustomPartitioner, Producer as _, ProducerContext};
@@ -21,13 +23,20 @@ const LOOK: Duration = Duration::from_millis(500);
 const HEAR: Duration = Duration::from_millis(50);
 
 /// The first refusal of our credentials.
-#[derive(Debug, Default)]
-struct Refused(Mutex<Option<String>>);
+#[derive(Debug)]
+struct Refused {
+    reason: Mutex<Option<String>>,
+    complainant: Complainant,
+}
 
 impl ClientContext for Refused {
+    fn log(&self, level: RDKafkaLogLevel, kind: &str, text: &str) {
+        self.complainant.log(level, kind, text);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         if let Some(advice) = refused_credentials(&error) {
-            let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut refused = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
             refused.get_or_insert_with(|| format!("{reason}; {advice}"));
         }
     }
@@ -42,18 +51,22 @@ impl ProducerContext for Refused {
 /// The topics that a broker knows of.
 ///
 /// # Errors
-/// Which setting is wrong.
-pub(super) fn reach(clients: &Clients) -> Result<Metadata, TopicsError> {
+/// Which setting is wrong. No broker is waited for once it is to end.
+pub(super) fn reach(
+    clients: &Clients,
+    is_ending: &dyn Fn() -> bool,
+) -> Result<Metadata, TopicsError> {
     let bootstrap = &clients.bootstrap_servers;
+    let refused = Refused { reason: Mutex::default(), complainant: clients.complainant("probe") };
     let probe: BaseProducer<Refused, NoCustomPartitioner> = clients
         .admin()
-        .create_with_context(Refused::default())
+        .create_with_context(refused)
         .map_err(|error| TopicsError::Unusable(format!("kafka.properties: {error}")))?;
     let clock = Stopwatch::start();
     loop {
         let asked = probe.client().fetch_metadata(None, LOOK);
         probe.poll(HEAR);
-        let refused = probe.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let refused = probe.context().reason.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (asked, refused) {
             (Ok(metadata), _) => return Ok(metadata),
             (Err(_), Some(reason)) => {
@@ -61,7 +74,7 @@ pub(super) fn reach(clients: &Clients) -> Result<Metadata, TopicsError> {
                     "kafka.properties: {bootstrap} does not take the credentials: {reason}"
                 )));
             }
-            (Err(error), None) if clock.elapsed() > CALL => {
+            (Err(error), None) if clock.elapsed() > CALL || is_ending() => {
                 return Err(TopicsError::Unavailable(format!(
                     "kafka.bootstrap_servers: no broker answers at {bootstrap}: {error}"
                 )));

@@ -1,9 +1,13 @@
 //! Topics: made on start where they are missing, and looked at before anything is written.
 
 use super::client::{CALL, Clients, SEND_BYTES_MAX};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigEntry, ConfigSource, NewTopic, ResourceSpecifier,
+    TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::Metadata;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -74,7 +78,26 @@ struct Wanted<'a> {
 /// What a topic is like.
 struct Found {
     partitions: u32,
-    config: BTreeMap<String, String>,
+    config: Config,
+}
+
+/// The settings of a topic; none where they may not be read.
+struct Config(BTreeMap<String, Setting>);
+
+struct Setting {
+    value: String,
+    /// Whether it was set for this topic, and is not the brokers' default.
+    is_own: bool,
+}
+
+impl Config {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(|setting| setting.value.as_str())
+    }
+
+    fn is_own(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|setting| setting.is_own)
+    }
 }
 
 /// Room for what a record may grow by: its reason, its place, base64.
@@ -87,36 +110,31 @@ const OUT_BYTES: &str = "2400000";
 
 impl Topics {
     /// Makes the topics that are missing, with so many partitions where there is no raw topic yet,
-    /// and checks those that are there. Says what is odd but can be lived with, too.
+    /// and checks those that are there. Says what is odd but can be lived with, too. No broker is
+    /// waited for once it is to end.
     pub(crate) async fn ensure(
         clients: &Clients,
         names: &TopicNames,
-        partitions_new: u32,
-        dedupe_window: Duration,
+        (partitions_new, dedupe_window): (u32, Duration),
+        is_ending: &dyn Fn() -> bool,
     ) -> Result<(Self, Vec<String>), TopicsError> {
         let admin: AdminClient<DefaultClientContext> = clients
             .admin()
             .create()
             .map_err(|error| TopicsError::Unusable(format!("kafka.properties: {error}")))?;
-        let metadata = super::probe::reach(clients)?;
-        let raw_partitions = metadata
-            .topics()
-            .iter()
-            .find(|topic| topic.name() == names.raw)
-            .and_then(|topic| u32::try_from(topic.partitions().len()).ok())
-            .filter(|count| *count > 0);
-        let partitions = raw_partitions.unwrap_or(partitions_new);
+        let metadata = super::probe::reach(clients, is_ending)?;
+        let partitions = partitions_in(&metadata, &names.raw).unwrap_or(partitions_new);
         let all = wanted(names, partitions);
-        let mut found = Vec::new();
+        let (mut odd, mut found) = (made_anew(&metadata, names, &all), Vec::new());
         for wanted in &all {
             found.push(find_or_make(&admin, wanted).await?);
         }
-        let mut odd = Vec::new();
         for (wanted, found) in all.iter().zip(&found) {
             check(wanted, found)?;
+            odd.extend(check_kept(wanted, found));
         }
         if let Some(raw) = found.first() {
-            odd.extend(check_retention(names, raw, dedupe_window));
+            odd.extend(check_retention(names, raw, dedupe_window)?);
             if raw.config.get("message.timestamp.type").is_some_and(|kind| kind == "CreateTime") {
                 odd.push(format!(
                     "kafka.topics.raw: topic {} keeps the producers' own time of records \
@@ -135,6 +153,21 @@ impl Topics {
         let topics =
             Self { raw, rated, rejected, forward, state, totals, partitions, rejected_bytes_max };
         Ok((topics, odd))
+    }
+}
+
+impl Topics {
+    /// Each with its setting and how many partitions it must have, where that is given.
+    pub(super) fn counted(&self) -> [(&'static str, &str, Option<u32>); 6] {
+        let partitions = Some(self.partitions);
+        [
+            ("kafka.topics.raw", &self.raw, partitions),
+            ("kafka.topics.rated", &self.rated, partitions),
+            ("kafka.topics.rejected", &self.rejected, None),
+            ("kafka.topics.forward", &self.forward, partitions),
+            ("kafka.topics.state", &self.state, partitions),
+            ("kafka.topics.totals", &self.totals, None),
+        ]
     }
 }
 
@@ -247,21 +280,42 @@ fn find(admin: &AdminClient<DefaultClientContext>, name: &str) -> Result<Option<
         .inner()
         .fetch_metadata(None, CALL)
         .map_err(|error| TopicsError::Unavailable(format!("no broker answers: {error}")))?;
-    let topic = metadata.topics().iter().find(|topic| topic.name() == name);
-    let count = topic.and_then(|topic| u32::try_from(topic.partitions().len()).ok());
-    Ok(count.filter(|count| *count > 0))
+    Ok(partitions_in(&metadata, name))
+}
+
+/// How many partitions a topic has by what a broker says, if it is there.
+pub(super) fn partitions_in(metadata: &Metadata, name: &str) -> Option<u32> {
+    let topic = metadata.topics().iter().find(|topic| topic.name() == name)?;
+    u32::try_from(topic.partitions().len()).ok().filter(|count| *count > 0)
+}
+
+/// Topics that are missing where there is a state already: what they held is gone.
+fn made_anew(metadata: &Metadata, names: &TopicNames, all: &[Wanted<'_>]) -> Vec<String> {
+    if partitions_in(metadata, &names.state).is_none() {
+        return Vec::new();
+    }
+    let missing = all.iter().filter(|wanted| partitions_in(metadata, wanted.name).is_none());
+    let told = |Wanted { setting, name, .. }: &Wanted<'_>| {
+        format!(
+            "{setting}: topic {name} was missing though topic {} is there, and is made anew: what \
+             it held, if there was one before, is gone",
+            names.state
+        )
+    };
+    missing.map(told).collect()
 }
 
 /// What a topic is set to; nothing where that may not be read.
-async fn config_of(
-    admin: &AdminClient<DefaultClientContext>,
-    name: &str,
-) -> BTreeMap<String, String> {
+async fn config_of(admin: &AdminClient<DefaultClientContext>, name: &str) -> Config {
     let options = AdminOptions::new().operation_timeout(Some(CALL));
     let resource = ResourceSpecifier::Topic(name);
     let described = admin.describe_configs([&resource], &options).await.unwrap_or_default();
     let entries = described.into_iter().flatten().flat_map(|resource| resource.entries);
-    entries.filter_map(|entry| Some((entry.name, entry.value?))).collect()
+    let told = |entry: ConfigEntry| {
+        let is_own = entry.source == ConfigSource::DynamicTopic;
+        Some((entry.name, Setting { value: entry.value?, is_own }))
+    };
+    Config(entries.filter_map(told).collect())
 }
 
 fn check(wanted: &Wanted<'_>, found: &Found) -> Result<(), TopicsError> {
@@ -276,14 +330,14 @@ fn check(wanted: &Wanted<'_>, found: &Found) -> Result<(), TopicsError> {
             found.partitions
         )));
     }
-    let policy = found.config.get("cleanup.policy").map_or("", String::as_str);
+    let policy = found.config.get("cleanup.policy").unwrap_or_default();
     if !wanted.is_compacted && policy.contains("compact") {
         return Err(TopicsError::Unusable(format!(
             "{setting}: topic {name} is compacted (cleanup.policy={policy}), which would delete \
              records that count; set cleanup.policy=delete"
         )));
     }
-    let kept = found.config.get("retention.ms").map_or("-1", String::as_str);
+    let kept = found.config.get("retention.ms").unwrap_or("-1");
     if *setting == "kafka.topics.catalog" && policy.contains("delete") && kept != "-1" {
         return Err(TopicsError::Unusable(format!(
             "{setting}: topic {name} forgets entries after {kept} ms (cleanup.policy={policy}), \
@@ -304,7 +358,7 @@ fn check(wanted: &Wanted<'_>, found: &Found) -> Result<(), TopicsError> {
                 return Err(TopicsError::Unusable(format!(
                     "{setting}: topic {name} must keep everything until it is trimmed, but \
                      {key}={}; set {key}=-1",
-                    found.config.get(key).map_or("", String::as_str)
+                    found.config.get(key).unwrap_or_default()
                 )));
             }
         }
@@ -312,17 +366,43 @@ fn check(wanted: &Wanted<'_>, found: &Found) -> Result<(), TopicsError> {
     Ok(())
 }
 
-/// Raw usage should be there for as long as it may be asked about.
-fn check_retention(names: &TopicNames, raw: &Found, dedupe_window: Duration) -> Option<String> {
-    let kept: i64 = raw.config.get("retention.ms")?.parse().ok()?;
-    let window = i64::try_from(dedupe_window.as_millis()).unwrap_or(i64::MAX);
-    if kept < 0 || kept >= window {
-        return None;
+/// What is written to other topics should be there until it is read.
+fn check_kept(wanted: &Wanted<'_>, found: &Found) -> Option<String> {
+    let Wanted { setting, name, .. } = wanted;
+    let kept = found.config.get("retention.ms").filter(|kept| *kept != "-1")?;
+    let policy = found.config.get("cleanup.policy").unwrap_or_default();
+    match *setting {
+        "kafka.topics.forward" => Some(format!(
+            "{setting}: topic {name} keeps records for {kept} ms: what has not been rated by then \
+             is lost; set retention.ms=-1"
+        )),
+        "kafka.topics.totals" if policy.contains("delete") => Some(format!(
+            "{setting}: topic {name} forgets totals after {kept} ms (cleanup.policy={policy}); set \
+             cleanup.policy=compact"
+        )),
+        _ => None,
     }
-    Some(format!(
-        "kafka.topics.raw: topic {} keeps records for {kept} ms, less than dedupe.window, which is \
-         {window} ms: totals stay right, but older records cannot be shown or verified any more; \
-         set retention.ms={window} or -1",
+}
+
+/// Raw usage is to be there for as long as it may be asked about. Where somebody has decided
+/// otherwise for this topic that is refused, where the brokers have their default it is told.
+fn check_retention(
+    names: &TopicNames,
+    raw: &Found,
+    dedupe_window: Duration,
+) -> Result<Option<String>, TopicsError> {
+    let kept = raw.config.get("retention.ms").and_then(|kept| kept.parse::<i64>().ok());
+    let window = i64::try_from(dedupe_window.as_millis()).unwrap_or(i64::MAX);
+    let Some(kept) = kept.filter(|kept| (0..window).contains(kept)) else { return Ok(None) };
+    let reason = format!(
+        "kafka.topics.raw: topic {} keeps records for {kept} ms (retention.ms), less than \
+         dedupe.window, which is {window} ms: what has not been rated by then is lost, and older \
+         records cannot be shown or verified; set retention.ms={window} or -1, or a shorter \
+         dedupe.window",
         names.raw
-    ))
+    );
+    if raw.config.is_own("retention.ms") {
+        return Err(TopicsError::Unusable(reason));
+    }
+    Ok(Some(reason))
 }

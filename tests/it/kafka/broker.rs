@@ -62,6 +62,17 @@ impl Broker {
         or_no_test(Self::start(new_directory(), &[], ""))
     }
 
+    /// A broker as [`Broker::dedicated`] has it, with further settings.
+    pub(super) fn with_settings(lines: &str) -> Option<Self> {
+        let mut broker = Self::dedicated()?;
+        broker.kill();
+        let settings = broker.running.as_ref().unwrap().directory.join("server.properties");
+        let text = std::fs::read_to_string(&settings).unwrap();
+        std::fs::write(&settings, format!("{text}\n{lines}")).unwrap();
+        broker.restart();
+        Some(broker)
+    }
+
     /// A broker as [`Broker::dedicated`] has it, that asks for a name and a password, by any of
     /// [`MECHANISMS`]: `rater` and `secret`.
     pub(super) fn with_password() -> Option<Guarded> {

@@ -10,7 +10,7 @@ use super::wire::Wire;
 use crate::program::Workplace;
 use crate::service::{eventually, holds};
 use std::fmt::Write as _;
-use usage_rater::stream::murmur2::partition_of;
+use usage_rater::stream::Partitioner;
 
 const CUSTOMERS: usize = 8;
 const PUT: &str = "PUT /v1/catalog";
@@ -126,7 +126,7 @@ impl Scene {
                 number % 9,
                 number % 1_000
             );
-            let home = partition_of(customer.as_bytes(), PARTITIONS);
+            let home = Partitioner::Murmur2.partition_of(customer.as_bytes(), PARTITIONS);
             let topic = self.names.topic("raw");
             let partition = i32::try_from(home).unwrap();
             self.wire.send(&topic, partition, (&customer, record.as_bytes()));
@@ -143,7 +143,9 @@ impl Scene {
              \"data\":{{\"of\":{{\"source\":\"s\",\"id\":\"r{number}\"}}}}}}"
         );
         let customer = format!("C{customer}");
-        let home = i32::try_from(partition_of(customer.as_bytes(), PARTITIONS)).unwrap();
+        let home =
+            i32::try_from(Partitioner::Murmur2.partition_of(customer.as_bytes(), PARTITIONS))
+                .unwrap();
         self.wire.send(&self.names.topic("raw"), home, (&customer, record.as_bytes()));
         self.wire.flush();
         self.sent += 1;

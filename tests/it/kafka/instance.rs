@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -66,6 +66,8 @@ const PHASE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(2);
 /// So many lines hold what each partition said last.
 const LATEST: usize = 400;
+/// So many of its last lines are told of an instance whose test has failed.
+const TOLD: usize = 300;
 const BEGINS_TO_LISTEN: &str = "listening on http://";
 
 impl Instance {
@@ -274,5 +276,11 @@ impl Drop for Instance {
         // It may have ended already.
         _ = self.child.kill();
         _ = self.child.wait();
+        if std::thread::panicking() {
+            // The test has failed; this is what there is to learn from.
+            let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            let latest = said.len().saturating_sub(TOLD);
+            eprintln!("an instance said at last: {:#?}", &said[latest..]);
+        }
     }
 }

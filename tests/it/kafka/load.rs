@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use usage_rater::stream::murmur2::partition_of;
+use usage_rater::stream::Partitioner;
 
 pub(super) const PARTITIONS: u32 = 4;
 const CUSTOMERS: usize = 50;
@@ -94,7 +94,7 @@ impl Load {
             self.next += 1;
             let customer = format!("C{}", number * 7 % CUSTOMERS);
             let record = self.record(number, &customer);
-            let home = partition_of(customer.as_bytes(), PARTITIONS);
+            let home = Partitioner::Murmur2.partition_of(customer.as_bytes(), PARTITIONS);
             let partition = if number % 7 == 3 { (home + 1) % PARTITIONS } else { home };
             let partition = i32::try_from(partition).unwrap();
             let times = 1 + usize::from(number % self.mix.twice == 4);

@@ -6,6 +6,7 @@ use super::load::{Load, catalog};
 use super::wire::Wire;
 use crate::program::Workplace;
 use crate::service::eventually;
+use std::time::Duration;
 
 /// Starts an instance with a state of its own, and with other words for some of the settings.
 #[track_caller]
@@ -42,14 +43,74 @@ fn of_two_instances_with_one_name_the_first_ends_and_says_why() {
     load.check(&place, &wire, &names);
 }
 
+/// A broker that had not answered for long took the instance's earlier request to join for that of
+/// another, and the instance ended.
+#[test]
+fn a_name_that_was_taken_by_mistake_is_claimed_again() {
+    let Some(broker) = Broker::shared() else { return };
+    let (place, names, wire) = (Workplace::new(), Names::new(), Wire::new(&broker.bootstrap));
+    place.write("catalog.json", catalog());
+    let named = ("[kafka]\n", "[kafka]\ninstance_id = \"rater-1\"\n");
+    let server = start(&place, &names.settings(&broker.bootstrap, ""), "a", named);
+    let mut load = Load::default();
+    load.send(&wire, &names, 300);
+    server.catch_up(&wire, &names);
+    // As that request does, it has the name and goes away.
+    let ghost = wire.join(&names, "rater-1");
+    let told = |words: &str| server.said().iter().any(|line| line.contains(words));
+    eventually("the name is lost", || {
+        ghost.poll(Duration::from_millis(100));
+        told("so it is joined anew")
+    });
+    load.send(&wire, &names, 300);
+    server.catch_up(&wire, &names);
+    drop(ghost);
+    server.stop();
+    load.check(&place, &wire, &names);
+}
+
+/// The name of one that died is not free until its session has ended, and its next start ended
+/// with 3.
+#[test]
+fn a_name_that_is_not_free_yet_is_waited_for() {
+    let sessions = "group.consumer.min.session.timeout.ms=5000\n\
+                    group.consumer.session.timeout.ms=10000\n\
+                    group.consumer.min.heartbeat.interval.ms=1000\n\
+                    group.consumer.heartbeat.interval.ms=1000\n";
+    let Some(broker) = Broker::with_settings(sessions) else { return };
+    let (place, names, wire) = (Workplace::new(), Names::new(), Wire::new(&broker.bootstrap));
+    place.write("catalog.json", catalog());
+    let settings = names.settings(&broker.bootstrap, "");
+    let named = settings.replace("[kafka]\n", "[kafka]\ninstance_id = \"rater-1\"\n");
+    let mut load = Load::default();
+    let first = start(&place, &named, "a", NEWER);
+    load.send(&wire, &names, 300);
+    first.catch_up(&wire, &names);
+    first.kill();
+    let second = start(&place, &named, "a", NEWER);
+    load.send(&wire, &names, 300);
+    second.catch_up(&wire, &names);
+    assert!(
+        second.said().iter().any(|line| line.contains("its session has not ended yet")),
+        "{:#?}",
+        second.said()
+    );
+    second.stop();
+    load.check(&place, &wire, &names);
+}
+
+/// The settings of the newer protocol in the place of the older one's.
+const NEWER: (&str, &str) = (
+    "\"session.timeout.ms\" = \"6000\"\n\"heartbeat.interval.ms\" = \"500\"\n",
+    "\"group.protocol\" = \"consumer\"\n",
+);
+
 #[test]
 fn the_newer_protocol_of_groups_moves_partitions_too() {
     let Some(broker) = Broker::shared() else { return };
     let (place, names, wire) = (Workplace::new(), Names::new(), Wire::new(&broker.bootstrap));
     place.write("catalog.json", catalog());
-    let old = "\"session.timeout.ms\" = \"6000\"\n\"heartbeat.interval.ms\" = \"500\"\n";
-    let newer = (old, "\"group.protocol\" = \"consumer\"\n");
-    let start = |name| start(&place, &names.settings(&broker.bootstrap, ""), name, newer);
+    let start = |name| start(&place, &names.settings(&broker.bootstrap, ""), name, NEWER);
     let mut load = Load::default();
     let first = start("a");
     load.send(&wire, &names, 500);

@@ -120,6 +120,24 @@ fn a_state_topic_that_forgets() {
     refused(&settings, &["kafka.topics.state", "retention.ms"]);
 }
 
+#[test]
+fn a_raw_topic_that_forgets_too_early() {
+    let Some(broker) = Broker::shared() else { return };
+    let (names, wire) = (Names::new(), Wire::new(&broker.bootstrap));
+    wire.make(&names.topic("raw"), 2, &[("retention.ms", "3600000")]);
+    let settings = names.settings(&broker.bootstrap, "");
+    refused(&settings, &["kafka.topics.raw", "retention.ms", "dedupe.window"]);
+}
+
+/// It was told again and again, and the service never joined.
+#[test]
+fn a_session_that_brokers_do_not_allow() {
+    let Some(broker) = Broker::shared() else { return };
+    let longer = "\"3000000\"\n\"max.poll.interval.ms\" = \"4000000\"";
+    let settings = Names::new().settings(&broker.bootstrap, "").replace("\"6000\"", longer);
+    refused(&settings, &["kafka.properties", "session.timeout.ms"]);
+}
+
 /// What only the clients of partitions look at was found when they were made, again and again.
 #[test]
 fn properties_that_nobody_knows() {
@@ -127,6 +145,8 @@ fn properties_that_nobody_knows() {
     for (property, words) in [
         ("\"no.such.property\" = \"1\"", "no.such.property"),
         ("\"linger.ms\" = \"soon\"", "linger.ms"),
+        ("\"max.poll.interval.ms\" = \"5000\"", "session.timeout.ms"),
+        ("\"ssl.ca.location\" = \"/no/such/file\"\n\"security.protocol\" = \"ssl\"", "ssl.ca"),
         ("\"partitioner\" = \"crc32\"", "partitioner"),
     ] {
         let lines = format!("[kafka.properties]\n{property}\n");

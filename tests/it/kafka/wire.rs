@@ -1,8 +1,10 @@
 //! Kafka as a test speaks it: records in, committed records out.
 
+use super::instance::Names;
 use super::sender::Sender;
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+    TopicReplication,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -50,6 +52,26 @@ impl Wire {
         assert!(made.iter().all(Result::is_ok), "{made:?}");
     }
 
+    /// Adds partitions to a topic until there are so many.
+    pub(super) fn add_partitions(&self, topic: &str, partitions: usize) {
+        let admin: AdminClient<_> =
+            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (new, options) = (NewPartitions::new(topic, partitions), AdminOptions::new());
+        let added = runtime.block_on(admin.create_partitions([&new], &options)).unwrap();
+        assert!(added.iter().all(Result::is_ok), "{added:?}");
+    }
+
+    /// Deletes a topic.
+    pub(super) fn delete(&self, topic: &str) {
+        let admin: AdminClient<_> =
+            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let deleted =
+            runtime.block_on(admin.delete_topics(&[topic], &AdminOptions::new())).unwrap();
+        assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+    }
+
     /// Sets a property of a topic.
     pub(super) fn set(&self, topic: &str, (key, value): (&str, &str)) {
         let admin: AdminClient<_> =
@@ -79,6 +101,21 @@ impl Wire {
             .set("enable.partition.eof", "true")
             .create()
             .unwrap()
+    }
+
+    /// Joins a group by a name, as an instance with that name does.
+    pub(super) fn join(&self, names: &Names, name: &str) -> BaseConsumer {
+        let member: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("group.id", &names.prefix)
+            .set("group.instance.id", name)
+            .set("session.timeout.ms", "6000")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("enable.auto.commit", "false")
+            .create()
+            .unwrap();
+        member.subscribe(&[&names.topic("raw")]).unwrap();
+        member
     }
 
     /// All committed records of a topic.

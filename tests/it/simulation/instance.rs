@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use usage_rater::stream::InForce;
-use usage_rater::stream::murmur2::partition_of;
+use usage_rater::stream::Partitioner;
 use usage_rater::stream::rater::{Rater, Rules, Setup};
 use usage_rater::stream::restore::Restore;
 use usage_rater::stream::stop::Stop;
@@ -178,7 +178,8 @@ pub(super) fn setup(partition: u32) -> Setup {
         partition,
         routing: Routing {
             own: partition,
-            home: Arc::new(|owner| partition_of(owner.as_bytes(), PARTITIONS)),
+            partitioner: "murmur2",
+            home: Arc::new(|owner| Partitioner::Murmur2.partition_of(owner.as_bytes(), PARTITIONS)),
         },
         raw_topic: "raw".to_owned(),
         forward_topic: "forward".to_owned(),

@@ -21,7 +21,7 @@ use rating::Instant;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
-use usage_rater::stream::murmur2::partition_of;
+use usage_rater::stream::Partitioner;
 use usage_rater::stream::rater::{Rater, Tick};
 
 pub(super) const PARTITIONS: u32 = 3;
@@ -161,7 +161,7 @@ impl World {
     }
 
     fn append(&mut self, (key, record): &(String, String)) {
-        let right = partition_of(key.as_bytes(), PARTITIONS);
+        let right = Partitioner::Murmur2.partition_of(key.as_bytes(), PARTITIONS);
         // Some producers put their records elsewhere.
         let elsewhere = self.dice.one_in(8);
         let partition = if elsewhere { (right + 1) % PARTITIONS } else { right };

@@ -44,6 +44,7 @@ fn probes() -> Vec<Value> {
         "-1h",
         "1 h",
         "embedded",
+        "crc32",
         "a:1",
         ":1",
         "a:b",
