@@ -39,11 +39,12 @@ impl RatingRun {
     pub fn open(catalog: Arc<Catalog>, directory: &Path) -> Result<Self, Failure> {
         let store = open_store(directory)?;
         let port = Embedded::new(&store)?;
-        let partition = Partition::open(catalog, store)?;
+        let mut partition = Partition::open(catalog, store)?;
         let before = *partition.counters();
         if let Some(reason) = contradiction::find(&partition)? {
             return Err(Failure::Input(vec![format!("error: {reason}")]));
         }
+        partition.note_cuts_agree();
         let (rejected, dead_letter) = (BTreeMap::new(), String::new());
         Ok(Self { partition, port, rejected, before, clock: Stopwatch::start(), dead_letter })
     }

@@ -144,6 +144,8 @@ pub struct Partition {
     /// Whether a commit failed: what is in memory may then not be what is in the store.
     failed: bool,
     seeds: Seeds,
+    /// Whether every total has been found to have a period that the catalog makes.
+    cuts_agree: bool,
     /// A hash of every customer's id, by its position in the catalog.
     owners: Vec<u128>,
     /// Where customers belong; without it, all of them here.
@@ -229,6 +231,7 @@ impl Partition {
             quantity_text: String::new(),
             catalog: Arc::clone(&catalog),
             given: Arc::clone(&catalog),
+            cuts_agree: false,
             kept_calendars: Vec::new(),
             changed_calendars: Vec::new(),
             store,
@@ -255,6 +258,12 @@ impl Partition {
             return Err(Error::Failed);
         }
         self.take_up(catalog)
+    }
+
+    /// Notes that every total was found to have a period that the catalog makes. Whatever period
+    /// begins elsewhere then overlaps none of them, and need not be compared with what is stored.
+    pub const fn note_cuts_agree(&mut self) {
+        self.cuts_agree = true;
     }
 
     /// Notes how much of its topic the catalog in force was made of; durable with what is rated
@@ -293,6 +302,7 @@ impl Partition {
         });
         (self.catalog, self.given) = (catalog, given);
         (self.kept_calendars, self.changed_calendars) = (kept, changed);
+        self.cuts_agree = false;
         // Half of it would be another state.
         self.failed = true;
         self.install(rebuilt)?;

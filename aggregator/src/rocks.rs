@@ -186,6 +186,9 @@ impl Tables for Rocks {
     }
 }
 
+/// The share of a write buffer that tells which keys are not in it.
+const MEMTABLE_BLOOM: f64 = 0.02;
+
 fn options_of(table: Table, cache: &Cache) -> Options {
     let mut options = Options::default();
     let mut blocks = BlockBasedOptions::default();
@@ -202,6 +205,8 @@ fn options_of(table: Table, cache: &Cache) -> Options {
             options.set_write_buffer_size(WRITE_BUFFER_BYTES / 4);
             // Nearly every look-up of a total is for one that is there or was never written.
             blocks.set_bloom_filter(10.0, false);
+            options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM);
+            options.set_memtable_whole_key_filtering(true);
         }
         Table::Ids | Table::Rated | Table::Rejected => {
             // Hashes do not compress, and chunks of lines are compressed already. Keys only

@@ -82,10 +82,12 @@ impl Audience {
     /// Puts a catalog in force here, and waits until all partitions that are held have it; says
     /// which of them do not take it.
     pub(super) fn put(&self, newer: &InForce, text: Bytes) -> Result<(), Refusal> {
-        self.desk.show_catalog(Some(CatalogText { catalog: Arc::clone(&newer.catalog), text }));
         // Whoever starts from now on finds it there.
         self.here.board.set(newer.clone());
-        self.here.tell(newer, self.here.directory.held())
+        let told = self.here.tell(newer, self.here.directory.held());
+        // Not before: usage that is sent because it is shown must not be rated by the one before.
+        self.desk.show_catalog(Some(CatalogText { catalog: Arc::clone(&newer.catalog), text }));
+        told
     }
 
     /// Tells those partitions of the catalog in force again that did not take it: what spoke
@@ -323,6 +325,26 @@ mod tests {
         let board = &audience.here.board;
         assert_eq!(board.in_force().position, Some(7));
         assert_eq!(board.unfit().into_keys().collect::<Vec<_>>(), [1, 2]);
+    }
+
+    /// It was shown before partitions had it. Usage that was sent then could be rated by the catalog
+    /// before, and kept its partition from ever taking the new one.
+    #[test]
+    fn what_is_shown_is_what_partitions_rate_by() {
+        let audience = audience(&[], 0);
+        let (worker, commands) = sync_channel(8);
+        audience.here.directory.set(0, Some(worker));
+        let desk = Arc::clone(&audience.desk);
+        let rating = std::thread::spawn(move || {
+            let Ok(Command::Catalog { done, .. }) = commands.recv() else { return true };
+            let is_shown = desk.catalog().is_some();
+            done.send(Ok(())).unwrap();
+            is_shown
+        });
+        let newer = InForce { catalog: Arc::default(), position: Some(7), is_known: true };
+        assert_eq!(audience.put(&newer, Bytes::new()), Ok(()));
+        assert!(audience.desk.catalog().is_some());
+        assert!(!rating.join().unwrap(), "shown while the partition had the one before");
     }
 
     /// It could never start again otherwise: nothing else could come into force.

@@ -146,6 +146,7 @@ impl<B: Broker> Rater<B> {
         if let Some(reason) = crate::contradiction::find(&partition)? {
             return Err(Stop::Unfit(reason));
         }
+        partition.note_cuts_agree();
         crate::changed_calendars::log(&partition);
         let mut rater = Self {
             broker,

@@ -11,6 +11,7 @@ pub struct Before {
     given: Arc<Catalog>,
     types: usize,
     types_changed: bool,
+    cuts_agree: bool,
 }
 
 impl Partition {
@@ -18,7 +19,8 @@ impl Partition {
     #[must_use]
     pub fn before(&self) -> Before {
         let (given, types) = (Arc::clone(&self.given), self.types.len());
-        Before { given, types, types_changed: self.types_changed }
+        let Self { types_changed, cuts_agree, .. } = *self;
+        Before { given, types, types_changed, cuts_agree }
     }
 
     /// Goes back to a catalog. Types of records that only the other one has are forgotten: of a
@@ -36,7 +38,9 @@ impl Partition {
             self.types.truncate(before.types);
             self.types_changed = before.types_changed;
         }
-        self.take_up(before.given)
+        self.take_up(before.given)?;
+        self.cuts_agree = before.cuts_agree;
+        Ok(())
     }
 }
 

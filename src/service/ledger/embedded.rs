@@ -76,12 +76,13 @@ impl EmbeddedLedger {
             Some(given) => Some(given),
             None => catalog_file::read(directory)?,
         };
-        let partition = open_partition(store, catalog.as_ref())?;
+        let mut partition = open_partition(store, catalog.as_ref())?;
         if catalog.is_some()
             && let Some(reason) = contradiction::find(&partition)?
         {
             return Err(Failure::Input(vec![format!("error: {reason}")]));
         }
+        partition.note_cuts_agree();
         changed_calendars::log(&partition);
         let mut ledger = Self {
             partition: None,
@@ -361,8 +362,11 @@ impl EmbeddedLedger {
         new: &CatalogText,
     ) -> Result<Result<Partition, (Store, Refusal)>, Failure> {
         match Partition::open(Arc::clone(&new.catalog), store) {
-            Ok(partition) => Ok(match contradiction::find(&partition)? {
-                None => Ok(partition),
+            Ok(mut partition) => Ok(match contradiction::find(&partition)? {
+                None => {
+                    partition.note_cuts_agree();
+                    Ok(partition)
+                }
                 Some(reason) => Err((partition.into_store(), Refusal::Contradicts(reason))),
             }),
             Err(error) if error.kind() == ErrorKind::State => {

@@ -21,6 +21,9 @@ const QUIET: Duration = Duration::from_secs(30);
 /// What librdkafka logs of connections that fail; whatever else it logs is rare.
 const FAIL: &str = "FAIL";
 
+/// What it logs while a broker is not ready to give a producer its number.
+const WAITS: &str = "GETPID";
+
 /// A kind of complaint. The parts that clients play, the codes and the levels are all known, which
 /// bounds how many there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +113,8 @@ impl Complaints {
             more = More(kept_back);
         }
         let line = format_args!("{kind} of the {client}: {text}{more}");
+        // A broker that has just started is waited for: nothing is wrong with it.
+        let level = if kind == WAITS { Info } else { level };
         match level {
             Emerg | Alert | Critical | Error => tracing::error!(target: "librdkafka", "{line}"),
             Warning => tracing::warn!(target: "librdkafka", "{line}"),

@@ -23,8 +23,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How often deliveries are asked for while a transaction waits for them.
-const DELIVERY_POLL: Duration = Duration::from_millis(1);
+/// The time between two looks for deliveries while a transaction waits for them. A producer that is
+/// given a millisecond or less to wait spins, which takes the core that its broker may need.
+const DELIVERY_PAUSE: Duration = Duration::from_micros(200);
 /// Records between two looks for deliveries.
 const DELIVERY_READS: u32 = 256;
 /// How long earlier writers may take to be fenced.
@@ -235,13 +236,18 @@ impl Connection {
     /// of 100 ms.
     fn deliver(&self) -> Result<(), BrokerError> {
         let clock = Stopwatch::start();
-        self.producer.poll(Duration::ZERO);
-        while self.producer.in_flight_count() > 0 {
+        let mut left = self.producer.in_flight_count();
+        while left > 0 {
+            self.producer.poll(Duration::ZERO);
+            let before = std::mem::replace(&mut left, self.producer.in_flight_count());
             if clock.elapsed() > CALL {
                 return Err(BrokerError::Failed("records were not delivered in time".to_owned()));
             }
-            self.producer.poll(DELIVERY_POLL);
+            if left == before {
+                std::thread::sleep(DELIVERY_PAUSE);
+            }
         }
+        self.producer.poll(Duration::ZERO);
         let failures = &self.producer.context().failed;
         match failures.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some((error, topic)) => Err(self.undelivered(&error, &topic)),
@@ -377,7 +383,8 @@ impl Broker for Connection {
                     if !is_full || waited > CALL {
                         return Err(self.failed(&error));
                     }
-                    self.producer.poll(DELIVERY_POLL);
+                    self.producer.poll(Duration::ZERO);
+                    std::thread::sleep(DELIVERY_PAUSE);
                     message = back;
                 }
             }
@@ -457,7 +464,7 @@ impl Broker for Connection {
         if self.is_open.get() && reads.is_multiple_of(DELIVERY_READS) {
             self.producer.poll(Duration::ZERO);
         }
-        match self.inputs.poll(wait) {
+        match self.inputs.poll(whole_millis(wait)) {
             None | Some(Err(KafkaError::PartitionEOF(_))) => {
                 // What the producer has to tell would pile up while there is nothing to send.
                 self.producer.poll(Duration::ZERO);
@@ -485,6 +492,15 @@ impl Broker for Connection {
         let before = self.ends.replace(ends);
         Ok(before == ends && !ends.contains(&-1))
     }
+}
+
+/// So many milliseconds at least: with less than one left, a reader would spin.
+fn whole_millis(wait: Duration) -> Duration {
+    if wait.subsec_nanos() % 1_000_000 == 0 {
+        return wait;
+    }
+    let millis = wait.as_nanos().div_ceil(1_000_000);
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 /// What a reader's error means; some of them mend themselves.

@@ -27,6 +27,7 @@ impl<B: Broker> Rater<B> {
             self.partition.go_back(before)?;
             return Ok(Err(reason));
         }
+        self.partition.note_cuts_agree();
         crate::changed_calendars::log(&self.partition);
         self.partition.at_catalog(newer.position.unwrap_or(0));
         self.next_period_end = Instant::MIN;
