@@ -260,8 +260,9 @@ impl Partition {
         self.take_up(catalog)
     }
 
-    /// Notes that every total was found to have a period that the catalog makes. Whatever period
-    /// begins elsewhere then overlaps none of them, and need not be compared with what is stored.
+    /// Notes that every total was found to have a period that the catalog makes: whatever begins
+    /// elsewhere then is another period, and need not be compared with what is stored. Only an open
+    /// total of a subscription that has ended since may still be stored with its end of before.
     pub const fn note_cuts_agree(&mut self) {
         self.cuts_agree = true;
     }

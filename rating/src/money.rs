@@ -177,6 +177,10 @@ impl Amount {
     pub fn fits_a_total(self) -> bool {
         const BOUND: I256 = I256::new(1_000_000_000_000_000_000_000_000_000_000_000);
         const SCALE: I256 = I256::new(1_000_000_000_000_000_000_000_000);
+        // Nearly all amounts have half as many bits, and these are fewer than the bound has.
+        if i128::try_from(self.0).is_ok() {
+            return true;
+        }
         match BOUND.checked_mul(SCALE) {
             Some(bound) => self.0.checked_abs().is_some_and(|size| size <= bound),
             None => false,

@@ -86,6 +86,7 @@ impl Audience {
         self.here.board.set(newer.clone());
         let told = self.here.tell(newer, self.here.directory.held());
         // Not before: usage that is sent because it is shown must not be rated by the one before.
+        // Partitions that are late, or do not take it, are told of by whoever gets the answer.
         self.desk.show_catalog(Some(CatalogText { catalog: Arc::clone(&newer.catalog), text }));
         told
     }
@@ -327,7 +328,7 @@ mod tests {
         assert_eq!(board.unfit().into_keys().collect::<Vec<_>>(), [1, 2]);
     }
 
-    /// It was shown before partitions had it. Usage that was sent then could be rated by the catalog
+    /// It was shown before partitions had it. Usage that was sent then could be rated by the one
     /// before, and kept its partition from ever taking the new one.
     #[test]
     fn what_is_shown_is_what_partitions_rate_by() {

@@ -60,7 +60,7 @@ impl Front {
         here: &Here,
         (replacements, metrics): (SyncSender<Replacement>, Arc<Metrics>),
     ) -> Result<Self, Failure> {
-        let deliverer = Deliverer::new(clients, &topics.raw)
+        let deliverer = Deliverer::new(clients, (&topics.raw, topics.partitions))
             .map_err(|error| Failure::Dependency(error.to_string()))?;
         Ok(Self {
             deliverer,

@@ -24,7 +24,7 @@ pub(crate) use entry_reader::EntryReader;
 pub(crate) use group::{Change, Group};
 pub(crate) use owners::StateTails;
 pub(crate) use pen::Pen;
-pub(crate) use topic_watch::{TopicFaults, watch_topics};
+pub(crate) use topic_watch::{TopicFaults, Watched, watch_topics};
 pub(crate) use topics::{TopicNames, Topics, TopicsError};
 pub(crate) use trim::trim;
 pub(crate) use watch::watch;

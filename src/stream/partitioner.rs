@@ -31,15 +31,6 @@ impl Partitioner {
         }
     }
 
-    /// The name that librdkafka has for it.
-    pub(crate) const fn property(self) -> &'static str {
-        match self {
-            Self::Murmur2 => "murmur2_random",
-            Self::Crc32 => "consistent_random",
-            Self::Fnv1a => "fnv1a_random",
-        }
-    }
-
     /// The partition of a key among so many.
     #[must_use]
     pub fn partition_of(self, key: &[u8], partitions: u32) -> u32 {

@@ -8,7 +8,8 @@ use super::catalog_topic::{CatalogBoard, InForce};
 use super::elsewhere::Elsewhere;
 use super::front::Front;
 use super::kafka::{
-    Clients, EntryReader, Group, StateTails, TopicFaults, Topics, TopicsError, watch, watch_topics,
+    Clients, EntryReader, Group, StateTails, TopicFaults, Topics, TopicsError, Watched, watch,
+    watch_topics,
 };
 use super::keeping::Keeping;
 use super::limits::OUTBOX_BYTES_MAX;
@@ -67,8 +68,9 @@ fn serve(
     };
     let topics = Arc::new(topics);
     let broken = |error: BrokerError| Failure::Dependency(error.to_string());
-    let group = Arc::new(Group::join(&clients, &topics.raw).map_err(broken)?);
     let owners = Arc::new(StateTails::new(&clients, &topics.state).map_err(broken)?);
+    check_partitioner(&clients, &owners, &topics)?;
+    let group = Arc::new(Group::join(&clients, &topics.raw).map_err(broken)?);
     let elsewhere = Elsewhere { owners: owners.clone(), own: advertise, runtime: runtime.clone() };
     let audience = audience(first_catalog(given.as_ref()), (&topics, &desk), elsewhere);
     let here = audience.here.clone();
@@ -87,7 +89,9 @@ fn serve(
     let is_ending = Arc::new(AtomicBool::new(false));
     // Until the supervisor has looked for the first time.
     desk.show_missing(vec![NOT_JOINED.to_owned()]);
-    let (faults, watching) = watch_over_topics(&clients, &topics, &is_ending)?;
+    let of_catalog = given.is_none().then_some(settings.kafka.topics.catalog.as_str());
+    let watched = topics.watched(of_catalog);
+    let (faults, mut watching) = watch_over_topics(&clients, watched, &is_ending)?;
     let held = (Arc::clone(&here.directory), Arc::clone(&desk), faults);
     let supervisor = Supervisor::new(job, Arc::clone(&metrics), held, Arc::clone(&is_ending));
     let supervising = std::thread::Builder::new()
@@ -109,7 +113,8 @@ fn serve(
         topics.partitions
     );
     let front = Front::new(&clients, &topics, &here, (replacements, metrics))?;
-    let served = front.serve(&desk, &requests, || keeping.has_ended() || supervising.is_finished());
+    let mut is_over = || keeping.has_ended() || watching.has_ended() || supervising.is_finished();
+    let served = front.serve(&desk, &requests, &mut is_over);
     is_ending.store(true, Ordering::SeqCst);
     let supervised = supervising.join();
     let panicked = |_| Failure::Dependency("the supervisor panicked".to_owned());
@@ -119,6 +124,24 @@ fn serve(
     kept?;
     watched?;
     served
+}
+
+/// Whether customers are spread as they were when the state was begun: those that moved to another
+/// partition would find nothing there of what they have used.
+fn check_partitioner(
+    clients: &Clients,
+    tails: &StateTails,
+    topics: &Topics,
+) -> Result<(), Failure> {
+    let (name, topic) = (clients.partitioner.name(), &topics.state);
+    let begun = tails.partitioner(topics.partitions);
+    match begun.map_err(|reason| Failure::Dependency(format!("kafka.topics.state: {reason}")))? {
+        Some(found) if found != name => Err(Failure::Dependency(format!(
+            "kafka.partitioner is \"{name}\", but the state in topic {topic} was begun with \
+             \"{found}\": set that, or begin with other topics and another state"
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whoever must know of a catalog; nothing is held yet.
@@ -191,10 +214,10 @@ fn watch_calls(clients: &Clients, metrics: &Arc<Metrics>) -> Result<(), Failure>
 /// Starts the watch over topics, and gives where it tells what it found.
 fn watch_over_topics(
     clients: &Clients,
-    topics: &Arc<Topics>,
+    topics: Vec<Watched>,
     is_ending: &Arc<AtomicBool>,
 ) -> Result<(Arc<TopicFaults>, Keeping), Failure> {
-    let (clients, topics) = (clients.clone(), Arc::clone(topics));
+    let clients = clients.clone();
     let (faults, is_ending) = (Arc::<TopicFaults>::default(), Arc::clone(is_ending));
     let found = Arc::clone(&faults);
     let watching = start_thread("topics", move || {

@@ -81,7 +81,8 @@ impl Supervisor {
     pub(crate) fn run(mut self) -> Result<(), Failure> {
         let mut shut_out = None;
         loop {
-            let (changes, failures) = self.group.poll(GROUP_POLL);
+            let is_ending = self.is_ending.load(Ordering::SeqCst);
+            let (changes, failures) = self.group.poll(GROUP_POLL, is_ending);
             for failure in failures {
                 tracing::warn!("the consumer group: {failure}");
             }
@@ -370,5 +371,17 @@ mod tests {
             assert_eq!(noted(), None, "{gone:?}");
             supervisor.note(&Change::Assigned(vec![1]));
         }
+    }
+
+    /// Those that were added to raw have no state, nor a place in the other topics.
+    #[test]
+    fn partitions_that_were_added_are_given_back_and_never_worked_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let mut supervisor = supervisor(directory.path(), runtime.handle().clone());
+        supervisor.note(&Change::Assigned(vec![3, 4]));
+        assert_eq!(supervisor.slots.keys().copied().collect::<Vec<_>>(), [3]);
+        supervisor.note(&Change::Revoked(vec![3, 4]));
+        assert!(supervisor.slots.values().all(|slot| slot.is_revoked), "the group waits for both");
     }
 }

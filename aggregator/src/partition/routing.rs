@@ -45,7 +45,7 @@ impl Partition {
                 let found = found.unwrap_or_else(|| FIRST_PARTITIONER.into());
                 let found = String::from_utf8_lossy(&found);
                 let reason = format!(
-                    "customers were spread by \"{found}\" when it was rated, not by \"{name}\": \
+                    "customers were spread by \"{found}\" when it was begun, not by \"{name}\": \
                      records that come again would be rated again elsewhere; set \
                      kafka.partitioner = \"{found}\", or begin with other topics and another state"
                 );

@@ -77,12 +77,12 @@ impl EmbeddedLedger {
             None => catalog_file::read(directory)?,
         };
         let mut partition = open_partition(store, catalog.as_ref())?;
-        if catalog.is_some()
-            && let Some(reason) = contradiction::find(&partition)?
-        {
-            return Err(Failure::Input(vec![format!("error: {reason}")]));
+        if catalog.is_some() {
+            if let Some(reason) = contradiction::find(&partition)? {
+                return Err(Failure::Input(vec![format!("error: {reason}")]));
+            }
+            partition.note_cuts_agree();
         }
-        partition.note_cuts_agree();
         changed_calendars::log(&partition);
         let mut ledger = Self {
             partition: None,

@@ -51,6 +51,7 @@ pub(super) const FIXED_PROPERTIES: &[&str] = &[
     "metadata.broker.list",
     "enable.idempotence",
     "transaction.timeout.ms",
+    "allow.auto.create.topics",
 ];
 pub(super) const TOPICS: &[&str] =
     &["raw", "rated", "rejected", "forward", "state", "totals", "catalog", "orders"];

@@ -81,6 +81,8 @@ impl Clients {
         for (key, value) in self.properties.iter().filter(|(key, _)| !foreign(key)) {
             config.set(key, value);
         }
+        // A topic that was deleted would come back, with as many partitions as brokers like.
+        config.set("allow.auto.create.topics", "false");
         config
     }
 
@@ -133,8 +135,6 @@ impl Clients {
         config.set("transaction.timeout.ms", timeout.as_millis().to_string());
         config.set("transactional.id", transactional_id);
         config.set("acks", "all");
-        // A topic that was deleted would come back, with as many partitions as brokers like.
-        config.set("allow.auto.create.topics", "false");
         config
     }
 
@@ -150,9 +150,7 @@ impl Clients {
             is_consumer_property,
         );
         config.set("enable.idempotence", "true");
-        config.set("allow.auto.create.topics", "false");
         config.set("acks", "all");
-        config.set("partitioner", self.partitioner.property());
         config
     }
 

@@ -114,7 +114,7 @@ impl Complaints {
         }
         let line = format_args!("{kind} of the {client}: {text}{more}");
         // A broker that has just started is waited for: nothing is wrong with it.
-        let level = if kind == WAITS { Info } else { level };
+        let level = if kind == WAITS && matches!(level, Warning) { Info } else { level };
         match level {
             Emerg | Alert | Critical | Error => tracing::error!(target: "librdkafka", "{line}"),
             Warning => tracing::warn!(target: "librdkafka", "{line}"),

@@ -5,7 +5,7 @@ use super::client::{CALL, Clients, failed, mends_itself};
 use super::closing::Closing;
 use super::group::Group;
 use super::listener::Listener;
-use super::owners::OWNER;
+use super::owners::{OWNER, PARTITIONER};
 use super::topics::Topics;
 use crate::clock::Stopwatch;
 use crate::service::PartitionMetrics;
@@ -365,8 +365,10 @@ impl Broker for Connection {
         }
         if record.output == Output::State {
             let owner = self.clients.advertise.as_bytes();
-            let header = Header { key: OWNER, value: Some(owner) };
-            message = message.headers(OwnedHeaders::new().insert(header));
+            let owner = Header { key: OWNER, value: Some(owner) };
+            let name = self.clients.partitioner.name().as_bytes();
+            let partitioner = Header { key: PARTITIONER, value: Some(name) };
+            message = message.headers(OwnedHeaders::new().insert(owner).insert(partitioner));
         }
         if record.hops > 0 {
             let hops = [record.hops];

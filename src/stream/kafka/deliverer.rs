@@ -10,10 +10,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{ClientContext, Statistics};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+
+/// The time between two tries to hand a record to a producer that is full.
+const FULL_PAUSE: Duration = Duration::from_micros(200);
 
 /// The records of one submission on their way.
 #[derive(Debug, Default)]
@@ -75,12 +78,33 @@ pub(crate) struct Deliverer {
     producer: RefCell<BaseProducer<Deliveries>>,
     clients: Clients,
     topic: String,
+    /// Those that are rated: raw may have got more since.
+    partitions: u32,
+    /// Where the next record without a key goes.
+    next: Cell<u32>,
 }
 
 impl Deliverer {
-    pub(crate) fn new(clients: &Clients, topic: &str) -> Result<Self, BrokerError> {
-        let producer = RefCell::new(producer(clients)?);
-        Ok(Self { producer, clients: clients.clone(), topic: topic.to_owned() })
+    pub(crate) fn new(
+        clients: &Clients,
+        (topic, partitions): (&str, u32),
+    ) -> Result<Self, BrokerError> {
+        let (producer, next) = (RefCell::new(producer(clients)?), Cell::new(0));
+        let (clients, topic) = (clients.clone(), topic.to_owned());
+        Ok(Self { producer, clients, topic, partitions, next })
+    }
+
+    /// The partition of a key; without one, each in turn.
+    fn partition_of(&self, key: Option<&[u8]>) -> i32 {
+        let partition = match key {
+            Some(key) => self.clients.partitioner.partition_of(key, self.partitions),
+            None => {
+                let next = self.next.get();
+                self.next.set(next.wrapping_add(1));
+                next.checked_rem(self.partitions).unwrap_or(0)
+            }
+        };
+        i32::try_from(partition).unwrap_or(i32::MAX)
     }
 
     /// Sends a record to the partition of its key, without one to any; what became of it comes by
@@ -95,6 +119,7 @@ impl Deliverer {
             &self.topic,
             Arc::clone(delivery),
         )
+        .partition(self.partition_of(key))
         .payload(payload);
         if let Some(key) = key {
             record = record.key(key);
@@ -110,7 +135,8 @@ impl Deliverer {
                         delivery.come.fetch_add(1, Ordering::SeqCst);
                         return;
                     }
-                    producer.poll(Duration::from_millis(1));
+                    producer.poll(Duration::ZERO);
+                    std::thread::sleep(FULL_PAUSE);
                     record = back;
                 }
             }
@@ -147,4 +173,27 @@ impl Deliverer {
 fn producer(clients: &Clients) -> Result<BaseProducer<Deliveries>, BrokerError> {
     let context = Deliveries(Listener::new("deliverer", None, clients));
     clients.deliverer().create_with_context(context).map_err(|error| failed(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::{Metrics, Settings};
+
+    /// The producer spread keys over all partitions that raw had by then, also over those that were
+    /// added and that nobody rates.
+    #[test]
+    fn only_partitions_that_are_rated_are_sent_to() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let clients = Clients::new(&Settings::default(), String::new(), metrics);
+        let deliverer = Deliverer::new(&clients, ("raw", 4)).unwrap();
+        for customer in 0..100 {
+            let key = format!("C{customer}");
+            let wanted = clients.partitioner.partition_of(key.as_bytes(), 4);
+            let partition = deliverer.partition_of(Some(key.as_bytes()));
+            assert_eq!(u32::try_from(partition), Ok(wanted));
+        }
+        let without_key: Vec<i32> = (0..6).map(|_| deliverer.partition_of(None)).collect();
+        assert_eq!(without_key, [0, 1, 2, 3, 0, 1]);
+    }
 }

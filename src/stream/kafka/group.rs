@@ -199,8 +199,9 @@ impl Group {
         }
     }
 
-    /// Speaks with the group for a while, and says what changed.
-    pub(crate) fn poll(&self, wait: Duration) -> (Vec<Change>, Vec<String>) {
+    /// Speaks with the group for a while, and says what changed. Once this instance is ending, it
+    /// does not join again: its name may be of its successor by then.
+    pub(crate) fn poll(&self, wait: Duration, is_ending: bool) -> (Vec<Change>, Vec<String>) {
         let (mut failures, member) = (Vec::new(), self.member());
         let changes = member.context();
         // Everything is paused; what was fetched before that is read by the connections.
@@ -218,10 +219,12 @@ impl Group {
             failures.append(&mut changes.failures.lock().unwrap_or_else(PoisonError::into_inner));
             std::mem::take(&mut *changes.noted.lock().unwrap_or_else(PoisonError::into_inner))
         };
-        match self.mend(&member, &mut noted) {
-            Ok(None) => {}
-            Ok(Some(reason)) => failures.push(format!("{reason}, so it is joined anew")),
-            Err(error) => failures.push(error.to_string()),
+        if !is_ending && self.fatal_error().is_none() {
+            match self.mend(&member, &mut noted) {
+                Ok(None) => {}
+                Ok(Some(reason)) => failures.push(format!("{reason}, so it is joined anew")),
+                Err(error) => failures.push(error.to_string()),
+            }
         }
         self.let_go(member);
         (noted, failures)
@@ -257,7 +260,6 @@ impl Group {
             return Ok(None);
         }
         self.renew(member, noted)?;
-        *self.cut_off.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(Some(reason))
     }
 
@@ -276,6 +278,7 @@ impl Group {
             std::mem::replace(&mut *present, new)
         };
         self.let_go(old);
+        *self.cut_off.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(())
     }
 

@@ -20,6 +20,10 @@ use std::time::Duration;
 /// The header of state records that says where their writer answers HTTP.
 // Frozen: it stands in topics.
 pub(super) const OWNER: &str = "owner";
+/// The header of state records that says what spreads customers over partitions.
+// Frozen, too; records without it are from before, when there was one only.
+pub(super) const PARTITIONER: &str = "partitioner";
+const FIRST_PARTITIONER: &str = "murmur2";
 /// How long a look at a log may take, and how long it may wait for others.
 const LOOK: Duration = Duration::from_secs(5);
 /// The time between two tries to look.
@@ -112,9 +116,27 @@ impl StateTails {
         (since.elapsed() < believed).then(|| found.clone())
     }
 
-    /// The header of the last record of a partition's log that has one; `None` where nothing was
+    /// What spreads customers over partitions, by the first log that something was written to.
+    pub(crate) fn partitioner(&self, partitions: u32) -> Result<Option<String>, String> {
+        let reader = self.reader()?;
+        for partition in 0..partitions {
+            let number = i32::try_from(partition).unwrap_or(i32::MAX);
+            let said = match self.look(&reader, number) {
+                Ok(None) => continue,
+                Ok(Some(said)) => said.partitioner,
+                Err(reason) if reason == UNSAID => None,
+                Err(reason) => {
+                    return Err(format!("{} partition {partition}: {reason}", self.topic));
+                }
+            };
+            return Ok(Some(said.unwrap_or_else(|| FIRST_PARTITIONER.to_owned())));
+        }
+        Ok(None)
+    }
+
+    /// The headers of the last record of a partition's log that has some; `None` where nothing was
     /// ever written to it.
-    fn look(&self, reader: &Reader, partition: i32) -> Result<Option<String>, String> {
+    fn look(&self, reader: &Reader, partition: i32) -> Result<Option<Said>, String> {
         let clock = Stopwatch::start();
         let broken = |error: KafkaError| error.to_string();
         let watermarks = || reader.fetch_watermarks(&self.topic, partition, LOOK);
@@ -132,9 +154,9 @@ impl StateTails {
             reader.assign(&list).map_err(broken)?;
             let read = read_to_end(reader, end, clock);
             reader.unassign().map_err(broken)?;
-            let Tail { owner, records } = read?;
-            if owner.is_some() {
-                return Ok(owner);
+            let Tail { said, records } = read?;
+            if said.is_some() {
+                return Ok(said);
             }
             if from <= first || tail >= TAIL_MAX {
                 // Nobody has held it, if nothing was ever written.
@@ -161,8 +183,8 @@ fn reader(clients: &Clients) -> Result<Reader, BrokerError> {
 /// What stands at the end of a log.
 #[derive(Debug, Default)]
 struct Tail {
-    /// The last owner that a record names.
-    owner: Option<String>,
+    /// What the last record says that names an owner.
+    said: Option<Said>,
     records: usize,
 }
 
@@ -179,7 +201,7 @@ fn read_to_end(reader: &Reader, end: i64, clock: Stopwatch) -> Result<Tail, Stri
             Some(Err(error)) => return Err(error.to_string()),
             Some(Ok(message)) => {
                 tail.records += 1;
-                tail.owner = owner_in(&message).or(tail.owner);
+                tail.said = said_in(&message).or(tail.said);
                 if message.offset() + 1 >= end {
                     return Ok(tail);
                 }
@@ -189,11 +211,21 @@ fn read_to_end(reader: &Reader, end: i64, clock: Stopwatch) -> Result<Tail, Stri
     }
 }
 
-fn owner_in(message: &BorrowedMessage<'_>) -> Option<String> {
+/// What a state record says of its writer.
+#[derive(Debug)]
+struct Said {
+    owner: String,
+    partitioner: Option<String>,
+}
+
+fn said_in(message: &BorrowedMessage<'_>) -> Option<Said> {
     let headers = message.headers()?;
-    let found = headers.iter().find(|header| header.key == OWNER)?;
-    let owner = std::str::from_utf8(found.value?).ok()?;
-    (!owner.is_empty()).then(|| owner.to_owned())
+    let value = |key: &str| {
+        let found = headers.iter().find(|header| header.key == key)?;
+        std::str::from_utf8(found.value?).ok().map(str::to_owned)
+    };
+    let owner = value(OWNER).filter(|owner| !owner.is_empty())?;
+    Some(Said { owner, partitioner: value(PARTITIONER) })
 }
 
 impl Owners for StateTails {
@@ -211,6 +243,7 @@ impl Owners for StateTails {
         if found.as_ref().is_err_and(|reason| reason != UNSAID) {
             self.renew(&mut reader);
         }
+        let found = found.map(|said| said.map(|said| said.owner));
         let found = found.map_err(|error| format!("{} partition {partition}: {error}", self.topic));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(partition, (found.clone(), Stopwatch::start()));

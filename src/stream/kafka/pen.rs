@@ -115,11 +115,13 @@ impl Pen {
             config.create_with_context(deliveries).map_err(|error| failed(&error))?;
         let producer = Arc::new(producer);
         let closing = Closing::of(Arc::clone(&producer), &calls);
-        let called = Arc::clone(&producer);
+        // Whole from here on, so that its producer is ended as it is to be whatever comes.
+        let pen = Self { producer, topic: topic.to_owned(), calls, _closing: closing };
+        let called = Arc::clone(&pen.producer);
         let take = move || called.init_transactions(TAKE);
-        let taken = calls.apart(("init_transactions", TAKE), take, || {});
+        let taken = pen.calls.apart(("init_transactions", TAKE), take, || {});
         taken.map_err(BrokerError::Failed)?.map_err(|error| failed(&error))?;
-        Ok(Self { producer, topic: topic.to_owned(), calls, _closing: closing })
+        Ok(pen)
     }
 
     /// Writes records and, behind them, the mark; gives the offset behind that.

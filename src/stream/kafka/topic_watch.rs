@@ -1,12 +1,15 @@
 //! The watch over topics: finds out that one has changed under the service.
 //!
-//! Partitions that are added are read by nobody, for their owners' records are where the old count
-//! had them; and a topic that is deleted fails in many ways, none of which says so.
+//! Partitions that are added are rated by nobody, for owners' records are where the old count had
+//! them; and a topic that is deleted fails in many ways, none of which says so. One that is made
+//! anew as it was, between two looks, is not seen here.
 
-use super::client::{CALL, Clients};
+use super::client::Clients;
+use super::closing::Closing;
 use super::complaints::Complainant;
-use super::topics::{Topics, partitions_in};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::Metadata;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,8 +17,20 @@ use std::time::Duration;
 
 /// The time between two looks.
 const INTERVAL: Duration = Duration::from_secs(10);
+/// How long a broker may take to tell of one topic.
+const LOOK: Duration = Duration::from_secs(2);
 /// How soon it ends when it is to.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// A topic that is watched.
+#[derive(Debug, Clone)]
+pub(crate) struct Watched {
+    /// The setting that names it.
+    pub(crate) setting: &'static str,
+    pub(crate) name: String,
+    /// How many partitions it must have; any, where none is given.
+    pub(crate) partitions: Option<u32>,
+}
 
 /// What is wrong with the topics by now.
 #[derive(Debug, Default)]
@@ -32,62 +47,92 @@ impl TopicFaults {
     }
 }
 
-/// Looks at the topics from time to time until the service ends, and tells what is new.
+/// Looks at topics from time to time until the service ends, and tells what is new.
 pub(crate) fn watch_topics(
     clients: &Clients,
-    topics: &Topics,
+    topics: &[Watched],
     faults: &TopicFaults,
     is_ending: &AtomicBool,
 ) {
-    let (mut looker, mut told) = (None, BTreeSet::new());
-    while !is_ending.load(Ordering::SeqCst) {
-        if let Some(found) = look(&mut looker, clients, topics) {
-            for fault in found.iter().filter(|fault| !told.contains(*fault)) {
-                tracing::error!("{fault}");
-            }
-            for gone in told.iter().filter(|fault| !found.contains(*fault)) {
-                tracing::info!("no longer so: {gone}");
-            }
-            told = found.iter().cloned().collect();
-            faults.set(found);
+    let (mut looker, mut before) = (None, BTreeSet::new());
+    let ends = || is_ending.load(Ordering::SeqCst);
+    while !ends() {
+        if let Some(found) = look(&mut looker, clients, topics, &ends) {
+            // A broker that has just come back may not know yet of what there is.
+            let sure: Vec<String> = found.intersection(&before).cloned().collect();
+            tell(&sure, &faults.all());
+            faults.set(sure);
+            before = found;
         }
         for _ in 0..INTERVAL.as_millis() / PAUSE.as_millis() {
-            if !is_ending.load(Ordering::SeqCst) {
+            if !ends() {
                 std::thread::sleep(PAUSE);
             }
         }
     }
+    if let Some(looker) = looker {
+        Closing::of(looker, clients.calls()).begin();
+    }
 }
 
-/// What is wrong with the topics; `None` if no broker says.
+fn tell(faults: &[String], told: &[String]) {
+    for fault in faults.iter().filter(|fault| !told.contains(fault)) {
+        tracing::error!("{fault}");
+    }
+    for fault in told.iter().filter(|fault| !faults.contains(fault)) {
+        tracing::info!("no longer so: {fault}");
+    }
+}
+
+/// What is wrong with the topics; `None` if no broker says, or it is to end.
 fn look(
     looker: &mut Option<BaseConsumer<Complainant>>,
     clients: &Clients,
-    topics: &Topics,
-) -> Option<Vec<String>> {
+    topics: &[Watched],
+    ends: &dyn Fn() -> bool,
+) -> Option<BTreeSet<String>> {
     if looker.is_none() {
-        let context = clients.complainant("watch over topics");
-        // It is made again at the next look.
-        *looker = clients.looker().create_with_context(context).ok();
+        match clients.looker().create_with_context(clients.complainant("watch over topics")) {
+            Ok(made) => *looker = Some(made),
+            // It is made at the next look.
+            Err(error) => tracing::warn!("the watch over topics cannot look: {error}"),
+        }
     }
     let looker = looker.as_ref()?;
     // Events would pile up.
     while looker.poll(Duration::ZERO).is_some() {}
-    let mut faults = Vec::new();
-    for (setting, name, wanted) in topics.counted() {
-        let asked = || looker.fetch_metadata(Some(name), CALL);
-        let metadata = clients.calls().during("metadata", CALL, asked).ok()?;
-        let found = partitions_in(&metadata, name);
-        faults.extend(fault((setting, name, wanted), found));
+    let mut faults = BTreeSet::new();
+    for topic in topics {
+        if ends() {
+            return None;
+        }
+        let asked = || looker.fetch_metadata(Some(&topic.name), LOOK);
+        let metadata = clients.calls().during("metadata", LOOK, asked).ok()?;
+        faults.extend(fault(topic, seen(&metadata, &topic.name)));
     }
     Some(faults)
 }
 
-fn fault((setting, name, wanted): (&str, &str, Option<u32>), found: Option<u32>) -> Option<String> {
-    let Some(found) = found else {
-        return Some(format!("{setting}: topic {name} is not there any more"));
+/// What a broker says of a topic: how many partitions it has, or what keeps it from saying so.
+fn seen(metadata: &Metadata, name: &str) -> Result<u32, RDKafkaErrorCode> {
+    let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+    let topic = topic.ok_or(RDKafkaErrorCode::UnknownTopicOrPartition)?;
+    if let Some(error) = topic.error() {
+        return Err(error.into());
+    }
+    Ok(u32::try_from(topic.partitions().len()).unwrap_or(u32::MAX))
+}
+
+fn fault(topic: &Watched, seen: Result<u32, RDKafkaErrorCode>) -> Option<String> {
+    let Watched { setting, name, partitions } = topic;
+    let found = match seen {
+        Ok(found) => found,
+        Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+            return Some(format!("{setting}: topic {name} is not there any more"));
+        }
+        Err(code) => return Some(format!("{setting}: topic {name} cannot be seen: {code}")),
     };
-    let wanted = wanted.filter(|wanted| *wanted != found)?;
+    let wanted = partitions.filter(|wanted| *wanted != found)?;
     let told = if found < wanted {
         "it has been made anew: stop all instances and give the old one back"
     } else {
@@ -102,15 +147,19 @@ mod tests {
 
     #[test]
     fn what_has_changed_is_told_with_its_setting() {
-        let raw = ("kafka.topics.raw", "usage.raw", Some(4));
-        assert_eq!(fault(raw, Some(4)), None);
-        assert_eq!(fault(("kafka.topics.totals", "usage.totals", None), Some(7)), None);
-        for (found, words) in [
-            (None, "is not there any more"),
-            (Some(6), "has 6 partitions now, but had 4; what is in the others is not rated"),
-            (Some(1), "has been made anew"),
+        let watched = |partitions| {
+            let (setting, name) = ("kafka.topics.raw", "usage.raw".to_owned());
+            Watched { setting, name, partitions }
+        };
+        assert_eq!(fault(&watched(Some(4)), Ok(4)), None);
+        assert_eq!(fault(&watched(None), Ok(7)), None);
+        for (seen, words) in [
+            (Err(RDKafkaErrorCode::UnknownTopicOrPartition), "is not there any more"),
+            (Err(RDKafkaErrorCode::TopicAuthorizationFailed), "cannot be seen"),
+            (Ok(6), "has 6 partitions now, but had 4; what is in the others is not rated"),
+            (Ok(1), "has been made anew"),
         ] {
-            let told = fault(raw, found).unwrap_or_default();
+            let told = fault(&watched(Some(4)), seen).unwrap_or_default();
             assert!(told.starts_with("kafka.topics.raw: topic usage.raw ") && told.contains(words));
         }
     }

@@ -1,6 +1,7 @@
 //! Topics: made on start where they are missing, and looked at before anything is written.
 
 use super::client::{CALL, Clients, SEND_BYTES_MAX};
+use super::topic_watch::Watched;
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigEntry, ConfigSource, NewTopic, ResourceSpecifier,
     TopicReplication,
@@ -135,6 +136,7 @@ impl Topics {
         }
         if let Some(raw) = found.first() {
             odd.extend(check_retention(names, raw, dedupe_window)?);
+            odd.extend(check_bytes(names, raw));
             if raw.config.get("message.timestamp.type").is_some_and(|kind| kind == "CreateTime") {
                 odd.push(format!(
                     "kafka.topics.raw: topic {} keeps the producers' own time of records \
@@ -157,17 +159,25 @@ impl Topics {
 }
 
 impl Topics {
-    /// Each with its setting and how many partitions it must have, where that is given.
-    pub(super) fn counted(&self) -> [(&'static str, &str, Option<u32>); 6] {
+    /// All of them as they are to stay, and the catalog's if it is read from one.
+    pub(crate) fn watched(&self, catalog: Option<&str>) -> Vec<Watched> {
         let partitions = Some(self.partitions);
-        [
+        let own = [
             ("kafka.topics.raw", &self.raw, partitions),
             ("kafka.topics.rated", &self.rated, partitions),
             ("kafka.topics.rejected", &self.rejected, None),
             ("kafka.topics.forward", &self.forward, partitions),
             ("kafka.topics.state", &self.state, partitions),
             ("kafka.topics.totals", &self.totals, None),
-        ]
+        ];
+        let own = own.into_iter().map(|(setting, name, count)| (setting, name.as_str(), count));
+        let catalog = catalog.map(|name| ("kafka.topics.catalog", name, Some(1)));
+        let watched = |(setting, name, partitions): (_, &str, _)| Watched {
+            setting,
+            name: name.to_owned(),
+            partitions,
+        };
+        own.chain(catalog).map(watched).collect()
     }
 }
 
@@ -284,7 +294,7 @@ fn find(admin: &AdminClient<DefaultClientContext>, name: &str) -> Result<Option<
 }
 
 /// How many partitions a topic has by what a broker says, if it is there.
-pub(super) fn partitions_in(metadata: &Metadata, name: &str) -> Option<u32> {
+fn partitions_in(metadata: &Metadata, name: &str) -> Option<u32> {
     let topic = metadata.topics().iter().find(|topic| topic.name() == name)?;
     u32::try_from(topic.partitions().len()).ok().filter(|count| *count > 0)
 }
@@ -382,6 +392,16 @@ fn check_kept(wanted: &Wanted<'_>, found: &Found) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// Usage beyond so many bytes is deleted whether it has been rated or not.
+fn check_bytes(names: &TopicNames, raw: &Found) -> Option<String> {
+    let bytes = raw.config.get("retention.bytes").filter(|bytes| *bytes != "-1")?;
+    Some(format!(
+        "kafka.topics.raw: topic {} keeps {bytes} bytes of each partition (retention.bytes): what \
+         has not been rated by then is lost; set retention.bytes=-1",
+        names.raw
+    ))
 }
 
 /// Raw usage is to be there for as long as it may be asked about. Where somebody has decided

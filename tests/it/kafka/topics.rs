@@ -45,7 +45,10 @@ fn a_topic_that_is_deleted_is_named() {
     wire.delete(&names.topic("rated"));
     load.send(&wire, &names, 200);
     let gone = format!("kafka.topics.rated: topic {} is not there", names.topic("rated"));
-    eventually("it is told", || server.client().get("/readyz").body.contains(&gone));
+    eventually("it is told", || {
+        let reply = server.client().get("/readyz");
+        reply.status == 503 && reply.body.contains(&gone)
+    });
     server.kill();
     // What it held is gone, which is told of the one that takes its place.
     let server = Instance::start(&place, "a.toml");
