@@ -38,31 +38,37 @@ pub(super) struct Claims {
 impl Claims {
     /// Judges about a member that has failed for good. Time counts from any beginning.
     pub(super) fn judge(&mut self, code: RDKafkaErrorCode, now: Duration) -> Verdict {
-        match code {
-            RDKafkaErrorCode::FencedInstanceId => {
-                self.taken.retain(|at| now.saturating_sub(*at) < TAKEN_WITHIN);
-                if self.taken.len() >= TAKEN_MAX {
-                    return Verdict::GiveUp;
-                }
-                self.taken.push(now);
-                Verdict::Claim
-            }
-            RDKafkaErrorCode::UnreleasedInstanceId => {
-                // After a longer pause than between tries, the last one has succeeded.
-                let in_row = |at: &Duration| now.saturating_sub(*at) < 10 * NOT_FREE_PAUSE;
-                let (since, last) = self.not_free.filter(|(_, last)| in_row(last)).unzip();
-                let since = since.unwrap_or(now);
-                if now.saturating_sub(since) > NOT_FREE_MAX {
-                    return Verdict::GiveUp;
-                }
-                if last.is_some_and(|last| now.saturating_sub(last) < NOT_FREE_PAUSE) {
-                    return Verdict::Wait;
-                }
-                self.not_free = Some((since, now));
-                Verdict::Claim
-            }
-            _ => Verdict::GiveUp,
+        if code == RDKafkaErrorCode::FencedInstanceId {
+            return self.judge_taken(now);
         }
+        if code == RDKafkaErrorCode::UnreleasedInstanceId {
+            return self.judge_not_free(now);
+        }
+        Verdict::GiveUp
+    }
+
+    fn judge_taken(&mut self, now: Duration) -> Verdict {
+        self.taken.retain(|at| now.saturating_sub(*at) < TAKEN_WITHIN);
+        if self.taken.len() >= TAKEN_MAX {
+            return Verdict::GiveUp;
+        }
+        self.taken.push(now);
+        Verdict::Claim
+    }
+
+    fn judge_not_free(&mut self, now: Duration) -> Verdict {
+        // After a longer pause than between tries, the last one has succeeded.
+        let in_row = |at: &Duration| now.saturating_sub(*at) < 10 * NOT_FREE_PAUSE;
+        let (since, last) = self.not_free.filter(|(_, last)| in_row(last)).unzip();
+        let since = since.unwrap_or(now);
+        if now.saturating_sub(since) > NOT_FREE_MAX {
+            return Verdict::GiveUp;
+        }
+        if last.is_some_and(|last| now.saturating_sub(last) < NOT_FREE_PAUSE) {
+            return Verdict::Wait;
+        }
+        self.not_free = Some((since, now));
+        Verdict::Claim
     }
 }
 

@@ -498,7 +498,7 @@ impl Broker for Connection {
 
 /// So many milliseconds at least: with less than one left, a reader would spin.
 fn whole_millis(wait: Duration) -> Duration {
-    if wait.subsec_nanos() % 1_000_000 == 0 {
+    if wait.subsec_nanos().is_multiple_of(1_000_000) {
         return wait;
     }
     let millis = wait.as_nanos().div_ceil(1_000_000);

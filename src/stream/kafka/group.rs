@@ -290,19 +290,17 @@ impl Group {
     /// Says what has ended a member for good.
     fn told(&self, code: RDKafkaErrorCode, reason: &str) -> String {
         let name = self.clients.instance_id.as_deref().unwrap_or_default();
-        match code {
-            RDKafkaErrorCode::FencedInstanceId => format!(
-                "another instance has the name \"{name}\", or a broker that did not answer for \
-                 long takes this one for another ({reason}); each needs a kafka.instance_id of \
-                 its own, or none"
-            ),
-            RDKafkaErrorCode::UnreleasedInstanceId => format!(
-                "another instance has the name \"{name}\", or one that died had it and its \
-                 session has not ended yet ({reason}); each needs a kafka.instance_id of its own, \
-                 or none"
-            ),
-            _ => format!("{reason} ({code})"),
-        }
+        let whose = if code == RDKafkaErrorCode::FencedInstanceId {
+            "a broker that did not answer for long takes this one for another"
+        } else if code == RDKafkaErrorCode::UnreleasedInstanceId {
+            "one that died had it and its session has not ended yet"
+        } else {
+            return format!("{reason} ({code})");
+        };
+        format!(
+            "another instance has the name \"{name}\", or {whose} ({reason}); each needs a \
+             kafka.instance_id of its own, or none"
+        )
     }
 
     /// Whether the group has said which partitions are ours, be it none.

@@ -272,12 +272,12 @@ fn sum_of(metrics: &str, part: &str) -> i64 {
 }
 
 impl Drop for Instance {
+    #[expect(clippy::print_stderr, reason = "a test that fails says what there is to learn from")]
     fn drop(&mut self) {
         // It may have ended already.
         _ = self.child.kill();
         _ = self.child.wait();
         if std::thread::panicking() {
-            // The test has failed; this is what there is to learn from.
             let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
             let latest = said.len().saturating_sub(TOLD);
             eprintln!("an instance said at last: {:#?}", &said[latest..]);
