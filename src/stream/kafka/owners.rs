@@ -3,6 +3,7 @@
 //! commit later than the move itself at most.
 
 use super::super::broker::BrokerError;
+use super::super::partitioner::Partitioner;
 use super::client::{Clients, failed};
 use super::closing::Closing;
 use super::complaints::Complainant;
@@ -23,7 +24,7 @@ pub(super) const OWNER: &str = "owner";
 /// The header of state records that says what spreads customers over partitions.
 // Frozen, too; records without it are from before, when there was one only.
 pub(super) const PARTITIONER: &str = "partitioner";
-const FIRST_PARTITIONER: &str = "murmur2";
+const FIRST_PARTITIONER: Partitioner = Partitioner::Murmur2;
 /// How long a look at a log may take, and how long it may wait for others.
 const LOOK: Duration = Duration::from_secs(5);
 /// The time between two tries to look.
@@ -129,7 +130,7 @@ impl StateTails {
                     return Err(format!("{} partition {partition}: {reason}", self.topic));
                 }
             };
-            return Ok(Some(said.unwrap_or_else(|| FIRST_PARTITIONER.to_owned())));
+            return Ok(Some(said.unwrap_or_else(|| FIRST_PARTITIONER.name().to_owned())));
         }
         Ok(None)
     }

@@ -156,9 +156,7 @@ impl Topics {
             Self { raw, rated, rejected, forward, state, totals, partitions, rejected_bytes_max };
         Ok((topics, odd))
     }
-}
 
-impl Topics {
     /// All of them as they are to stay, and the catalog's if it is read from one.
     pub(crate) fn watched(&self, catalog: Option<&str>) -> Vec<Watched> {
         let partitions = Some(self.partitions);

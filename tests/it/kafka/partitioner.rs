@@ -2,6 +2,7 @@
 
 use super::broker::Broker;
 use super::instance::{Instance, Names};
+use super::load::{Load, catalog};
 use super::wire::Wire;
 use crate::program::Workplace;
 use rdkafka::ClientConfig;
@@ -21,11 +22,11 @@ fn record(number: usize) -> String {
 }
 
 /// Sends records by a partitioner of librdkafka: what producers do that are set to nothing else.
-fn send(broker: &Broker, names: &Names, (partitioner, from): (&str, usize)) {
+fn send(broker: &Broker, names: &Names, partitioner: &str) {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &broker.bootstrap).set("partitioner", partitioner);
     let producer: BaseProducer = config.create().unwrap();
-    for number in from..from + RECORDS {
+    for number in 0..RECORDS {
         let (key, text) = (format!("C{}", number % CUSTOMERS), record(number));
         let topic = names.topic("raw");
         producer.send(BaseRecord::to(&topic).key(&key).payload(&text)).unwrap();
@@ -45,14 +46,14 @@ fn records_of_other_producers_need_not_be_sent_on() {
     let Some(broker) = Broker::shared() else { return };
     for (name, of_librdkafka) in [("crc32", "consistent_random"), ("fnv1a", "fnv1a_random")] {
         let (place, names, wire) = (Workplace::new(), Names::new(), Wire::new(&broker.bootstrap));
-        place.write("catalog.json", super::load::catalog());
+        place.write("catalog.json", catalog());
         let settings = names.settings(&broker.bootstrap, "");
         let spread = |partitioner: &str| {
             settings.replace("[kafka]\n", &format!("[kafka]\npartitioner = \"{partitioner}\"\n"))
         };
         place.write("a.toml", spread(name));
         let server = Instance::start(&place, "a.toml");
-        send(broker, &names, (of_librdkafka, 0));
+        send(broker, &names, of_librdkafka);
         server.catch_up(&wire, &names);
         assert_eq!(server.counted("outcome=\"forwarded\""), 0, "{name}");
         // Reads find the partition, and what comes by HTTP goes to it.
@@ -68,8 +69,6 @@ fn records_of_other_producers_need_not_be_sent_on() {
         place.write("b.toml", spread("murmur2"));
         let words = ["kafka.partitioner is \"murmur2\"", &format!("was begun with \"{name}\"")];
         place.fail("run --config b.toml", 3, &words);
-        let mut load = super::load::Load::given(usage(RECORDS + 1), RECORDS + 1);
-        load.garbage = 0;
-        load.check(&place, &wire, &names);
+        Load::given(usage(RECORDS + 1), RECORDS + 1).check(&place, &wire, &names);
     }
 }

@@ -6,9 +6,11 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
     TopicReplication,
 };
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use std::fmt::Debug;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +29,14 @@ pub(super) struct Read {
     pub(super) text: String,
 }
 
+/// Waits until a broker has done all of what it was asked for.
+#[track_caller]
+fn done<T: Debug, E: Debug>(asked: impl Future<Output = KafkaResult<Vec<Result<T, E>>>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let done = runtime.block_on(asked).unwrap();
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+}
+
 /// A connection to a broker.
 pub(super) struct Wire {
     bootstrap: String,
@@ -38,49 +48,34 @@ impl Wire {
         Self { bootstrap: bootstrap.to_owned(), sender: Sender::new(bootstrap) }
     }
 
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create().unwrap()
+    }
+
     /// Makes a topic.
     pub(super) fn make(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {
-        let admin: AdminClient<_> =
-            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create().unwrap();
         let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
         for (key, value) in config {
             new = new.set(key, value);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let options = AdminOptions::new();
-        let made = runtime.block_on(admin.create_topics(&[new], &options)).unwrap();
-        assert!(made.iter().all(Result::is_ok), "{made:?}");
+        done(self.admin().create_topics(&[new], &AdminOptions::new()));
     }
 
     /// Adds partitions to a topic until there are so many.
     pub(super) fn add_partitions(&self, topic: &str, partitions: usize) {
-        let admin: AdminClient<_> =
-            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create().unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (new, options) = (NewPartitions::new(topic, partitions), AdminOptions::new());
-        let added = runtime.block_on(admin.create_partitions([&new], &options)).unwrap();
-        assert!(added.iter().all(Result::is_ok), "{added:?}");
+        let new = NewPartitions::new(topic, partitions);
+        done(self.admin().create_partitions([&new], &AdminOptions::new()));
     }
 
     /// Deletes a topic.
     pub(super) fn delete(&self, topic: &str) {
-        let admin: AdminClient<_> =
-            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create().unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let deleted =
-            runtime.block_on(admin.delete_topics(&[topic], &AdminOptions::new())).unwrap();
-        assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+        done(self.admin().delete_topics(&[topic], &AdminOptions::new()));
     }
 
     /// Sets a property of a topic.
     pub(super) fn set(&self, topic: &str, (key, value): (&str, &str)) {
-        let admin: AdminClient<_> =
-            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create().unwrap();
         let config = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(key, value);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let options = AdminOptions::new();
-        let set = runtime.block_on(admin.alter_configs([&config], &options)).unwrap();
-        assert!(set.iter().all(Result::is_ok), "{set:?}");
+        done(self.admin().alter_configs([&config], &AdminOptions::new()));
     }
 
     /// Sends a record to a partition of a topic; [`Wire::flush`] waits for it.
